@@ -1,0 +1,186 @@
+"""The commands of the preprocessor: `textreel prepare`, or `python -m pipeline prepare`."""
+
+import argparse
+import resource
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from absl import app
+from absl.flags import argparse_flags
+
+from pipeline.errors import OptionError, UserError
+from pipeline.manifest import Manifest
+from pipeline.plan import PrepareOptions
+from pipeline.preparation import default_workers, prepare
+
+
+def main_with(build_parser: Callable[[], argparse.ArgumentParser]) -> None:
+    """Parses the command line and runs `arguments.run(arguments)`; exits.
+
+    What a user did ends with a message and no traceback: exit code 2 for an option, 1 for a
+    failure, 130 for an interruption.
+    """
+
+    def parse(argv: list[str]) -> argparse.Namespace:
+        return build_parser().parse_args(argv[1:])
+
+    def main(arguments: argparse.Namespace) -> int:
+        try:
+            arguments.run(arguments)
+        except (UserError, OSError) as error:
+            print(f"textreel: error: {error}", file=sys.stderr)
+            return 2 if isinstance(error, OptionError) else 1
+        except KeyboardInterrupt:
+            print("\ntextreel: interrupted", file=sys.stderr)
+            return 130
+        return 0
+
+    app.run(main, flags_parser=parse)
+
+
+def add_commands(subparsers: Any) -> None:
+    """Adds `prepare` to what `ArgumentParser.add_subparsers` returned."""
+    text = "turn files of text into a corpus of tokens"
+    parser = subparsers.add_parser("prepare", help=text, description=text)
+    defaults = PrepareOptions()
+    parser.add_argument(
+        "sources",
+        nargs="+",
+        metavar="SOURCE",
+        help="a file of UTF-8 text, or a directory, which is searched recursively",
+    )
+    parser.add_argument("--output", required=True, metavar="DIR", help="directory of the corpus")
+    parser.add_argument(
+        "--vocabulary",
+        choices=["byte", "char"],
+        default=defaults.vocabulary,
+        help="what a token is: a byte (takes any input) or a character (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--glob", metavar="PATTERN", help="in directories, only files of matching names: '*.txt'"
+    )
+    parser.add_argument(
+        "--splits",
+        type=_splits,
+        default=defaults.splits,
+        metavar="NAME=FRACTION,…",
+        help="the parts of the corpus (default: train=0.98,validation=0.02)",
+    )
+    parser.add_argument(
+        "--name",
+        default=defaults.name,
+        help="name of the TensorFlow Datasets dataset (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--shard_bytes",
+        type=int,
+        default=defaults.shard_bytes,
+        metavar="N",
+        help="bytes of source text in a shard, about (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--record_tokens",
+        type=int,
+        default=defaults.record_tokens,
+        metavar="N",
+        help="tokens in a record (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="processes; changes no byte (default: one a core)"
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace the corpus that is in DIR"
+    )
+    parser.set_defaults(run=_prepare)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Returns the parser of `python -m pipeline`."""
+    parser: argparse.ArgumentParser = argparse_flags.ArgumentParser(
+        prog="python -m pipeline", description="Any amount of text -> a corpus of tokens."
+    )
+    add_commands(
+        parser.add_subparsers(
+            title="commands", metavar="COMMAND", required=True, parser_class=argparse.ArgumentParser
+        )
+    )
+    return parser
+
+
+def report(manifest: Manifest, *, seconds: float, workers: int) -> str:
+    """Returns what was made, for people."""
+    num_bytes = sum(split.num_bytes for split in manifest.splits.values())
+    on_disk = sum(s.num_bytes for split in manifest.splits.values() for s in split.shards)
+    symbols = manifest.options["vocabulary"]
+    lines = [
+        f"{len(manifest.sources):,} sources, {_size(num_bytes)} of text"
+        f" -> {_size(on_disk)} of shards in {seconds:.1f} s ({_size(num_bytes / seconds)}/s)",
+        f"vocabulary: {symbols}, {manifest.vocabulary_size:,} ids, stored as {manifest.dtype}",
+    ]
+    for name, split in manifest.splits.items():
+        lines.append(
+            f"{name + ':':<12}{split.num_tokens:>15,} tokens {split.num_documents:>9,} documents"
+            f" {len(split.shards):>6,} shards"
+        )
+    lines.append(f"peak memory: {_size(_peak_memory(workers))} over all processes")
+    return "\n".join(lines)
+
+
+def _prepare(arguments: argparse.Namespace) -> None:
+    options = PrepareOptions(
+        vocabulary=arguments.vocabulary,
+        name=arguments.name,
+        splits=arguments.splits,
+        shard_bytes=arguments.shard_bytes,
+        record_tokens=arguments.record_tokens,
+    )
+    workers = default_workers() if arguments.workers is None else arguments.workers
+    started = time.monotonic()
+    manifest = prepare(
+        arguments.sources,
+        arguments.output,
+        options,
+        glob=arguments.glob,
+        workers=workers,
+        overwrite=arguments.overwrite,
+        progress=sys.stderr.isatty(),
+    )
+    print(report(manifest, seconds=time.monotonic() - started, workers=workers))
+    corpus = shlex.quote(arguments.output)
+    print(f"\nmade the corpus {arguments.output}; train a model on it:")
+    print(f"  textreel train --corpus {corpus} --output RUN")
+
+
+def _splits(text: str) -> dict[str, float]:
+    splits: dict[str, float] = {}
+    for part in text.split(","):
+        name, equals, fraction = part.partition("=")
+        try:
+            if not equals or name in splits:
+                raise ValueError
+            splits[name] = float(fraction)
+        except ValueError:
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is not of the form train=0.98,validation=0.02, each name once"
+            ) from None
+    return splits
+
+
+def _peak_memory(workers: int) -> int:
+    """At most this many bytes of memory were in use: every worker counts as the largest."""
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    largest_worker = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    unit = 1 if sys.platform == "darwin" else 1024
+    return (own + largest_worker * workers) * unit
+
+
+def _size(num_bytes: float) -> str:
+    """Bytes in decimal units and three digits, as disks are sold: 1234567 -> 1.23 MB."""
+    units = iter(("B", "kB", "MB", "GB", "TB", "PB"))
+    unit = next(units)
+    while num_bytes >= 999.5 and unit != "PB":
+        num_bytes, unit = num_bytes / 1000, next(units)
+    return f"{num_bytes:.3g} {unit}"

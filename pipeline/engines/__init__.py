@@ -1,0 +1,1 @@
+"""Where tasks run: one module an engine, each with the same `run`."""

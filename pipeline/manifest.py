@@ -1,0 +1,147 @@
+"""What a corpus is: `manifest.json`, and the fingerprint that identifies it.
+
+The manifest is written last, by one rename: a directory that has one is complete. It holds
+no times, hosts or absolute paths: equal corpora have equal manifests.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import UserError
+
+FILE_NAME = "manifest.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """One file of a split.
+
+    Attributes:
+        file: its name in the corpus's directory.
+        num_tokens: its tokens, separators included.
+        num_records: its records; all but the last hold `record_tokens` tokens.
+        num_bytes: its size on disk.
+        num_text_bytes: the bytes of source text in it.
+        sha256: its digest, in hex.
+        pieces: what it encodes: `(source_index, start, stop)`, byte offsets in the source.
+    """
+
+    file: str
+    num_tokens: int
+    num_records: int
+    num_bytes: int
+    num_text_bytes: int
+    sha256: str
+    pieces: tuple[tuple[int, int, int], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """A part of a corpus that shares no text with the others.
+
+    Attributes:
+        shards: its files, in order.
+        num_documents: documents with text in it.
+    """
+
+    shards: tuple[Shard, ...]
+    num_documents: int
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens, separators included."""
+        return sum(shard.num_tokens for shard in self.shards)
+
+    @property
+    def num_bytes(self) -> int:
+        """UTF-8 bytes of source text: what bits per byte count."""
+        return sum(shard.num_text_bytes for shard in self.shards)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What a corpus is.
+
+    Attributes:
+        name: the name of the TFDS dataset.
+        options: the options that it was prepared with.
+        vocabulary_fingerprint: SHA-256 of the vocabulary.
+        vocabulary_size: the number of ids.
+        dtype: the NumPy name of a stored token's type, little-endian.
+        separator_id: the id that ends every document.
+        record_tokens: the tokens of a full record.
+        sources: `(name, num_bytes)` of every source.
+        splits: name -> `Split`.
+    """
+
+    name: str
+    options: dict[str, Any]
+    vocabulary_fingerprint: str
+    vocabulary_size: int
+    dtype: str
+    separator_id: int
+    record_tokens: int
+    sources: tuple[tuple[str, int], ...]
+    splits: dict[str, Split]
+
+    def to_json(self) -> str:
+        """Returns the content of the manifest's file."""
+        content = {"format": FORMAT, **dataclasses.asdict(self)}
+        return json.dumps(content, sort_keys=True, indent=1) + "\n"
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the manifest, in hex. Equal fingerprints mean equal tokens and splits."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    def save(self, directory: str | os.PathLike[str]) -> None:
+        """Makes the corpus complete, with one rename."""
+        path = Path(directory, FILE_NAME)
+        temporary = path.with_name(f".{FILE_NAME}.incomplete")
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(self.to_json())
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+
+
+def load_manifest(directory: str | os.PathLike[str]) -> Manifest:
+    """Reads the manifest of a corpus.
+
+    Raises:
+        UserError: no such directory, no manifest in it, or a damaged or a newer one.
+    """
+    path = Path(directory, FILE_NAME)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        if not path.parent.is_dir():
+            raise UserError(f"no such corpus: {path.parent}") from error
+        raise UserError(
+            f"{path.parent} is no corpus: it has no {FILE_NAME}. If `textreel prepare` was"
+            " stopped before it ended, run it again with `--overwrite`"
+        ) from error
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({error}); prepare the corpus again") from error
+    if content.pop("format", None) != FORMAT:
+        raise UserError(f"{path} is not of format {FORMAT}; prepare the corpus with this textreel")
+    try:
+        splits = {name: _split(split) for name, split in content.pop("splits").items()}
+        sources = tuple((name, size) for name, size in content.pop("sources"))
+        return Manifest(**content, sources=sources, splits=splits)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path} is damaged ({error}); prepare the corpus again") from error
+
+
+def _split(content: dict[str, Any]) -> Split:
+    shards = tuple(
+        Shard(**{**shard, "pieces": tuple((i, start, stop) for i, start, stop in shard["pieces"])})
+        for shard in content["shards"]
+    )
+    return Split(shards=shards, num_documents=content["num_documents"])

@@ -1,0 +1,206 @@
+"""Text -> corpus: plan, write the shards, then the manifest."""
+
+import dataclasses
+import functools
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from pipeline import manifest as manifest_lib
+from pipeline.engines import local
+from pipeline.errors import OptionError, UserError
+from pipeline.manifest import Manifest, Shard, Split
+from pipeline.plan import Piece, PrepareOptions, ShardTask, plan_pieces, shard_file_name
+from pipeline.records import Written
+from pipeline.shards import find_code_points, write_shard
+from pipeline.sources import Source, find_cut, find_sources
+from pipeline.vocabulary import ByteVocabulary, CharVocabulary, Vocabulary
+
+TFDS_FILES = ("dataset_info.json", "features.json")
+_STARTED = ".prepare"  # stands in a directory from the first file to the manifest
+
+
+def prepare(
+    sources: Iterable[str | os.PathLike[str]],
+    output: str | os.PathLike[str],
+    options: PrepareOptions | None = None,
+    *,
+    glob: str | None = None,
+    workers: int | None = None,
+    overwrite: bool = False,
+    progress: bool = False,
+) -> Manifest:
+    """Prepares a corpus from files and directories of text.
+
+    Args:
+        sources: files and directories.
+        output: the directory to make.
+        options: what the corpus's bytes depend on.
+        glob: within directories, only files whose name matches.
+        workers: processes; `None` takes one a core. Changes no byte.
+        overwrite: replaces a corpus that is there.
+        progress: shows a progress bar.
+
+    Returns:
+        What was made, as it stands in `manifest.json`.
+
+    Raises:
+        UserError: sources, options or an output directory that cannot work.
+        OSError: a file cannot be read or written.
+    """
+    options = options or PrepareOptions()
+    workers = default_workers() if workers is None else workers
+    if workers < 1:
+        raise OptionError(f"`workers` must be at least 1, not {workers}")
+    directory = Path(output)
+    _check_output(directory, overwrite)
+    found = find_sources(sources, glob=glob)
+    pieces = plan_pieces(found, options, find_cut=find_cut)
+    vocabulary = _make_vocabulary(pieces, options, workers, progress)
+    _start(directory, overwrite)
+    tasks = [
+        ShardTask(
+            path=str(directory / shard_file_name(options.name, split, index, len(shards))),
+            split=split,
+            pieces=shard,
+            vocabulary=vocabulary,
+            record_tokens=options.record_tokens,
+        )
+        for split, shards in pieces.items()
+        for index, shard in enumerate(shards)
+    ]
+    with _progress_bar("writing shards", sum(task.num_bytes for task in tasks), progress) as bar:
+        written = local.run(write_shard, tasks, workers=workers, advance=bar.update)
+    vocabulary.save(directory)
+    manifest = _manifest(options, vocabulary, found, tasks, written)
+    _write_tfds_metadata(directory, manifest)
+    manifest.save(directory)
+    (directory / _STARTED).unlink()
+    return manifest
+
+
+def default_workers() -> int:
+    """One process for each core that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _make_vocabulary(
+    pieces: dict[str, list[tuple[Piece, ...]]],
+    options: PrepareOptions,
+    workers: int,
+    progress: bool,
+) -> Vocabulary:
+    if options.vocabulary == ByteVocabulary.kind:
+        return ByteVocabulary()
+    shards = [shard for shards in pieces.values() for shard in shards]
+    total = sum(piece.stop - piece.start for shard in shards for piece in shard)
+    with _progress_bar("finding characters", total, progress) as bar:
+        found = local.run(find_code_points, shards, workers=workers, advance=bar.update)
+    return CharVocabulary(functools.reduce(np.union1d, found))
+
+
+def _check_output(directory: Path, overwrite: bool) -> None:
+    """Refuses an output that would lose something or cannot be written; touches nothing."""
+    if directory.exists() and not directory.is_dir():
+        raise UserError(f"`output` {directory} exists and is not a directory")
+    parent = next(path for path in [directory, *directory.absolute().parents] if path.exists())
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise UserError(f"`output` {directory} cannot be written: no permission in {parent}")
+    if not directory.is_dir() or not any(directory.iterdir()):
+        return
+    ours = [name for name in (manifest_lib.FILE_NAME, _STARTED) if (directory / name).exists()]
+    if not ours:
+        raise UserError(
+            f"`output` {directory} exists and is no corpus; textreel will not write among other"
+            " files: name a new directory"
+        )
+    if not overwrite:
+        state = "holds a corpus" if ours[0] == manifest_lib.FILE_NAME else "was not completed"
+        raise UserError(
+            f"`output` {directory} {state}; nothing was changed: name a new directory, or"
+            " replace it with `--overwrite`"
+        )
+
+
+def _start(directory: Path, overwrite: bool) -> None:
+    """Makes the directory; an old corpus ceases to be one before its files go."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / _STARTED).touch()
+    if overwrite:
+        (directory / manifest_lib.FILE_NAME).unlink(missing_ok=True)
+        for file in directory.glob("*.tfrecord-*-of-*"):
+            file.unlink()
+
+
+def _manifest(
+    options: PrepareOptions,
+    vocabulary: Vocabulary,
+    sources: tuple[Source, ...],
+    tasks: list[ShardTask],
+    written: list[Written],
+) -> Manifest:
+    index_of = {source.name: index for index, source in enumerate(sources)}
+    shards: dict[str, list[Shard]] = {split: [] for split in options.splits}
+    documents: dict[str, set[str]] = {split: set() for split in options.splits}
+    for task, result in zip(tasks, written, strict=True):
+        documents[task.split].update(piece.source.name for piece in task.pieces)
+        shards[task.split].append(
+            Shard(
+                file=os.path.basename(task.path),
+                num_text_bytes=task.num_bytes,
+                pieces=tuple((index_of[p.source.name], p.start, p.stop) for p in task.pieces),
+                **dataclasses.asdict(result),
+            )
+        )
+    return Manifest(
+        name=options.name,
+        options=dataclasses.asdict(options),
+        vocabulary_fingerprint=vocabulary.fingerprint,
+        vocabulary_size=vocabulary.size,
+        dtype=vocabulary.dtype.name,
+        separator_id=vocabulary.separator_id,
+        record_tokens=options.record_tokens,
+        sources=tuple((source.name, source.num_bytes) for source in sources),
+        splits={
+            split: Split(shards=tuple(shards[split]), num_documents=len(documents[split]))
+            for split in options.splits
+        },
+    )
+
+
+def _write_tfds_metadata(directory: Path, manifest: Manifest) -> None:
+    """Makes the directory a TensorFlow Datasets dataset as well."""
+    import tensorflow_datasets as tfds  # slow to import; imports no TensorFlow here
+
+    split_infos = [
+        tfds.core.SplitInfo(
+            name=split,
+            shard_lengths=[shard.num_records for shard in content.shards],
+            num_bytes=sum(shard.num_bytes for shard in content.shards),
+            filename_template=tfds.core.ShardedFileTemplate(
+                data_dir=directory,
+                dataset_name=manifest.name,
+                split=split,
+                filetype_suffix="tfrecord",
+            ),
+        )
+        for split, content in manifest.splits.items()
+    ]
+    tokens = tfds.features.Tensor(shape=(None,), dtype=np.dtype(manifest.dtype), encoding="bytes")
+    tfds.folder_dataset.write_metadata(
+        data_dir=directory,
+        version="1.0.0",
+        check_data=False,
+        features={"tokens": tokens},
+        split_infos=split_infos,
+        description=f"Tokens prepared by textreel; vocabulary of {manifest.vocabulary_size} ids.",
+    )
+
+
+def _progress_bar(title: str, total: int, shown: bool) -> "tqdm[None]":
+    return tqdm(
+        desc=title, total=total, unit="B", unit_scale=True, unit_divisor=1000, disable=not shown
+    )

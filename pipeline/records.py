@@ -1,0 +1,120 @@
+"""Tokens <-> TFRecord files of `tf.train.Example`, without TensorFlow.
+
+A record is a `tf.train.Example` with one bytes feature, `tokens`: raw little-endian ids.
+All records of a shard hold `record_tokens` tokens but its last, so that the byte offset of
+any token is arithmetic: records of equal payload are framed alike.
+
+    TFRecord framing (tensorflow/core/lib/io/record_writer.h):
+    uint64 length | uint32 masked crc of length | Example | uint32 masked crc of Example
+"""
+
+import hashlib
+import struct
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import google_crc32c
+import numpy as np
+
+FEATURE = "tokens"
+
+
+def record_bytes(payload_bytes: int) -> int:
+    """The size on disk of a record whose tokens take `payload_bytes`."""
+    return len(_header(payload_bytes)[0]) + payload_bytes + 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """What a writer wrote: `num_tokens`, `num_records`, `num_bytes` on disk, `sha256` in hex."""
+
+    num_tokens: int
+    num_records: int
+    num_bytes: int
+    sha256: str
+
+
+class RecordWriter:
+    """Writes a stream of tokens as records to an open binary file.
+
+    Args:
+        file: where the records go.
+        record_tokens: the tokens of a full record.
+        itemsize: the bytes of a token.
+    """
+
+    def __init__(self, file: BinaryIO, *, record_tokens: int, itemsize: int):
+        self._file = file
+        self._itemsize = itemsize
+        self._payload_bytes = record_tokens * itemsize
+        self._header = _header(self._payload_bytes)
+        self._pending = bytearray()
+        self._digest = hashlib.sha256()
+        self._num_tokens = self._num_records = self._num_bytes = 0
+
+    def write(self, tokens: np.ndarray) -> None:
+        """Appends `tokens`, `[n]`, and writes every record that is full."""
+        self._num_tokens += len(tokens)
+        data = tokens.view(np.uint8).data
+        start = 0
+        if self._pending:
+            start = min(self._payload_bytes - len(self._pending), len(data))
+            self._pending += data[:start]
+            if len(self._pending) < self._payload_bytes:
+                return
+            self._write_record(bytes(self._pending), self._header)
+            self._pending.clear()
+        stop = start + (len(data) - start) // self._payload_bytes * self._payload_bytes
+        for offset in range(start, stop, self._payload_bytes):
+            self._write_record(data[offset : offset + self._payload_bytes], self._header)
+        self._pending += data[stop:]
+
+    def finish(self) -> Written:
+        """Writes the last, shorter record, and returns what the file holds now."""
+        if self._pending:
+            self._write_record(bytes(self._pending), _header(len(self._pending)))
+            self._pending.clear()
+        return Written(
+            num_tokens=self._num_tokens,
+            num_records=self._num_records,
+            num_bytes=self._num_bytes,
+            sha256=self._digest.hexdigest(),
+        )
+
+    def _write_record(self, payload: bytes | memoryview, header: tuple[bytes, int]) -> None:
+        before, crc_before = header
+        # The prefix never changes: extending its checksum saves joining prefix and payload.
+        crc = google_crc32c.extend(crc_before, bytes(payload))
+        for part in (before, payload, struct.pack("<I", _masked(crc))):
+            self._file.write(part)
+            self._digest.update(part)
+            self._num_bytes += len(part)
+        self._num_records += 1
+
+
+def _header(payload_bytes: int) -> tuple[bytes, int]:
+    """Returns what stands before a payload in the file, and the checksum of its Example part."""
+    value = _field(1, payload_bytes)  # BytesList.value
+    bytes_list = _field(1, len(value) + payload_bytes) + value  # Feature.bytes_list
+    key = _field(1, len(FEATURE)) + FEATURE.encode()  # the map entry's key …
+    entry = key + _field(2, len(bytes_list) + payload_bytes) + bytes_list  # … and its value
+    feature = _field(1, len(entry) + payload_bytes) + entry  # Features.feature
+    example = _field(1, len(feature) + payload_bytes) + feature  # Example.features
+    length = struct.pack("<Q", len(example) + payload_bytes)
+    framing = length + struct.pack("<I", _masked(google_crc32c.value(length)))
+    return framing + example, google_crc32c.value(example)
+
+
+def _field(number: int, length: int) -> bytes:
+    """The tag and the length of a length-delimited protocol buffer field."""
+    encoded = bytearray([number << 3 | 2])
+    while length > 0x7F:
+        encoded.append(length & 0x7F | 0x80)
+        length >>= 7
+    encoded.append(length)
+    return bytes(encoded)
+
+
+def _masked(crc: int) -> int:
+    """The rotation that TFRecord applies, so that checksums of checksums stay useful."""
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF

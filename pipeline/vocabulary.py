@@ -1,0 +1,271 @@
+"""Symbols <-> ids: what a token is.
+
+Two vocabularies, one interface:
+
+| kind | symbols | ids |
+|---|---|---|
+| `byte` | the 256 bytes | the byte's value |
+| `char` | the characters of the sources | 0 is the separator, then by code point |
+
+The separator stands after every document. In both vocabularies it is U+0000, which
+text does not contain: a source that does contain it keeps it (every text comes back
+exactly), but looks like several documents to whoever looks for boundaries.
+"""
+
+import codecs
+import functools
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from pipeline.errors import UserError
+
+FILE_NAME = "vocabulary.json"
+NUM_CODE_POINTS = 0x110000
+
+
+def token_dtype(size: int) -> np.dtype[Any]:
+    """The smallest of uint8, uint16 and uint32 (little-endian) that holds `size` ids."""
+    return np.dtype("u1" if size <= 2**8 else "<u2" if size <= 2**16 else "<u4")
+
+
+class Encoder(Protocol):
+    """Encodes one stream of UTF-8 text that comes in blocks, cut anywhere."""
+
+    def encode(self, block: bytes, *, final: bool = False) -> np.ndarray:
+        """Returns the ids of `block`, `[n]` of the vocabulary's dtype.
+
+        Raises:
+            UnicodeDecodeError: bytes that are not UTF-8. `start` counts from the
+                beginning of the stream.
+            UserError: a character that the vocabulary lacks.
+        """
+
+
+class Decoder(Protocol):
+    """Decodes one stream of ids that come a few at a time."""
+
+    def decode(self, ids: Any, *, final: bool = False) -> str:
+        """Returns the text that is complete after `ids`; holds back an unfinished character."""
+
+
+class Vocabulary:
+    """What both kinds share. Use `ByteVocabulary` or `CharVocabulary`.
+
+    Attributes:
+        kind: the name that `--vocabulary` takes.
+        size: the number of ids.
+        dtype: the little-endian dtype of a stored token.
+        separator_id: the id that ends every document.
+        fingerprint: SHA-256 of the vocabulary's file, in hex. Equal fingerprints mean
+            equal ids for equal text.
+    """
+
+    kind: str
+    size: int
+    separator_id: int = 0
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of a stored token."""
+        return token_dtype(self.size)
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 in hex."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    def to_json(self) -> str:
+        """Returns the content of the vocabulary's file."""
+        raise NotImplementedError
+
+    def encoder(self) -> Encoder:
+        """Returns an encoder for one stream of text."""
+        raise NotImplementedError
+
+    def decode_bytes(self, ids: Any) -> bytes:
+        """Returns the UTF-8 bytes (`byte`: whatever bytes) of `ids`, `[n]` integers."""
+        raise NotImplementedError
+
+    def encode(self, text: str | bytes) -> np.ndarray:
+        """Returns the ids of a text, `[n]` of `dtype`.
+
+        Raises:
+            UserError: the text has characters that the vocabulary lacks; it names them.
+        """
+        data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+        return self.encoder().encode(data, final=True)
+
+    def decode(self, ids: Any) -> str:
+        """Returns the text of `ids`, `[n]` integers; bytes that are not UTF-8 become U+FFFD."""
+        return self.decode_bytes(ids).decode("utf-8", "replace")
+
+    def decoder(self) -> Decoder:
+        """Returns a decoder for a stream of ids, such as generated ones."""
+        return _StreamDecoder(self)
+
+    def save(self, directory: str | os.PathLike[str]) -> None:
+        """Writes `vocabulary.json` into `directory`, whole or not at all."""
+        path = Path(directory, FILE_NAME)
+        temporary = path.with_name(f".{path.name}.incomplete")
+        temporary.write_text(self.to_json(), encoding="utf-8")
+        temporary.replace(path)
+
+
+class ByteVocabulary(Vocabulary):
+    """256 ids, the bytes themselves. Takes any input and loses nothing."""
+
+    kind = "byte"
+    size = 256
+
+    def to_json(self) -> str:
+        """See `Vocabulary.to_json`."""
+        return _json({"kind": self.kind})
+
+    def encoder(self) -> Encoder:
+        """See `Vocabulary.encoder`."""
+        return _ByteEncoder()
+
+    def decode_bytes(self, ids: Any) -> bytes:
+        """See `Vocabulary.decode_bytes`."""
+        return np.asarray(ids).astype(np.uint8).tobytes()
+
+
+class CharVocabulary(Vocabulary):
+    """One id a Unicode character, in the order of the code points; the separator first.
+
+    Args:
+        code_points: the characters' code points, in any order, `[n]` integers.
+    """
+
+    kind = "char"
+
+    def __init__(self, code_points: Any):
+        points = np.union1d([0], np.asarray(code_points, np.uint32))
+        self._code_points = points.astype("<u4")
+        self.size = len(points)
+
+    @property
+    def characters(self) -> str:
+        """The characters in the order of their ids, the separator first."""
+        return _text_of(self._code_points)
+
+    @functools.cached_property
+    def ids_of_code_points(self) -> np.ndarray:
+        """`[0x110000]` int32: the id of every code point, -1 where there is none."""
+        table = np.full(NUM_CODE_POINTS, -1, np.int32)
+        table[self._code_points] = np.arange(self.size)
+        return table
+
+    def to_json(self) -> str:
+        """See `Vocabulary.to_json`."""
+        return _json({"kind": self.kind, "characters": self.characters})
+
+    def encoder(self) -> Encoder:
+        """See `Vocabulary.encoder`."""
+        return _CharEncoder(self)
+
+    def decode_bytes(self, ids: Any) -> bytes:
+        """See `Vocabulary.decode_bytes`."""
+        return self.decode(ids).encode("utf-8", "surrogatepass")
+
+    def decode(self, ids: Any) -> str:
+        """See `Vocabulary.decode`."""
+        return _text_of(self._code_points[np.asarray(ids, np.int64)])
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The derived tables are cheap to build and large to send to a worker.
+        return {"_code_points": self._code_points, "size": self.size}
+
+
+def load_vocabulary(directory: str | os.PathLike[str]) -> Vocabulary:
+    """Reads the vocabulary of a corpus or of a training run.
+
+    Raises:
+        UserError: there is none, or its file is damaged.
+    """
+    path = Path(directory, FILE_NAME)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["kind"] == ByteVocabulary.kind:
+            return ByteVocabulary()
+        if content["kind"] == CharVocabulary.kind:
+            return CharVocabulary([ord(character) for character in content["characters"]])
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file; a corpus and a run each have one") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path} is damaged ({error}); prepare the corpus again") from error
+    raise UserError(f"{path}: unknown `kind` {content['kind']!r}; is textreel too old for it?")
+
+
+class CodePoints:
+    """Incremental UTF-8 -> code points, with errors that count from the stream's start."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._num_bytes = 0  # given to the decoder so far
+
+    def decode(self, block: bytes, *, final: bool = False) -> np.ndarray:
+        """Returns `[n]` code points: uint8 where the block is ASCII, else uint32."""
+        held_back = len(self._decoder.getstate()[0])
+        if held_back == 0 and block.isascii():
+            self._num_bytes += len(block)
+            return np.frombuffer(block, np.uint8)
+        try:
+            text = self._decoder.decode(block, final)
+        except UnicodeDecodeError as error:
+            start = self._num_bytes - held_back
+            error.start, error.end = error.start + start, error.end + start
+            raise
+        self._num_bytes += len(block)
+        return np.frombuffer(text.encode("utf-32-le"), "<u4")
+
+
+class _ByteEncoder:
+    def encode(self, block: bytes, *, final: bool = False) -> np.ndarray:
+        del final  # a byte never waits for the next one
+        return np.frombuffer(block, np.uint8)
+
+
+class _CharEncoder:
+    def __init__(self, vocabulary: CharVocabulary):
+        self._ids = vocabulary.ids_of_code_points
+        self._dtype = vocabulary.dtype
+        self._code_points = CodePoints()
+        ascii_ids = self._ids[:256].copy()
+        self._ascii_table = None  # `bytes.translate` is several times faster than a gather
+        if self._dtype.itemsize == 1 and (ascii_ids[:128] >= 0).all():
+            self._ascii_table = ascii_ids.astype(np.uint8).tobytes()
+
+    def encode(self, block: bytes, *, final: bool = False) -> np.ndarray:
+        code_points = self._code_points.decode(block, final=final)
+        if self._ascii_table and code_points.dtype == np.uint8:
+            return np.frombuffer(block.translate(self._ascii_table), np.uint8)
+        ids = self._ids[code_points]
+        if len(ids) and ids.min() < 0:
+            missing = np.unique(code_points[ids < 0])
+            shown = ", ".join(f"{chr(point)!r} (U+{point:04X})" for point in missing[:10])
+            more = f" and {len(missing) - 10} more" if len(missing) > 10 else ""
+            raise UserError(f"characters that the vocabulary lacks: {shown}{more}")
+        return ids.astype(self._dtype)
+
+
+class _StreamDecoder:
+    def __init__(self, vocabulary: Vocabulary):
+        self._vocabulary = vocabulary
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def decode(self, ids: Any, *, final: bool = False) -> str:
+        return self._decoder.decode(self._vocabulary.decode_bytes(ids), final)
+
+
+def _text_of(code_points: np.ndarray) -> str:
+    return code_points.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
+
+
+def _json(content: dict[str, Any]) -> str:
+    return json.dumps(content, sort_keys=True) + "\n"

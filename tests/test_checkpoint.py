@@ -1,0 +1,112 @@
+"""trainer.checkpoint: everything is in it, and it is only restored into its own run."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from pipeline import UserError
+from trainer.checkpoint import DIRECTORY, Checkpointer, RunIdentity, restore_weights
+from trainer.model import LanguageModel
+from trainer.steps import Adam
+
+IDENTITY = RunIdentity(corpus="c" * 64, vocabulary="v" * 64, settings={"units": 8, "seed": 0})
+
+
+def build(seed: int, vocabulary_size: int = 9) -> tuple[LanguageModel, Adam]:
+    keras.utils.set_random_seed(seed)
+    model = LanguageModel(
+        vocabulary_size=vocabulary_size, num_layers=2, units=8, embedding_dim=4, dropout=0.5
+    )
+    model.build()
+    optimizer = Adam(1e-2)
+    optimizer.build(model.trainable_variables)
+    return model, optimizer
+
+
+def checkpointer(run: Path, model: LanguageModel, optimizer: Adam, keep: int = 2) -> Checkpointer:
+    made = Checkpointer(run, identity=IDENTITY, keep=keep)
+    made.check()
+    made.track(model, optimizer)
+    return made
+
+
+def test_every_variable_comes_back(tmp_path: Path) -> None:
+    model, optimizer = build(seed=1)
+    model(np.zeros([2, 3], np.int32), training=True)  # moves the seed generators on
+    optimizer.apply([variable * 2 for variable in model.trainable_variables])
+    saved = checkpointer(tmp_path, model, optimizer)
+    assert saved.newest() is None
+    assert saved.restore() == 0
+    saved.save(7)
+
+    other_model, other_optimizer = build(seed=2)
+    assert checkpointer(tmp_path, other_model, other_optimizer).restore() == 7
+    weights_only, _ = build(seed=3)
+    restore_weights(tmp_path, weights_only)
+    assert len(model.variables) == 1 + 2 * 4 + 2 + 2
+    for one, other, third in zip(
+        model.variables, other_model.variables, weights_only.variables, strict=True
+    ):
+        np.testing.assert_array_equal(one, other, err_msg=one.path)
+        np.testing.assert_array_equal(one, third, err_msg=one.path)
+    for one, other in zip(optimizer.variables, other_optimizer.variables, strict=True):
+        np.testing.assert_array_equal(one, other, err_msg=one.path)
+
+
+def test_the_newest_ones_are_kept(tmp_path: Path) -> None:
+    saved = checkpointer(tmp_path, *build(seed=1), keep=2)
+    for step in (3, 6, 9):
+        saved.save(step)
+    steps = {path.stem for path in (tmp_path / DIRECTORY).glob("*.index")}
+    assert steps == {"ckpt-6", "ckpt-9"}
+
+
+@pytest.mark.parametrize(
+    ("identity", "message"),
+    [
+        (
+            RunIdentity(corpus="d" * 64, vocabulary="v" * 64, settings=IDENTITY.settings),
+            "this corpus is not the one the run was trained on: the run's corpus has the "
+            "fingerprint cccccccccccccccc, the one given dddddddddddddddd; give the run's own "
+            "--corpus, or train into another --output",
+        ),
+        (
+            RunIdentity(corpus="d" * 64, vocabulary="w" * 64, settings=IDENTITY.settings),
+            "this vocabulary is not the one the run was trained on: the run's vocabulary has the "
+            "fingerprint vvvvvvvvvvvvvvvv, the one given wwwwwwwwwwwwwwww",
+        ),
+        (
+            RunIdentity(corpus="c" * 64, vocabulary="v" * 64, settings={"units": 16, "seed": 1}),
+            "other settings: `units`: the run has 8, now 16; `seed`: the run has 0, now 1. "
+            "Give the run's settings to resume it, or train into another --output",
+        ),
+    ],
+)
+def test_another_run_is_refused_with_both_sides(
+    tmp_path: Path, identity: RunIdentity, message: str
+) -> None:
+    checkpointer(tmp_path, *build(seed=1)).save(1)
+    with pytest.raises(UserError) as error:
+        Checkpointer(tmp_path, identity=identity, keep=2).check()
+    assert message in str(error.value)
+
+
+def test_a_damaged_checkpoint_is_an_error_of_its_own(tmp_path: Path) -> None:
+    checkpointer(tmp_path, *build(seed=1)).save(1)
+    data = next((tmp_path / DIRECTORY).glob("ckpt-1.data-*"))
+    data.write_bytes(data.read_bytes()[:100])
+    with pytest.raises(UserError, match="ckpt-1: the checkpoint cannot be restored"):
+        checkpointer(tmp_path, *build(seed=1)).restore()
+
+
+def test_a_model_of_another_shape_is_refused(tmp_path: Path) -> None:
+    checkpointer(tmp_path, *build(seed=1)).save(1)
+    with pytest.raises(UserError, match="ckpt-1: the checkpoint cannot be restored"):
+        restore_weights(tmp_path, build(seed=1, vocabulary_size=10)[0])
+
+
+def test_no_checkpoint_yet(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="has no checkpoint yet"):
+        restore_weights(tmp_path, build(seed=1)[0])

@@ -1,0 +1,128 @@
+"""trainer.config: rules and messages, flags, JSON, identity."""
+
+import argparse
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.errors import OptionError, UserError
+from trainer.config import TrainConfig, add_arguments, describe_differences, from_args
+
+
+def make(**changes: Any) -> TrainConfig:
+    return TrainConfig(corpus="corpus", output="run", **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"layers": 0}, "`layers` must be an integer of at least 1, got 0; change --layers"),
+        ({"units": 2.5}, "`units` must be an integer of at least 1, got 2.5"),
+        ({"batch_size": True}, "`batch_size` must be an integer of at least 1, got True"),
+        ({"seq_len": -1}, "`seq_len` must be an integer of at least 1, got -1"),
+        ({"stride": 0}, "`stride` must be an integer of at least 1, got 0"),
+        ({"eval_every": -1}, "`eval_every` must be an integer of at least 0, got -1"),
+        ({"seed": 2**31}, "`seed` must be below 2**31, got 2147483648"),
+        ({"dropout": 1.0}, "`dropout` must be at least 0 and below 1, got 1.0; change --dropout"),
+        ({"dropout": float("nan")}, "`dropout` must be at least 0 and below 1, got nan"),
+        ({"learning_rate": 0.0}, "`learning_rate` must be above 0, got 0.0"),
+        ({"clip_norm": -1.0}, "`clip_norm` must be at least 0 (0 turns clipping off), got -1.0"),
+        ({"targets": "first"}, "`targets` must be one of sequence, last; got 'first'"),
+        ({"strategy": "tpu"}, "`strategy` must be one of auto, one_device, mirrored; got 'tpu'"),
+        ({"jit": "yes"}, "`jit` must be one of off, on; got 'yes'"),
+        ({"jit": "on", "strategy": "mirrored"}, "use --jit off or --strategy one_device"),
+        ({"sample_temperatures": ()}, "to generate no text, set `sample_tokens` to 0"),
+        ({"sample_temperatures": (-1.0,)}, "`sample_temperatures` must be at least 0, got -1.0"),
+        ({"train_split": ""}, "`train_split` must not be empty; give a value with --train_split"),
+    ],
+)
+def test_a_bad_option_is_named_with_its_rule_and_value(
+    changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(OptionError) as error:
+        make(**changes)
+    assert message in str(error.value)
+
+
+CHANGED = {
+    "corpus": ("other", "other"),
+    "output": ("other", "other"),
+    "layers": ("3", 3),
+    "units": ("8", 8),
+    "embedding_dim": ("8", 8),
+    "dropout": ("0.5", 0.5),
+    "seq_len": ("40", 40),
+    "stride": ("3", 3),
+    "batch_size": ("8", 8),
+    "steps": ("8", 8),
+    "seed": ("8", 8),
+    "targets": ("last", "last"),
+    "learning_rate": ("0.5", 0.5),
+    "clip_norm": ("0", 0.0),
+    "eval_every": ("0", 0),
+    "save_every": ("8", 8),
+    "log_every": ("8", 8),
+    "keep_checkpoints": ("8", 8),
+    "strategy": ("mirrored", "mirrored"),
+    "jit": ("on", "on"),
+    "train_split": ("all", "all"),
+    "validation_split": ("test", "test"),
+    "sample_tokens": ("0", 0),
+    "sample_temperatures": ("0,1.5", (0.0, 1.5)),
+}
+
+
+def parse(arguments: list[str]) -> TrainConfig:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return from_args(parser.parse_args(["--corpus", "corpus", "--output", "run", *arguments]))
+
+
+def test_every_flag_sets_its_option_and_no_other() -> None:
+    assert parse([]) == make()
+    assert set(CHANGED) == {field.name for field in dataclasses.fields(TrainConfig)}
+    for name, (text, value) in CHANGED.items():
+        assert parse([f"--{name}", text]) == dataclasses.replace(make(), **{name: value}), name
+
+
+def test_help_shows_every_flag_with_its_default(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    for field in dataclasses.fields(TrainConfig):
+        assert f"--{field.name}" in text
+        assert " ".join(field.metadata["help"].split()) in text
+    assert "(default: 0.2,0.5,1.0,1.2)" in text
+
+
+def test_json_gives_the_configuration_back(tmp_path: Path) -> None:
+    config = make(stride=3, sample_temperatures=(0.0, 1.5))
+    (tmp_path / "config.json").write_text(config.to_json())
+    assert TrainConfig.from_json(tmp_path / "config.json") == config
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"corpus": "a", "output": "b", "colour": 1}'])
+def test_json_of_something_else_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(UserError, match=r"config\.json: not the settings of a run"):
+        TrainConfig.from_json(tmp_path / "config.json")
+
+
+def test_identity_holds_what_changes_the_weights() -> None:
+    free = {"corpus", "output", "steps", "eval_every", "save_every", "log_every", "jit"}
+    free |= {"keep_checkpoints", "strategy", "validation_split"}
+    free |= {"sample_tokens", "sample_temperatures"}
+    for name, (_, value) in CHANGED.items():
+        changed = dataclasses.replace(make(), **{name: value}).identity() != make().identity()
+        assert changed == (name not in free), name
+    assert make(stride=64).identity() == make().identity()
+
+
+def test_differences_name_both_values() -> None:
+    assert describe_differences(make().identity(), make(units=8, seq_len=32).identity()) == [
+        "`units`: the run has 256, now 8",
+        "`seq_len`: the run has 64, now 32",
+        "`stride`: the run has 64, now 32",
+    ]

@@ -1,0 +1,90 @@
+"""trainer.evaluate: every validation window exactly once, whatever the batch size."""
+
+import math
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from training import tiny
+
+from pipeline import Corpus
+from trainer.cluster import make_strategy
+from trainer.evaluate import Evaluation, Evaluator
+from trainer.feed import evaluation_stride, validation_feed
+from trainer.model import build_model
+from trainer.steps import Adam, StepRunner
+
+
+@pytest.mark.parametrize("targets", ["sequence", "last"])
+@pytest.mark.parametrize("batch_size", [8, 7, 10_000])
+def test_the_loss_is_the_mean_over_every_window_once(
+    char_corpus: Corpus, targets: str, batch_size: int
+) -> None:
+    config = tiny(char_corpus.directory, "unused", targets=targets, stride=5, batch_size=batch_size)
+    # Sequence targets lie end to end whatever the stride, so that a token counts once.
+    stride = {"sequence": 16, "last": 5}[targets]
+    assert evaluation_stride(config) == stride
+    keras.utils.set_random_seed(0)
+    strategy = make_strategy(config)
+    with strategy.scope():
+        model = build_model(config, char_corpus.vocabulary.size, use_cudnn=True)
+        runner = StepRunner(
+            strategy=strategy,
+            model=model,
+            optimizer=Adam(),
+            batch_size=batch_size,
+            tokens_per_row=16 if targets == "sequence" else 1,
+        )
+    evaluator = Evaluator(strategy, char_corpus, config, runner)
+    evaluation = evaluator.evaluate()
+    assert evaluator.evaluate() == evaluation
+    assert runner.run_evaluation.experimental_get_tracing_count() == 1
+
+    num_windows = char_corpus.num_windows("validation", seq_len=16, stride=stride)
+    windows = char_corpus.windows(
+        "validation", seq_len=16, batch_size=1, stride=stride, seed=None, targets=targets
+    )
+    rows = windows.take(num_windows).as_numpy_iterator()
+    inputs, labels = map(np.concatenate, zip(*rows, strict=True))
+    losses = keras.losses.sparse_categorical_crossentropy(labels, model(inputs), from_logits=True)
+    assert num_windows > 50
+    assert evaluation.loss == pytest.approx(float(np.mean(losses)), rel=1e-5)
+
+    split = char_corpus.splits["validation"]
+    bits = float(np.mean(losses)) / math.log(2) * split.num_tokens / split.num_bytes
+    assert evaluation.bits_per_byte == pytest.approx(bits, rel=1e-5)
+    assert split.num_bytes > split.num_tokens  # the text is not ASCII
+
+
+def test_weights_end_with_the_split(char_corpus: Corpus) -> None:
+    config = tiny(char_corpus.directory, "unused", batch_size=7)
+    feed, num_batches = validation_feed(make_strategy(config), char_corpus, config)
+    weights = np.concatenate([weights for *_, weights in feed])
+    num_windows = char_corpus.num_windows("validation", seq_len=16)
+    assert len(weights) == 7 * num_batches
+    assert num_windows % 7
+    np.testing.assert_array_equal(weights, np.arange(len(weights)) < num_windows)
+
+
+def test_figures_follow_from_the_loss() -> None:
+    evaluation = Evaluation.from_loss(math.log(8), num_tokens=100, num_bytes=150)
+    assert evaluation.perplexity == pytest.approx(8)
+    assert evaluation.bits_per_byte == pytest.approx(2)
+    assert str(evaluation) == "loss 2.0794 nats/token, perplexity 8.00, 2.0000 bits/byte"
+    assert Evaluation.from_loss(1e4, num_tokens=1, num_bytes=1).perplexity == math.inf
+
+
+def test_events_module_makes_its_directory(tmp_path: Path) -> None:
+    from trainer.events import EventWriter
+
+    writer = EventWriter(tmp_path / "a" / "b")
+    writer.scalar("x", 1.5, step=3)
+    writer.close()
+    (path,) = (tmp_path / "a" / "b").iterdir()
+    events = [
+        tf.compat.v1.Event.FromString(record.numpy())
+        for record in tf.data.TFRecordDataset(str(path))
+    ]
+    assert (events[-1].step, events[-1].summary.value[0].tag) == (3, "x")

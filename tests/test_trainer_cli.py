@@ -1,0 +1,100 @@
+"""trainer.cli and trainer.task as a user meets them: output, messages, exit codes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from training import ROOT, run_child
+
+from pipeline import Corpus
+
+TINY = ["--units", "8", "--embedding_dim", "4", "--seq_len", "16", "--batch_size", "8"]
+TINY += ["--sample_tokens", "8"]
+COLD = [*TINY, "--steps", "6", "--eval_every", "3", "--save_every", "3", "--log_every", "2"]
+
+
+def start(module: str, *arguments: str) -> "subprocess.Popen[str]":
+    environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+    return subprocess.Popen(
+        [sys.executable, "-m", module, *arguments],
+        cwd=ROOT,
+        env={**environment, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def call(module: str, *arguments: str) -> tuple[int, str, str]:
+    with start(module, *arguments) as process:
+        out, err = process.communicate(timeout=120)
+    return process.returncode, out, err
+
+
+def test_train_then_generate(char_corpus: Corpus, tmp_path: Path) -> None:
+    run = str(tmp_path / "run")
+    flags = ["--corpus", char_corpus.directory, "--output", run, *COLD]
+    code, out, err = call("trainer.cli", "train", *flags)
+    assert code == 0, err
+    assert [line.split()[:2] for line in err.splitlines()] == [
+        ["step", f"{step}/6"] for step in (2, 4, 6)
+    ]
+    assert out.endswith(f"next: textreel generate --run {run}\n")
+
+    flags = ["--run", run, "--prompt", "lorem", "--tokens", "9", "--seed", "3"]
+    code, out, err = call("trainer.cli", "generate", *flags)
+    assert (code, err) == (0, "")
+    assert out.startswith("lorem")
+    assert len(out) == len("lorem") + 9 + 1
+
+
+def test_ctrl_c_ends_with_130_and_says_how_to_go_on(char_corpus: Corpus, tmp_path: Path) -> None:
+    flags = ["--corpus", char_corpus.directory, "--output", str(tmp_path / "run"), *TINY]
+    flags += ["--steps", "1000000", "--eval_every", "0", "--save_every", "10", "--log_every", "5"]
+    with start("trainer.task", *flags) as process:
+        deadline = time.monotonic() + 60
+        checkpoint = tmp_path / "run" / "checkpoints" / "checkpoint"
+        while not checkpoint.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert f"the same command resumes {tmp_path / 'run'} from step " in out
+    assert "Traceback" not in err
+
+
+def test_errors_have_no_traceback(tmp_path: Path) -> None:
+    flags = ["--corpus", str(tmp_path / "none"), "--output", str(tmp_path / "run")]
+    code, _, err = call("trainer.task", *flags)
+    assert code == 1
+    assert err.startswith(f"textreel: error: no such corpus: {tmp_path / 'none'}")
+    assert "Traceback" not in err
+    assert not (tmp_path / "run").exists()
+
+    code, _, err = call("trainer.task", *flags, "--units", "0")
+    assert (code, err.count("\n")) == (2, 1)
+    assert err.startswith("textreel: error: `units` must be an integer of at least 1, got 0")
+
+    code, _, err = call("trainer.cli", "train", "--corpus", "x")
+    assert code == 2
+    assert "the following arguments are required: --output" in err
+
+
+HELP = """
+import contextlib, io, sys
+from trainer.cli import build_parser
+for command in (["--help"], ["train", "--help"], ["generate", "--help"]):
+    with contextlib.suppress(SystemExit):
+        build_parser().parse_args(command)
+print("tensorflow" in sys.modules)
+"""
+
+
+def test_help_needs_no_tensorflow() -> None:
+    out = run_child(HELP)
+    assert out.endswith("\nFalse\n")
+    for word in ("prepare", "train", "generate", "--sample_temperatures", "--temperature"):
+        assert word in out

@@ -1,0 +1,1 @@
+"""Train character, byte and subword language models on a prepared corpus."""

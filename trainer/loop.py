@@ -1,0 +1,288 @@
+"""The outer loop of training: steps, reports, checkpoints, evaluations, samples.
+
+The inner loop (`StepRunner.run_steps`) runs compiled from one event to the next. Events
+are due at multiples of their interval, and all of them at the last step. At one step the
+order is: report, save, evaluate; a run killed while it evaluates has lost nothing.
+"""
+
+import dataclasses
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from pipeline.corpus import Corpus, open_corpus
+from pipeline.errors import UserError
+from trainer.checkpoint import Checkpointer, RunIdentity
+from trainer.cluster import make_strategy, use_jit
+from trainer.config import CONFIG_FILE, TrainConfig
+from trainer.evaluate import Evaluation, Evaluator
+from trainer.events import EventWriter
+from trainer.feed import evaluation_stride, training_feed
+from trainer.generate import Sampler, shown
+from trainer.model import build_model
+from trainer.output import EVENTS, prepare_output, write_whole
+from trainer.progress import Progress, logging_through_bar
+from trainer.steps import Adam, StepRunner
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainResult:
+    """What a call of `train` did.
+
+    Attributes:
+        run: the run's directory.
+        step: steps the run has behind it.
+        start_step: of these, the steps that earlier calls did.
+        loss: mean training loss since the last report, nats a token; None where this
+            call trained nothing.
+        evaluation: quality at the last evaluation; None with `eval_every` 0.
+        checkpoint: path prefix of the newest checkpoint.
+        tokens_per_second: input tokens over the time spent in training steps, the first
+            compilation included; None where this call trained nothing.
+    """
+
+    run: Path
+    step: int
+    start_step: int
+    loss: float | None
+    evaluation: Evaluation | None
+    checkpoint: str
+    tokens_per_second: float | None
+
+
+def train(config: TrainConfig, *, quiet: bool = False) -> TrainResult:
+    """Trains a model, or continues a run that was stopped, bit for bit on a CPU.
+
+    Args:
+        config: the run's options.
+        quiet: prints nothing.
+
+    Returns:
+        What was done.
+
+    Raises:
+        UserError: the corpus, the options or the output cannot work together, the run in
+            the output is another one, or the loss stopped being finite.
+        OSError: the output cannot be written.
+    """
+    run = Path(config.output)
+    corpus = open_corpus(config.corpus)
+    _check_splits(corpus, config)
+    checkpointer = Checkpointer(
+        run,
+        identity=RunIdentity(
+            corpus=corpus.fingerprint,
+            vocabulary=corpus.vocabulary.fingerprint,
+            settings=config.identity(),
+        ),
+        keep=config.keep_checkpoints,
+    )
+    prepare_output(run, corpus)
+    checkpointer.check()
+    corpus.vocabulary.save(run)
+    write_whole(run / CONFIG_FILE, config.to_json())
+    return _Run(config, corpus, checkpointer, quiet=quiet).train()
+
+
+class _Run:
+    """One call of `train`: what its events share."""
+
+    def __init__(
+        self, config: TrainConfig, corpus: Corpus, checkpointer: Checkpointer, *, quiet: bool
+    ) -> None:
+        keras.utils.set_random_seed(config.seed)
+        self._config = config
+        self._corpus = corpus
+        self._checkpointer = checkpointer
+        self._strategy = make_strategy(config)
+        jit = use_jit(config, self._strategy)
+        with self._strategy.scope():
+            self._model = build_model(config, corpus.vocabulary.size, use_cudnn=not jit)
+            optimizer = Adam(config.learning_rate)
+            self._runner = StepRunner(
+                strategy=self._strategy,
+                model=self._model,
+                optimizer=optimizer,
+                batch_size=config.batch_size,
+                tokens_per_row=config.seq_len if config.targets == "sequence" else 1,
+                clip_norm=config.clip_norm,
+                jit=jit,
+            )
+            checkpointer.track(self._model, optimizer)
+            self._start_step = checkpointer.restore()
+        self._saved_step = self._start_step
+        self._evaluator = None
+        if config.eval_every:
+            self._evaluator = Evaluator(self._strategy, corpus, config, self._runner)
+        self._sampler = Sampler(self._model, corpus.vocabulary)
+        self._progress = Progress(num_steps=config.steps, start_step=self._start_step, quiet=quiet)
+
+    def train(self) -> TrainResult:
+        run, start, steps = Path(self._config.output), self._start_step, self._config.steps
+        if start >= steps:
+            self._progress.close()
+            self._progress.message(
+                f"{run} is finished: it has {start} steps behind it, --steps is {steps}; "
+                "a larger --steps continues it"
+            )
+            return self._result(start, loss=None, evaluation=self._evaluate(), seconds=0.0)
+        self._progress.message(self._describe())
+        events = EventWriter(run / EVENTS)
+        try:
+            with logging_through_bar():
+                result = self._train_steps(events)
+        except KeyboardInterrupt:
+            self._progress.close()
+            self._progress.message(
+                f"interrupted; the same command resumes {run} from step {self._saved_step}"
+            )
+            raise
+        finally:
+            self._progress.close()
+            events.close()
+        self._progress.message(
+            f"trained {run} to step {result.step} ({result.tokens_per_second:,.0f} tokens/s); "
+            f"newest checkpoint: {result.checkpoint}\n"
+            f"next: textreel generate --run {run}"
+        )
+        return result
+
+    def _train_steps(self, events: EventWriter) -> TrainResult:
+        config = self._config
+        tokens_per_step = config.batch_size * config.seq_len
+        feed = training_feed(self._strategy, self._corpus, config, start_step=self._start_step)
+        iterator = iter(feed)
+        loss, evaluation, seconds = None, None, 0.0
+        logged_step, logged_seconds, weighted_loss = self._start_step, 0.0, 0.0
+        step = self._start_step
+        for next_step in _event_steps(config, self._start_step):
+            began = time.perf_counter()
+            num_steps = next_step - step
+            mean_loss, bad_index = self._runner.run_steps(iterator, tf.constant(num_steps))
+            weighted_loss += float(mean_loss) * num_steps
+            seconds += time.perf_counter() - began
+            if bad_index >= 0:
+                self._stop_at_bad_loss(step + int(bad_index) + 1)
+            step = next_step
+            if _is_due(step, config.log_every, config.steps):
+                loss = weighted_loss / (step - logged_step)
+                rate = tokens_per_step * (step - logged_step) / (seconds - logged_seconds)
+                seconds_left = (config.steps - step) * tokens_per_step / rate
+                self._progress.update(
+                    step, loss=loss, tokens_per_second=rate, seconds_left=seconds_left
+                )
+                events.scalar("train/loss", loss, step=step)
+                events.scalar("train/tokens_per_second", rate, step=step)
+                logged_step, logged_seconds, weighted_loss = step, seconds, 0.0
+            if _is_due(step, config.save_every, config.steps):
+                self._checkpointer.save(step)
+                self._saved_step = step
+            if config.eval_every and _is_due(step, config.eval_every, config.steps):
+                evaluation = self._evaluate(events, step)
+            events.flush()
+        return self._result(step, loss=loss, evaluation=evaluation, seconds=seconds)
+
+    def _evaluate(self, events: EventWriter | None = None, step: int = 0) -> Evaluation | None:
+        """Measures the model; with `events`, records that and generates samples too."""
+        if self._evaluator is None:
+            return None
+        evaluation = self._evaluator.evaluate()
+        self._progress.message(f"validation at step {step or self._start_step}: {evaluation}")
+        if events is None:
+            return evaluation
+        for name, value in dataclasses.asdict(evaluation).items():
+            events.scalar(f"validation/{name}", value, step=step)
+        if self._config.sample_tokens:
+            for temperature in self._config.sample_temperatures:
+                text = shown(self._sample(temperature), self._corpus.vocabulary)
+                events.text(f"sample/temperature_{temperature:g}", text, step=step)
+                self._progress.message(f"--- sample at temperature {temperature:g}\n{text}")
+        return evaluation
+
+    def _sample(self, temperature: float) -> str:
+        return "".join(
+            self._sampler.pieces(
+                num_tokens=self._config.sample_tokens,
+                temperature=temperature,
+                seed=self._config.seed,
+            )
+        )
+
+    def _stop_at_bad_loss(self, step: int) -> None:
+        kept = f"the checkpoint of step {self._saved_step} is kept" if self._saved_step else ""
+        raise UserError(
+            f"the loss stopped being finite at step {step}{'; ' + kept if kept else ''}. Train "
+            f"into another --output with a smaller --learning_rate (now "
+            f"{self._config.learning_rate:g}) or --clip_norm (now {self._config.clip_norm:g}; "
+            "0 is off)"
+        )
+
+    def _result(
+        self, step: int, *, loss: float | None, evaluation: Evaluation | None, seconds: float
+    ) -> TrainResult:
+        run = Path(self._config.output)
+        num_tokens = (step - self._start_step) * self._config.batch_size * self._config.seq_len
+        return TrainResult(
+            run=run,
+            step=step,
+            start_step=self._start_step,
+            loss=loss,
+            evaluation=evaluation,
+            checkpoint=self._checkpointer.newest() or "",
+            tokens_per_second=num_tokens / seconds if seconds else None,
+        )
+
+    def _describe(self) -> str:
+        config, split = self._config, self._corpus.splits[self._config.train_split]
+        num_windows = self._corpus.num_windows(
+            config.train_split, seq_len=config.seq_len, stride=config.window_stride
+        )
+        start = f"resuming at step {self._start_step}, " if self._start_step else ""
+        epochs = config.steps * config.batch_size / num_windows
+        return (
+            f"training on {split.num_tokens:,} tokens ({num_windows:,} windows): {start}"
+            f"{config.steps:,} steps of {config.batch_size} windows ({epochs:.2g} epochs); "
+            f"{self._model.count_params():,} weights on "
+            f"{self._strategy.num_replicas_in_sync} replica(s)"
+        )
+
+
+def _event_steps(config: TrainConfig, start_step: int) -> Iterator[int]:
+    """Yields the steps after `start_step` at which something is due, ascending, to the last.
+
+    Example: `log_every=2, save_every=3, steps=7` from 0: 2, 3, 4, 6, 7.
+    """
+    intervals = [config.log_every, config.save_every]
+    if config.eval_every:
+        intervals.append(config.eval_every)
+    step = start_step
+    while step < config.steps:
+        step = min(config.steps, *((step // interval + 1) * interval for interval in intervals))
+        yield step
+
+
+def _is_due(step: int, interval: int, last_step: int) -> bool:
+    return step % interval == 0 or step == last_step
+
+
+def _check_splits(corpus: Corpus, config: TrainConfig) -> None:
+    """Refuses splits that are missing or shorter than one window, before anything is made."""
+    wanted = [("train_split", config.train_split, config.window_stride)]
+    if config.eval_every:
+        wanted.append(("validation_split", config.validation_split, evaluation_stride(config)))
+    for option, name, stride in wanted:
+        remedy = "" if option == "train_split" else ", or turn evaluation off with --eval_every 0"
+        if name not in corpus.splits:
+            raise UserError(
+                f"`{option}`: {config.corpus} has no split {name!r}, only "
+                f"{', '.join(corpus.splits)}; change --{option}{remedy}"
+            )
+        if corpus.num_windows(name, seq_len=config.seq_len, stride=stride) < 1:
+            raise UserError(
+                f"`{option}`: the split {name!r} of {config.corpus} is too short: it has "
+                f"{corpus.splits[name].num_tokens} tokens, one window needs "
+                f"{config.seq_len + 1} in one shard; lower --seq_len or prepare more text{remedy}"
+            )

@@ -1,0 +1,40 @@
+"""Imports TensorFlow without the dozen lines that its libraries write while they load.
+
+Only command-line mains use this. The lines (CPU features, absent CUDA) come before
+TensorFlow's own logging starts, so that TF_CPP_MIN_LOG_LEVEL does not reach them.
+"""
+
+import os
+import sys
+import tempfile
+
+from absl import logging
+
+
+def import_tensorflow() -> None:
+    """Imports TensorFlow and finds its devices, with stderr held back meanwhile.
+
+    Where the import fails, what was held back is written after all. A
+    TF_CPP_MIN_LOG_LEVEL in the environment turns all of this off.
+    """
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+    logging.set_verbosity(logging.WARNING)  # a line at every checkpoint
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    try:
+        with tempfile.TemporaryFile() as held_back:
+            os.dup2(held_back.fileno(), 2)
+            try:
+                import tensorflow as tf
+
+                tf.config.list_logical_devices()
+            except BaseException:
+                held_back.seek(0)
+                os.write(stderr, held_back.read())
+                raise
+            finally:
+                os.dup2(stderr, 2)
+    finally:
+        os.close(stderr)

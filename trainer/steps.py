@@ -1,0 +1,172 @@
+"""The loss, one training step, one evaluation step, and the compiled loops over them.
+
+A step's loss is the sum over a replica's tokens divided by the number of tokens of the
+*global* batch, so that summing losses or gradients over replicas gives the mean, whatever
+the number of replicas.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+def token_nats(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Cross-entropy of each target token.
+
+    Args:
+        targets: `[batch, seq_len]` or `[batch]` int32 ids.
+        logits: the same shape and one more axis, the vocabulary; float32.
+
+    Returns:
+        Nats, of the targets' shape, float32.
+    """
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=targets, logits=logits)
+
+
+class Adam(keras.optimizers.Adam):
+    """Adam for gradients that are summed over the replicas before it gets them.
+
+    Keras' own optimizers clip a replica's gradients and then sum; clipping must come after
+    the sum. So the step sums and clips, and the optimizer must not sum again. The test of
+    one replica against two guards this override of a private method.
+    """
+
+    def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> list[Any]:
+        return list(grads_and_vars)
+
+
+class StepRunner:
+    """Runs training and evaluation steps of one model under one strategy.
+
+    Build it inside the strategy's scope: the optimizer's slots are created here, before
+    anything is traced. `run_steps` and `run_evaluation` are traced once each.
+
+    Args:
+        strategy: where the steps run.
+        model: a built model; `model(tokens, training=...)` gives logits.
+        optimizer: this module's, without clipping of its own.
+        batch_size: rows of the global batch.
+        tokens_per_row: targets of one row: `seq_len`, or 1 with targets `"last"`.
+        clip_norm: largest global norm of the summed gradients; 0 turns clipping off.
+        jit: whether XLA compiles the per-replica steps.
+    """
+
+    def __init__(
+        self,
+        *,
+        strategy: tf.distribute.Strategy,
+        model: keras.Model,
+        optimizer: Adam,
+        batch_size: int,
+        tokens_per_row: int,
+        clip_norm: float = 0.0,
+        jit: bool = False,
+    ) -> None:
+        self.strategy = strategy
+        self.model = model
+        self.optimizer = optimizer
+        self.clip_norm = clip_norm
+        self._tokens_per_batch = batch_size * tokens_per_row
+        self._tokens_per_row = tokens_per_row
+        optimizer.build(model.trainable_variables)
+        self._replica_train_step = self.train_step
+        self._replica_eval_step = self.eval_step
+        if jit:
+            self._replica_train_step = tf.function(self.train_step, jit_compile=True)
+            self._replica_eval_step = tf.function(self.eval_step, jit_compile=True)
+        self.run_steps = tf.function(self._run_steps)
+        self.run_evaluation = tf.function(self._run_evaluation)
+
+    def train_step(self, inputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        """Updates the weights with one replica's rows; runs in a replica's context.
+
+        Args:
+            inputs: `[rows, seq_len]` int32.
+            targets: `[rows, seq_len]` or `[rows]` int32.
+
+        Returns:
+            This replica's share of the mean loss, a float32 scalar in nats a token.
+        """
+        variables = self.model.trainable_variables
+        with tf.GradientTape() as tape:
+            logits = self.model(inputs, training=True)
+            loss = tf.reduce_sum(token_nats(targets, logits)) / self._tokens_per_batch
+        gradients = tape.gradient(loss, [variable.value for variable in variables])
+        # The embedding's sparse gradient has one slice a token and repeats ids: its norm is
+        # not the gradient's. The dense one is exact and, for a vocabulary, small.
+        gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
+        if self.strategy.num_replicas_in_sync > 1:
+            context = tf.distribute.get_replica_context()
+            gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        if self.clip_norm:
+            gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm)
+        self.optimizer.apply(gradients, variables)
+        return loss
+
+    def eval_step(
+        self, inputs: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Measures one replica's rows; runs in a replica's context.
+
+        Args:
+            inputs: `[rows, seq_len]` int32.
+            targets: `[rows, seq_len]` or `[rows]` int32.
+            weights: `[rows]` float32, 1 for a row that counts and 0 for one that does not.
+
+        Returns:
+            The sum of nats and the number of tokens over the rows that count, float32.
+        """
+        nats = token_nats(targets, self.model(inputs, training=False))
+        row_nats = tf.reduce_sum(tf.reshape(nats, [-1, self._tokens_per_row]), axis=1)
+        num_tokens = tf.reduce_sum(weights) * self._tokens_per_row
+        return tf.reduce_sum(row_nats * weights), num_tokens
+
+    def _run_steps(
+        self, iterator: Iterator[Any], num_steps: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Runs training steps without returning to Python.
+
+        Args:
+            iterator: of a distributed dataset of `(inputs, targets)`.
+            num_steps: int32 scalar tensor, at least 1 (a Python number would be traced
+                anew for every value).
+
+        Returns:
+            The mean loss of these steps, float32, and the index among them of the first
+            whose loss is not finite, int32, or -1.
+        """
+        total = tf.zeros([])
+        bad_index = tf.constant(-1)
+        for index in tf.range(num_steps):
+            losses = self.strategy.run(self._replica_train_step, args=next(iterator))
+            loss = self.strategy.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None)
+            is_first_bad = (bad_index < 0) & ~tf.math.is_finite(loss)
+            bad_index = tf.where(is_first_bad, index, bad_index)
+            total += loss
+        return total / tf.cast(num_steps, tf.float32), bad_index
+
+    def _run_evaluation(
+        self, iterator: Iterator[Any], num_steps: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Runs evaluation steps without returning to Python.
+
+        Args:
+            iterator: of a distributed dataset of `(inputs, targets, weights)`.
+            num_steps: int32 scalar tensor.
+
+        Returns:
+            The sum of nats and the number of tokens, float64 scalars: a float32 sum over
+            millions of tokens would lose digits.
+        """
+        nats = tf.zeros([], tf.float64)
+        num_tokens = tf.zeros([], tf.float64)
+        for _ in tf.range(num_steps):
+            pair = self.strategy.run(self._replica_eval_step, args=next(iterator))
+            step_nats, step_tokens = self.strategy.reduce(
+                tf.distribute.ReduceOp.SUM, pair, axis=None
+            )
+            nats += tf.cast(step_nats, tf.float64)
+            num_tokens += tf.cast(step_tokens, tf.float64)
+        return nats, num_tokens

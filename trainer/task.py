@@ -1,0 +1,38 @@
+"""`python -m trainer.task`: flags -> configuration -> training, for clusters and schedulers."""
+
+import argparse
+
+from absl.flags import argparse_flags
+
+from pipeline.cli import main_with
+from trainer import config
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Trains with parsed flags."""
+    settings = config.from_args(arguments)
+    from trainer.quiet import import_tensorflow
+
+    import_tensorflow()
+    from trainer.loop import train
+
+    train(settings)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags of training, and what runs on them."""
+    config.add_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Returns the parser of `python -m trainer.task`."""
+    parser = argparse_flags.ArgumentParser(
+        prog="python -m trainer.task", description="Train a language model on a prepared corpus."
+    )
+    add_arguments(parser)
+    return parser
+
+
+if __name__ == "__main__":
+    main_with(build_parser)
