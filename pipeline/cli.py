@@ -116,8 +116,8 @@ def report(manifest: Manifest, *, seconds: float, workers: int) -> str:
     on_disk = sum(s.num_bytes for split in manifest.splits.values() for s in split.shards)
     symbols = manifest.options["vocabulary"]
     lines = [
-        f"{len(manifest.sources):,} sources, {_size(num_bytes)} of text"
-        f" -> {_size(on_disk)} of shards in {seconds:.1f} s ({_size(num_bytes / seconds)}/s)",
+        f"{len(manifest.sources):,} sources, {size_text(num_bytes)} of text"
+        f" -> {size_text(on_disk)} of shards in {seconds:.1f} s ({size_text(num_bytes / seconds)}/s)",
         f"vocabulary: {symbols}, {manifest.vocabulary_size:,} ids, stored as {manifest.dtype}",
     ]
     for name, split in manifest.splits.items():
@@ -125,7 +125,7 @@ def report(manifest: Manifest, *, seconds: float, workers: int) -> str:
             f"{name + ':':<12}{split.num_tokens:>15,} tokens {split.num_documents:>9,} documents"
             f" {len(split.shards):>6,} shards"
         )
-    lines.append(f"peak memory: {_size(_peak_memory(workers))} over all processes")
+    lines.append(f"peak memory: {size_text(_peak_memory(workers))} over all processes")
     return "\n".join(lines)
 
 
@@ -177,8 +177,8 @@ def _peak_memory(workers: int) -> int:
     return (own + largest_worker * workers) * unit
 
 
-def _size(num_bytes: float) -> str:
-    """Bytes in decimal units and three digits, as disks are sold: 1234567 -> 1.23 MB."""
+def size_text(num_bytes: float) -> str:
+    """Bytes in decimal units and three digits, as disks are sold: 1234567 -> "1.23 MB"."""
     units = iter(("B", "kB", "MB", "GB", "TB", "PB"))
     unit = next(units)
     while num_bytes >= 999.5 and unit != "PB":

@@ -10,7 +10,7 @@ import sys
 from absl.flags import argparse_flags
 
 import pipeline.cli
-from trainer import task
+from trainer import demo, task
 
 
 def _generate(arguments: argparse.Namespace) -> None:
@@ -85,6 +85,7 @@ def build_parser() -> argparse.ArgumentParser:
     task.add_arguments(subparsers.add_parser("train", help=text, description=text))
     text = "generate text with a trained model"
     _add_generate(subparsers.add_parser("generate", help=text, description=text))
+    demo.add_command(subparsers)
     return parser
 
 

@@ -1,0 +1,164 @@
+"""`textreel demo`: the whole story on text that every machine with Python has.
+
+The standard library's own sources, several times the 10 MB at which the script of old runs
+out of memory, become a corpus, a trained model and generated "Python".
+"""
+
+import argparse
+import resource
+import shlex
+import sys
+import sysconfig
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline import Corpus, PrepareOptions, UserError, open_corpus, prepare
+from pipeline.cli import report, size_text
+from pipeline.preparation import default_workers
+
+_STEPS, _QUICK_STEPS = 1500, 250
+_PROMPT = "def "
+# What lstm_text_generation.py used: windows of 40 characters, every 3 characters.
+_ORIGINAL_SEQ_LEN, _ORIGINAL_STRIDE = 40, 3
+
+
+def add_command(subparsers: Any) -> None:
+    """Adds `demo` to what `ArgumentParser.add_subparsers` returned."""
+    text = "prepare, train and generate on Python's own sources, in a few minutes"
+    parser = subparsers.add_parser("demo", help=text, description=text)
+    parser.add_argument(
+        "--output",
+        default="textreel-demo",
+        metavar="DIR",
+        help="directory for the corpus and the run (default: %(default)s)",
+    )
+    parser.add_argument("--quick", action="store_true", help="train less; under a minute in all")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Runs the demo; prints what happens."""
+    output = Path(arguments.output)
+    files = python_sources(Path(sysconfig.get_path("stdlib")))
+    _title(f"1. Text: {len(files):,} source files of Python's standard library")
+    started, workers = time.monotonic(), default_workers()
+    manifest = prepare(
+        files,
+        output / "corpus",
+        PrepareOptions(vocabulary="char"),
+        workers=workers,
+        overwrite=True,
+        progress=sys.stderr.isatty(),
+    )
+    print(report(manifest, seconds=time.monotonic() - started, workers=workers))
+
+    _title("2. Training: Embedding -> LSTM -> the next character")
+    from trainer.quiet import import_tensorflow
+
+    import_tensorflow()
+    from trainer.config import TrainConfig
+    from trainer.generate import generate, shown
+    from trainer.loop import train
+
+    steps = _QUICK_STEPS if arguments.quick else _STEPS
+    config = TrainConfig(
+        corpus=str(output / "corpus"),
+        output=str(output / "run"),
+        steps=steps,
+        eval_every=steps,
+        save_every=steps,
+        sample_tokens=0,
+    )
+    result = train(config)
+    assert result.evaluation is not None
+
+    corpus = open_corpus(output / "corpus")
+    _title("3. Validation: bits to write down one byte of text that was never trained on")
+    uniform, frequencies = baselines(corpus)
+    print(f"every character as likely as any other  {uniform:5.2f}")
+    print(f"characters by their frequency           {frequencies:5.2f}")
+    print(f"this model                              {result.evaluation.bits_per_byte:5.2f}")
+
+    _title(f"4. Generated Python, from {_PROMPT!r} on")
+    sys.stdout.write(_PROMPT)
+    for piece in generate(output / "run", prompt=_PROMPT, tokens=400, temperature=0.6):
+        sys.stdout.write(shown(piece, corpus.vocabulary))
+        sys.stdout.flush()
+
+    _title("Memory")
+    num_tokens = sum(split.num_tokens for split in corpus.splits.values())
+    needed = original_bytes(num_tokens, corpus.vocabulary.size)
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    own *= 1 if sys.platform == "darwin" else 1024
+    print(
+        f"lstm_text_generation.py on this text: {size_text(needed)} (one-hot windows)\n"
+        f"textreel: {size_text(own)} at most, most of it TensorFlow itself, whatever the text"
+    )
+    directory = shlex.quote(str(output))
+    print(
+        "\nnow your own text:\n"
+        "  textreel prepare YOUR_TEXT --output CORPUS\n"
+        "  textreel train --corpus CORPUS --output RUN\n"
+        "or more from this model:\n"
+        f"  textreel generate --run {directory}/run --prompt 'class '"
+    )
+
+
+def python_sources(directory: Path) -> list[Path]:
+    """Returns the ASCII source files below a directory, installed packages left out.
+
+    ASCII, so that the characters are the hundred of the original example and not the
+    thousands that the tests of text encodings hold.
+
+    Raises:
+        UserError: there are none.
+    """
+    files = [
+        file
+        for file in sorted(directory.rglob("*.py"))
+        if not {"site-packages", "dist-packages"} & set(file.parts) and file.read_bytes().isascii()
+    ]
+    if not files:
+        raise UserError(
+            f"{directory} holds no Python sources (a stripped Python?); use your own text:"
+            " textreel prepare YOUR_TEXT --output CORPUS"
+        )
+    return files
+
+
+def baselines(corpus: Corpus) -> tuple[float, float]:
+    """What the validation split costs without a model, in bits a byte.
+
+    Returns:
+        With every id equally likely; and by the frequencies of the training split, counted
+        from one so that none is impossible.
+    """
+    size = corpus.vocabulary.size
+    train, validation = (_token_counts(corpus, split) for split in ("train", "validation"))
+    cost = -np.log2((train + 1) / (train.sum() + size))
+    num_bytes = corpus.splits["validation"].num_bytes
+    return validation.sum() * np.log2(size) / num_bytes, float(validation @ cost) / num_bytes
+
+
+def original_bytes(num_characters: int, vocabulary_size: int) -> int:
+    """What lstm_text_generation.py allocates: `x[windows, 40, characters]` and `y`, in bytes."""
+    num_windows = max(0, num_characters - _ORIGINAL_SEQ_LEN) // _ORIGINAL_STRIDE
+    return num_windows * (_ORIGINAL_SEQ_LEN + 1) * vocabulary_size
+
+
+def _token_counts(corpus: Corpus, split: str) -> np.ndarray:
+    """How often each id occurs in a split, `[vocabulary size]` int64."""
+    import tensorflow_datasets as tfds
+
+    dataset = tfds.builder_from_directory(corpus.directory).as_dataset(split=split)
+    counts = np.zeros(corpus.vocabulary.size, np.int64)
+    for record in dataset.as_numpy_iterator():
+        counts += np.bincount(record["tokens"], minlength=len(counts))
+    return counts
+
+
+def _title(text: str) -> None:
+    print(f"\n{text}\n{'-' * len(text)}", flush=True)
