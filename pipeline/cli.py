@@ -115,9 +115,10 @@ def report(manifest: Manifest, *, seconds: float, workers: int) -> str:
     num_bytes = sum(split.num_bytes for split in manifest.splits.values())
     on_disk = sum(s.num_bytes for split in manifest.splits.values() for s in split.shards)
     symbols = manifest.options["vocabulary"]
+    rate = size_text(num_bytes / seconds)
     lines = [
         f"{len(manifest.sources):,} sources, {size_text(num_bytes)} of text"
-        f" -> {size_text(on_disk)} of shards in {seconds:.1f} s ({size_text(num_bytes / seconds)}/s)",
+        f" -> {size_text(on_disk)} of shards in {seconds:.1f} s ({rate}/s)",
         f"vocabulary: {symbols}, {manifest.vocabulary_size:,} ids, stored as {manifest.dtype}",
     ]
     for name, split in manifest.splits.items():

@@ -1,7 +1,7 @@
 import itertools
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import OptionError, UserError
@@ -37,9 +37,11 @@ def test_every_byte_of_every_source_exactly_once(sizes, shard_bytes, splits, jum
     options = PrepareOptions(shard_bytes=shard_bytes, splits=splits)
     try:
         plan = plan_pieces(sources_of(sizes), options, find_cut=find_cut)
-    except UserError as error:
-        assert "is no text at all" in str(error)
-        return
+    except UserError:
+        # A split may be no text at all, but only a small one.
+        small = sum(sizes) * min(splits.values()) < 200
+        assume(not small)
+        raise
     for index, pieces in itertools.groupby(covered(plan), key=lambda piece: piece[0]):
         position = 0
         for _, start, stop in pieces:

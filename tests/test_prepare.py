@@ -183,8 +183,8 @@ def test_an_output_that_exists_is_not_touched(tmp_path):
         prepare([source], tmp_path / "out", PrepareOptions(vocabulary="char"))
     assert files(tmp_path / "out") == before
     write(tmp_path / "bad.txt", b"\xff" * 100)
+    options = PrepareOptions(vocabulary="char")
     with pytest.raises(UserError, match="not UTF-8"):
-        options = PrepareOptions(vocabulary="char")
         prepare([tmp_path / "bad.txt"], tmp_path / "out", options, overwrite=True)
     assert files(tmp_path / "out") == before
 

@@ -1,3 +1,4 @@
+import itertools
 import json
 import pickle
 
@@ -50,7 +51,7 @@ def test_byte_decode_of_encode_is_the_text(text):
 def test_a_stream_may_be_cut_anywhere(text, cuts):
     data = text.encode()
     bounds = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
-    blocks = [data[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+    blocks = [data[a:b] for a, b in itertools.pairwise(bounds)]
     for vocabulary in (ByteVocabulary(), char_vocabulary(text)):
         encoder = vocabulary.encoder()
         ids = [encoder.encode(block, final=i == len(blocks) - 1) for i, block in enumerate(blocks)]

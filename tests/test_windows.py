@@ -288,7 +288,5 @@ def test_a_shard_that_was_cut_short_is_an_error(tmp_path):
     corpus = make(tmp_path, text(5000), record_tokens=100, splits=TRAIN)
     (shard,) = tmp_path.glob("corpus/*.tfrecord*")
     shard.write_bytes(shard.read_bytes()[: 144 * 30])
-    with pytest.raises(
-        tf.errors.OpError, match="shorter than the manifest|empty|end of file|text-train"
-    ):
+    with pytest.raises(tf.errors.OpError, match=r"shorter than the manifest says.*text-train"):
         take(corpus, 60, seq_len=10, batch_size=10)
