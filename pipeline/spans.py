@@ -131,14 +131,16 @@ def _read_tokens(
         )
         return tf.data.experimental.from_variant(variant, tf.TensorSpec([], tf.string))
 
+    # The empty Example at the end makes a batch of what is there, even where nothing is.
     records = (
         tf.data.Dataset.from_tensors((path, offset))
         .flat_map(records_from)
         .take(num_records)
-        .batch(num_records)
+        .concatenate(tf.data.Dataset.from_tensors(b""))
+        .batch(num_records + 1)
         .get_single_element()
     )
-    feature = {FEATURE: tf.io.FixedLenFeature([], tf.string)}
+    feature = {FEATURE: tf.io.FixedLenFeature([], tf.string, default_value="")}
     text = tf.strings.reduce_join(tf.io.parse_example(records, feature)[FEATURE])
     itemsize = files.dtype.itemsize
     start = (first_token - first_record * files.record_tokens) * itemsize

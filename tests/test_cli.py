@@ -64,6 +64,7 @@ def test_prepare_says_what_it_made_and_what_to_run_next(tmp_path):
         (["prepare", "TEXT", "--output", "OUT", "--vocabulary", "word"], 2, "invalid choice"),
         (["prepare", "ABSENT", "--output", "OUT"], 1, "no such file or directory"),
         (["prepare", "TEXT", "--output", "TEXT/OUT"], 1, "TEXT"),
+        (["prepare", "TEXT", "--output", "/proc/OUT"], 1, "/proc/OUT"),
         (["prepare", "TEXT", "--output", "OUT", "--vocabulary", "char"], 1, "not UTF-8 at byte 5"),
     ],
 )
