@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pipeline.errors import UserError
 
-BLOCK_BYTES = 256 * 1024
+BLOCK_BYTES = 64 * 1024  # with larger ones the allocator keeps more than it saves
 
 
 @dataclass(frozen=True, kw_only=True)
