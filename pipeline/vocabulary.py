@@ -250,7 +250,10 @@ class _CharEncoder:
             missing = np.unique(code_points[ids < 0])
             shown = ", ".join(f"{chr(point)!r} (U+{point:04X})" for point in missing[:10])
             more = f" and {len(missing) - 10} more" if len(missing) > 10 else ""
-            raise UserError(f"characters that the vocabulary lacks: {shown}{more}")
+            raise UserError(
+                f"characters that the vocabulary lacks: {shown}{more}; only those of the corpus's"
+                " own text have ids (`--vocabulary byte` has one for everything)"
+            )
         return ids.astype(self._dtype)
 
 
