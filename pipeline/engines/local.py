@@ -55,7 +55,8 @@ def run(
         return results
     except BrokenProcessPool as error:
         raise UserError(
-            "a worker process died (killed, or out of memory); use fewer `--workers`"
+            "a worker process died: killed, out of memory (use fewer `--workers`), or started by a"
+            " program without `if __name__ == '__main__':` around what it does"
         ) from error
     finally:
         executor.shutdown(cancel_futures=True)
