@@ -34,7 +34,7 @@ def main_with(build_parser: Callable[[], argparse.ArgumentParser]) -> None:
             print(f"textreel: error: {error}", file=sys.stderr)
             return 2 if isinstance(error, OptionError) else 1
         except KeyboardInterrupt:
-            print("\ntextreel: interrupted", file=sys.stderr)
+            print("\ntextreel: interrupted; the same command goes on where it was", file=sys.stderr)
             return 130
         return 0
 

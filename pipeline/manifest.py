@@ -108,7 +108,13 @@ class Manifest:
             file.write(self.to_json())
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        folder = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(folder)  # the shards' names first: a manifest means that all are there
+            temporary.replace(path)
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def load_manifest(directory: str | os.PathLike[str]) -> Manifest:
@@ -125,7 +131,7 @@ def load_manifest(directory: str | os.PathLike[str]) -> Manifest:
             raise UserError(f"no such corpus: {path.parent}") from error
         raise UserError(
             f"{path.parent} is no corpus: it has no {FILE_NAME}. If `textreel prepare` was"
-            " stopped before it ended, run it again with `--overwrite`"
+            " stopped before it ended, run the same command again: it goes on where it was"
         ) from error
     except ValueError as error:
         raise UserError(f"{path} is damaged ({error}); prepare the corpus again") from error

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from pipeline import journal
 from pipeline import manifest as manifest_lib
 from pipeline.engines import local
 from pipeline.errors import OptionError, UserError
@@ -17,10 +18,7 @@ from pipeline.plan import Piece, PrepareOptions, ShardTask, plan_pieces, shard_f
 from pipeline.records import Written
 from pipeline.shards import find_code_points, write_shard
 from pipeline.sources import Source, find_cut, find_sources
-from pipeline.vocabulary import ByteVocabulary, CharVocabulary, Vocabulary
-
-TFDS_FILES = ("dataset_info.json", "features.json")
-_STARTED = ".prepare"  # stands in a directory from the first file to the manifest
+from pipeline.vocabulary import ByteVocabulary, CharVocabulary, Vocabulary, load_vocabulary
 
 
 def prepare(
@@ -35,20 +33,24 @@ def prepare(
 ) -> Manifest:
     """Prepares a corpus from files and directories of text.
 
+    A prepare that stopped goes on where it was when it is called again: finished shards are
+    kept after their digest is checked.
+
     Args:
         sources: files and directories.
         output: the directory to make.
         options: what the corpus's bytes depend on.
         glob: within directories, only files whose name matches.
         workers: processes; `None` takes one a core. Changes no byte.
-        overwrite: replaces a corpus that is there.
+        overwrite: replaces a corpus that is there, finished or not.
         progress: shows a progress bar.
 
     Returns:
         What was made, as it stands in `manifest.json`.
 
     Raises:
-        UserError: sources, options or an output directory that cannot work.
+        UserError: sources, options or an output directory that cannot work; an unfinished
+            corpus that was begun otherwise, or that another process is at work on.
         OSError: a file cannot be read or written.
     """
     options = options or PrepareOptions()
@@ -58,9 +60,36 @@ def prepare(
     directory = Path(output)
     _check_output(directory, overwrite)
     found = find_sources(sources, glob=glob)
+    description = journal.describe(options, found)
+    begun = not overwrite and journal.begun(directory, description)
     pieces = plan_pieces(found, options, find_cut=find_cut)
-    vocabulary = _make_vocabulary(pieces, options, workers, progress)
-    _start(directory, overwrite)
+    if begun:
+        vocabulary = load_vocabulary(directory)
+    else:
+        vocabulary = _make_vocabulary(pieces, options, workers, progress)
+    with journal.locked(directory):
+        if not begun:
+            _remove_corpus(directory)
+            vocabulary.save(directory)
+            journal.begin(directory, description)
+        return _write(directory, options, found, pieces, vocabulary, workers, progress)
+
+
+def default_workers() -> int:
+    """One process for each core that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _write(
+    directory: Path,
+    options: PrepareOptions,
+    sources: tuple[Source, ...],
+    pieces: dict[str, list[tuple[Piece, ...]]],
+    vocabulary: Vocabulary,
+    workers: int,
+    progress: bool,
+) -> Manifest:
+    """Writes the shards that the journal does not have yet, then makes the corpus complete."""
     tasks = [
         ShardTask(
             path=str(directory / shard_file_name(options.name, split, index, len(shards))),
@@ -74,17 +103,11 @@ def prepare(
     ]
     with _progress_bar("writing shards", sum(task.num_bytes for task in tasks), progress) as bar:
         written = local.run(write_shard, tasks, workers=workers, advance=bar.update)
-    vocabulary.save(directory)
-    manifest = _manifest(options, vocabulary, found, tasks, written)
+    manifest = _manifest(options, vocabulary, sources, tasks, written)
     _write_tfds_metadata(directory, manifest)
     manifest.save(directory)
-    (directory / _STARTED).unlink()
+    journal.end(directory)
     return manifest
-
-
-def default_workers() -> int:
-    """One process for each core that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _make_vocabulary(
@@ -111,28 +134,25 @@ def _check_output(directory: Path, overwrite: bool) -> None:
         raise UserError(f"`output` {directory} cannot be written: no permission in {parent}")
     if not directory.is_dir() or not any(directory.iterdir()):
         return
-    ours = [name for name in (manifest_lib.FILE_NAME, _STARTED) if (directory / name).exists()]
-    if not ours:
+    if (directory / journal.FOLDER).is_dir():
+        return  # unfinished: to be completed, or overwritten
+    if not (directory / manifest_lib.FILE_NAME).exists():
         raise UserError(
             f"`output` {directory} exists and is no corpus; textreel will not write among other"
             " files: name a new directory"
         )
     if not overwrite:
-        state = "holds a corpus" if ours[0] == manifest_lib.FILE_NAME else "was not completed"
         raise UserError(
-            f"`output` {directory} {state}; nothing was changed: name a new directory, or"
+            f"`output` {directory} holds a corpus; nothing was changed: name a new directory, or"
             " replace it with `--overwrite`"
         )
 
 
-def _start(directory: Path, overwrite: bool) -> None:
-    """Makes the directory; an old corpus ceases to be one before its files go."""
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / _STARTED).touch()
-    if overwrite:
-        (directory / manifest_lib.FILE_NAME).unlink(missing_ok=True)
-        for file in directory.glob("*.tfrecord-*-of-*"):
-            file.unlink()
+def _remove_corpus(directory: Path) -> None:
+    """Removes what an earlier prepare left; the manifest first: it ceases to be a corpus."""
+    (directory / manifest_lib.FILE_NAME).unlink(missing_ok=True)
+    for file in directory.glob("*.tfrecord-*-of-*"):
+        file.unlink()
 
 
 def _manifest(

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from pipeline import journal
 from pipeline.errors import UserError
 from pipeline.plan import Piece, ShardTask
 from pipeline.records import RecordWriter, Written
@@ -18,15 +19,18 @@ Advance = Callable[[int], None]  # is told how many more bytes of text are done
 def write_shard(task: ShardTask, advance: Advance) -> Written:
     """Encodes the pieces of a task into one file; a separator ends each document.
 
-    The file appears whole, by a rename, or not at all.
+    The file appears whole, by a rename, or not at all. Where the journal says that it is
+    finished, and its digest is right, it is kept: to run a task twice costs reading the file.
 
     Raises:
         UserError: text that is not UTF-8 (file and byte offset), a character that the
             vocabulary lacks, or a source that changed since the plan.
         OSError: the file cannot be written.
     """
-    folder, name = os.path.split(task.path)
-    temporary = os.path.join(folder, f".{name}.incomplete")
+    if (kept := journal.finished(task.path)) is not None:
+        advance(task.num_bytes)
+        return kept
+    temporary = journal.temporary_path(task.path)
     dtype = task.vocabulary.dtype
     separator = np.array([task.vocabulary.separator_id], dtype)
     try:
@@ -48,6 +52,7 @@ def write_shard(task: ShardTask, advance: Advance) -> Written:
         if os.path.exists(temporary):
             os.unlink(temporary)
         raise
+    journal.record(task.path, written)
     return written
 
 

@@ -207,27 +207,6 @@ def test_an_output_without_permission(tmp_path, monkeypatch):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_corpus_that_was_not_finished_is_none(tmp_path, monkeypatch):
-    import pipeline.preparation as prepare_module
-
-    source = write(tmp_path / "a.txt", text(1000))
-
-    def stop(*arguments):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(prepare_module, "_write_tfds_metadata", stop)
-    with pytest.raises(KeyboardInterrupt):
-        prepare([source], tmp_path / "out")
-    with pytest.raises(UserError, match=r"has no manifest\.json"):
-        open_corpus(tmp_path / "out")
-    monkeypatch.undo()
-    with pytest.raises(UserError, match="was not completed"):
-        prepare([source], tmp_path / "out")
-    prepare([source], tmp_path / "out", overwrite=True)
-    prepare([source], tmp_path / "fresh")
-    assert files(tmp_path / "out") == files(tmp_path / "fresh")
-
-
 def test_workers_must_be_positive(tmp_path):
     with pytest.raises(OptionError, match="`workers` must be at least 1, not 0"):
         prepare([write(tmp_path / "a.txt", "text")], tmp_path / "out", workers=0)
@@ -237,13 +216,13 @@ def test_a_source_that_shrinks_meanwhile_is_named(tmp_path, monkeypatch):
     import pipeline.preparation as prepare_module
 
     source = write(tmp_path / "a.txt", text(1000))
-    original = prepare_module._start
+    original = prepare_module._write
 
     def shrink(*arguments):
         source.write_text("short")
         return original(*arguments)
 
-    monkeypatch.setattr(prepare_module, "_start", shrink)
+    monkeypatch.setattr(prepare_module, "_write", shrink)
     with pytest.raises(UserError, match=r"a\.txt ends at byte 5, .* it changed meanwhile"):
         prepare([source], tmp_path / "out", PrepareOptions(splits={"train": 1.0}), workers=1)
 

@@ -2,11 +2,15 @@
 
 import itertools
 import multiprocessing
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import multiprocessing.connection
+import os
+import signal
+import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.sharedctypes import Synchronized
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pipeline.errors import UserError
 
@@ -15,6 +19,7 @@ Result = TypeVar("Result")
 Advance = Callable[[int], None]
 
 _POLL_SECONDS = 0.1
+_MAX_BREAKDOWNS = 3  # worker deaths in a row without a task that ended in between
 _done_bytes: "Synchronized[int]"  # in a worker: what all workers have done
 
 
@@ -28,6 +33,7 @@ def run(
     """Returns `[function(task, advance) for task in tasks]`, computed in up to `workers` processes.
 
     At most two tasks a worker are under way, so that memory does not grow with their number.
+    Workers that die are replaced and their tasks run again, so `function` must be idempotent.
 
     Args:
         function: importable, for it runs in spawned processes.
@@ -37,55 +43,72 @@ def run(
     """
     if min(workers, len(tasks)) <= 1:
         return [function(task, advance) for task in tasks]
+    results: dict[int, Result] = {}
+    breakdowns = 0
+    while len(results) < len(tasks):
+        waiting = [index for index in range(len(tasks)) if index not in results]
+        num_before = len(results)
+        try:
+            _run_pool(function, tasks, waiting, results, workers, advance)
+        except BrokenProcessPool as error:
+            breakdowns = 1 if len(results) > num_before else breakdowns + 1
+            if breakdowns == _MAX_BREAKDOWNS:
+                raise UserError(
+                    "worker processes die before they end a task: killed, out of memory (use"
+                    " fewer `--workers`), or started by a program without"
+                    " `if __name__ == '__main__':` around what it does"
+                ) from error
+    return [results[index] for index in range(len(tasks))]
+
+
+def _run_pool(
+    function: Callable[[Task, Advance], Result],
+    tasks: Sequence[Task],
+    waiting: Sequence[int],
+    results: dict[int, Result],
+    workers: int,
+    advance: Advance,
+) -> None:
+    """Adds the results of the tasks `waiting`, until all are there or a worker dies."""
     # spawn, not fork: the caller may have threads (TensorFlow's, a progress bar's).
     context = multiprocessing.get_context("spawn")
     done_bytes = context.Value("q", 0)
     executor = ProcessPoolExecutor(
-        min(workers, len(tasks)), context, initializer=_start_worker, initargs=(done_bytes,)
+        min(workers, len(waiting)), context, initializer=_start_worker, initargs=(done_bytes,)
     )
+    shown = 0
+    queue = iter(waiting)
+    running: dict[Future[Result], int] = {}
     try:
-        results: list[Any] = [None] * len(tasks)
-        shown = 0
-        for index, result in _completed(executor, function, tasks, limit=2 * workers):
-            if index is not None:
-                results[index] = result
-            done = done_bytes.value
-            advance(done - shown)
-            shown = done
-        return results
-    except BrokenProcessPool as error:
-        raise UserError(
-            "a worker process died: killed, out of memory (use fewer `--workers`), or started by a"
-            " program without `if __name__ == '__main__':` around what it does"
-        ) from error
+        while True:
+            for index in itertools.islice(queue, 2 * workers - len(running)):
+                running[executor.submit(_call, function, tasks[index])] = index
+            if not running:
+                return
+            done, _ = wait(running, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
+            for future in done:
+                index = running.pop(future)
+                results[index] = future.result()
+            now = done_bytes.value
+            advance(now - shown)
+            shown = now
     finally:
         executor.shutdown(cancel_futures=True)
-
-
-def _completed(
-    executor: ProcessPoolExecutor,
-    function: Callable[[Task, Advance], Result],
-    tasks: Iterable[Task],
-    *,
-    limit: int,
-) -> Iterator[tuple[int | None, Result | None]]:
-    """Yields (index, result) as tasks end, and (None, None) in between, for the progress bar."""
-    waiting = enumerate(tasks)
-    running: dict[Future[Result], int] = {}
-    while True:
-        for index, task in itertools.islice(waiting, limit - len(running)):
-            running[executor.submit(_call, function, task)] = index
-        if not running:
-            return
-        done, _ = wait(running, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
-        yield None, None
-        for future in done:
-            yield running.pop(future), future.result()
 
 
 def _start_worker(done_bytes: "Synchronized[int]") -> None:
     global _done_bytes
     _done_bytes = done_bytes
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+
+
+def _die_with_parent() -> None:
+    """Ends this worker as soon as its parent is gone, even by kill -9."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    multiprocessing.connection.wait([parent.sentinel])
+    os._exit(1)
 
 
 def _call(function: Callable[[Task, Advance], Result], task: Task) -> Result:

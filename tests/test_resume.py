@@ -1,0 +1,262 @@
+"""A prepare that stops goes on where it was: real processes, killed at any moment."""
+
+import errno
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from corpora import files, text, write
+
+from pipeline import PrepareOptions, UserError, journal, open_corpus, prepare, shards
+
+OPTIONS = {"vocabulary": "char", "shard_bytes": 20_000, "record_tokens": 1000}
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sources")
+    write(folder / "large.txt", text(1_500_000))
+    for index in range(100):
+        write(folder / f"{index}.txt", text(3000, seed=index))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def straight(sources, tmp_path_factory):
+    """The files of a prepare that never stopped."""
+    output = tmp_path_factory.mktemp("straight") / "out"
+    prepare([sources], output, PrepareOptions(**OPTIONS))
+    return files(output)
+
+
+def start(sources, output, workers=2):
+    """Starts `textreel prepare` as a child process, in a session of its own."""
+    command = [sys.executable, "-m", "pipeline", "prepare", sources, "--output", output]
+    command += [f"--{name}={value}" for name, value in OPTIONS.items()] + [f"--workers={workers}"]
+    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+    return subprocess.Popen(
+        list(map(str, command)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        start_new_session=True,
+    )
+
+
+def num_finished(output):
+    return len(list((output / journal.FOLDER).glob("*tfrecord*.json")))
+
+
+def wait_for_shards(output, process, number):
+    while num_finished(output) < number and process.poll() is None:
+        time.sleep(0.005)
+
+
+def kill_at_random_moments(sources, output, straight, num_kills, seed):
+    source = random.Random(seed)
+    killed = 0
+    for _ in range(num_kills):
+        process = start(sources, output, workers=source.choice([1, 2, 3]))
+        wait_for_shards(output, process, source.randrange(1, len(straight)))
+        time.sleep(source.random() * 0.05)
+        process.kill()
+        killed += process.wait() == -signal.SIGKILL
+        process.communicate()
+        if (output / "manifest.json").exists() and not (output / journal.FOLDER).exists():
+            assert files(output) == straight
+            shutil.rmtree(output)
+    process = start(sources, output)
+    assert process.wait() == 0, process.communicate()[1]
+    process.communicate()
+    assert files(output) == straight
+    return killed
+
+
+def test_killed_and_resumed_is_byte_identical(sources, straight, tmp_path):
+    assert kill_at_random_moments(sources, tmp_path / "out", straight, 4, seed=1) > 0
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("seed", range(10))
+def test_killed_forty_times_at_random_moments(sources, straight, tmp_path, seed):
+    assert kill_at_random_moments(sources, tmp_path / "out", straight, 4, seed=100 + seed) > 0
+
+
+def test_finished_shards_are_kept_and_workers_die_with_their_parent(sources, straight, tmp_path):
+    output = tmp_path / "out"
+    process = start(sources, output)
+    wait_for_shards(output, process, 10)
+    process.kill()
+    process.communicate()
+    time.sleep(0.3)
+    kept = {path.name: path.stat().st_mtime_ns for path in output.glob("*.tfrecord*")}
+    time.sleep(0.3)
+    assert kept == {path.name: path.stat().st_mtime_ns for path in output.glob("*.tfrecord*")}
+    finished = {
+        path.name.removesuffix(".json") for path in (output / journal.FOLDER).glob("*.json")
+    }
+    with pytest.raises(UserError, match=r"has no manifest\.json.*run the same command again"):
+        open_corpus(output)
+
+    damaged = sorted(kept.keys() & finished)[0]
+    data = bytearray((output / damaged).read_bytes())
+    data[50] ^= 1
+    (output / damaged).write_bytes(data)
+    prepare([sources], output, PrepareOptions(**OPTIONS))
+    assert files(output) == straight
+    for name in kept.keys() & finished - {damaged}:
+        assert (output / name).stat().st_mtime_ns == kept[name]
+
+
+def test_a_killed_worker_is_replaced(sources, straight, tmp_path):
+    output = tmp_path / "out"
+    process = start(sources, output)
+    wait_for_shards(output, process, 5)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    workers = [
+        int(child)
+        for child in children
+        if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()
+    ]
+    os.kill(workers[0], signal.SIGKILL)
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert files(output) == straight
+
+
+def test_the_second_prepare_says_who_holds_the_directory(sources, straight, tmp_path):
+    output = tmp_path / "out"
+    process = start(sources, output)
+    wait_for_shards(output, process, 3)
+    process.send_signal(signal.SIGSTOP)  # so that it cannot end meanwhile
+    for overwrite in (False, True):
+        with pytest.raises(UserError, match=rf"is being prepared by process {process.pid} on"):
+            prepare([sources], output, PrepareOptions(**OPTIONS), overwrite=overwrite)
+    process.send_signal(signal.SIGCONT)
+    assert process.wait() == 0
+    process.communicate()
+    assert files(output) == straight
+
+
+def stop_after(num_shards, monkeypatch):
+    """Makes `write_shard` fail as on a full disk, in this process, after some shards."""
+    original, count = shards.write_shard, iter(range(10**6))
+
+    def failing(task, advance):
+        if next(count) >= num_shards:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), task.path)
+        return original(task, advance)
+
+    monkeypatch.setattr("pipeline.preparation.write_shard", failing)
+
+
+def unfinished(sources, output, monkeypatch, **options):
+    with monkeypatch.context() as context:
+        stop_after(3, context)
+        with pytest.raises(OSError, match="No space left"):
+            prepare([sources], output, PrepareOptions(**{**OPTIONS, **options}), workers=1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"shard_bytes": 10_000}, "`shard_bytes` was 20000, now 10000"),
+        ({"vocabulary": "byte"}, "`vocabulary` was char, now byte"),
+        ({"splits": {"train": 1.0}}, "`splits` was"),
+    ],
+)
+def test_other_options_are_refused(sources, tmp_path, monkeypatch, options, message):
+    output = tmp_path / "out"
+    unfinished(sources, output, monkeypatch)
+    before = files_below(output)
+    with pytest.raises(UserError, match=message):
+        prepare([sources], output, PrepareOptions(**{**OPTIONS, **options}))
+    assert files_below(output) == before
+
+
+def files_below(directory):
+    return {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+def test_changed_sources_are_refused(tmp_path, monkeypatch):
+    folder, output = tmp_path / "in", tmp_path / "out"
+    for name in "abc":
+        write(folder / name, text(30_000))
+    unfinished(folder, output, monkeypatch)
+    write(folder / "b", text(30_000, seed=5))
+    os.utime(folder / "b", (0, 0))
+    with pytest.raises(UserError, match="source b has changed since"):
+        prepare([folder], output, PrepareOptions(**OPTIONS))
+    write(folder / "d", "x")
+    (folder / "b").unlink()
+    with pytest.raises(UserError, match="source b is missing now"):
+        prepare([folder], output, PrepareOptions(**OPTIONS))
+    write(folder / "b", "x")
+    with pytest.raises(UserError, match="source b has changed since"):
+        prepare([folder], output, PrepareOptions(**OPTIONS))
+    prepare([folder], output, PrepareOptions(**OPTIONS), overwrite=True)
+    prepare([folder], tmp_path / "fresh", PrepareOptions(**OPTIONS))
+    assert files(output) == files(tmp_path / "fresh")
+
+
+def test_the_vocabulary_is_not_counted_again(sources, straight, tmp_path, monkeypatch):
+    unfinished(sources, tmp_path / "out", monkeypatch)
+    monkeypatch.setattr("pipeline.preparation._make_vocabulary", None)
+    prepare([sources], tmp_path / "out", PrepareOptions(**OPTIONS))
+    assert files(tmp_path / "out") == straight
+
+
+def test_stopped_between_manifest_and_end(sources, straight, tmp_path, monkeypatch):
+    with monkeypatch.context() as context:
+        context.setattr(journal, "end", lambda directory: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            prepare([sources], tmp_path / "out", PrepareOptions(**OPTIONS))
+    assert open_corpus(tmp_path / "out").splits
+    prepare([sources], tmp_path / "out", PrepareOptions(**OPTIONS))
+    assert files(tmp_path / "out") == straight
+
+
+def test_a_full_disk(sources, straight, tmp_path):
+    """A file size limit stands for the disk: the shard's write fails half-way."""
+    output = tmp_path / "out"
+    program = f"""
+import resource, signal, sys
+from pipeline.cli import build_parser, main_with
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+sys.argv = ["pipeline", "prepare", {str(sources)!r}, "--output", {str(output)!r}, "--workers=1",
+            *{[f"--{name}={value}" for name, value in OPTIONS.items()]!r}]
+main_with(build_parser)
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+    )
+    assert result.returncode == 1
+    assert "textreel: error:" in result.stderr
+    assert "File too large" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not list(output.glob("*.tfrecord*"))
+    prepare([sources], output, PrepareOptions(**OPTIONS))
+    assert files(output) == straight
+
+
+def test_a_damaged_journal_entry_is_as_good_as_none(sources, straight, tmp_path, monkeypatch):
+    unfinished(sources, tmp_path / "out", monkeypatch)
+    entries = sorted((tmp_path / "out" / journal.FOLDER).glob("*tfrecord*.json"))
+    entries[0].write_text("")
+    entries[1].write_text(json.dumps({"sha256": "x"}))
+    prepare([sources], tmp_path / "out", PrepareOptions(**OPTIONS))
+    assert files(tmp_path / "out") == straight
