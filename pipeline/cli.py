@@ -1,4 +1,4 @@
-"""The commands of the preprocessor: `textreel prepare`, or `python -m pipeline prepare`."""
+"""The commands of the preprocessor: `textreel prepare` is also `python -m pipeline prepare`."""
 
 import argparse
 import resource
@@ -11,10 +11,12 @@ from typing import Any
 from absl import app
 from absl.flags import argparse_flags
 
+from pipeline.commands import inspect, repair, verify
 from pipeline.errors import OptionError, UserError
 from pipeline.manifest import Manifest
 from pipeline.plan import PrepareOptions
 from pipeline.preparation import default_workers, prepare
+from pipeline.sizes import size_text
 
 
 def main_with(build_parser: Callable[[], argparse.ArgumentParser]) -> None:
@@ -42,7 +44,7 @@ def main_with(build_parser: Callable[[], argparse.ArgumentParser]) -> None:
 
 
 def add_commands(subparsers: Any) -> None:
-    """Adds `prepare` to what `ArgumentParser.add_subparsers` returned."""
+    """Adds the commands to what `ArgumentParser.add_subparsers` returned."""
     text = "turn files of text into a corpus of tokens"
     parser = subparsers.add_parser("prepare", help=text, description=text)
     defaults = PrepareOptions()
@@ -95,6 +97,8 @@ def add_commands(subparsers: Any) -> None:
         "--overwrite", action="store_true", help="replace the corpus that is in DIR"
     )
     parser.set_defaults(run=_prepare)
+    for command in (inspect, verify, repair):
+        command.add_command(subparsers)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -176,12 +180,3 @@ def _peak_memory(workers: int) -> int:
     largest_worker = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     unit = 1 if sys.platform == "darwin" else 1024
     return (own + largest_worker * workers) * unit
-
-
-def size_text(num_bytes: float) -> str:
-    """Bytes in decimal units and three digits, as disks are sold: 1234567 -> "1.23 MB"."""
-    units = iter(("B", "kB", "MB", "GB", "TB", "PB"))
-    unit = next(units)
-    while num_bytes >= 999.5 and unit != "PB":
-        num_bytes, unit = num_bytes / 1000, next(units)
-    return f"{num_bytes:.3g} {unit}"

@@ -74,6 +74,11 @@ def begin(directory: Path, description: dict[str, Any]) -> None:
     _write_json(folder / _PLAN, description)
 
 
+def has_plan(directory: Path) -> bool:
+    """Whether a prepare was begun here, and not ended."""
+    return (directory / FOLDER / _PLAN).exists()
+
+
 def begun(directory: Path, description: dict[str, Any]) -> bool:
     """Whether a prepare of the same description was begun here, and not ended.
 
@@ -81,7 +86,7 @@ def begun(directory: Path, description: dict[str, Any]) -> bool:
         UserError: a prepare of something else was (it says what differs), or another process
             is at work on it.
     """
-    earlier = _read_json(directory / FOLDER / _PLAN)
+    earlier = read_json(directory / FOLDER / _PLAN)
     if earlier is None:
         return False
     with locked(directory):
@@ -98,7 +103,7 @@ def begun(directory: Path, description: dict[str, Any]) -> bool:
 
 def finished(path: str) -> Written | None:
     """What the journal says of the shard at `path`, if the file is still just that."""
-    content = _read_json(_entry(path))
+    content = read_json(_entry(path))
     if content is None:
         return None
     try:
@@ -143,7 +148,7 @@ def _write_json(path: Path, content: Any) -> None:
     temporary.replace(path)
 
 
-def _read_json(path: Path) -> Any:
+def read_json(path: Path) -> Any:
     """The content of a file; `None` where there is none, or a damaged one."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))

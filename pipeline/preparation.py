@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from pipeline import journal
 from pipeline import manifest as manifest_lib
@@ -15,6 +14,7 @@ from pipeline.engines import local
 from pipeline.errors import OptionError, UserError
 from pipeline.manifest import Manifest, Shard, Split
 from pipeline.plan import Piece, PrepareOptions, ShardTask, plan_pieces, shard_file_name
+from pipeline.progress import progress_bar
 from pipeline.records import Written
 from pipeline.shards import find_code_points, write_shard
 from pipeline.sources import Source, find_cut, find_sources
@@ -101,10 +101,10 @@ def _write(
         for split, shards in pieces.items()
         for index, shard in enumerate(shards)
     ]
-    with _progress_bar("writing shards", sum(task.num_bytes for task in tasks), progress) as bar:
+    with progress_bar("writing shards", sum(task.num_bytes for task in tasks), progress) as bar:
         written = local.run(write_shard, tasks, workers=workers, advance=bar.update)
     manifest = _manifest(options, vocabulary, sources, tasks, written)
-    _write_tfds_metadata(directory, manifest)
+    write_tfds_metadata(directory, manifest)
     manifest.save(directory)
     journal.end(directory)
     return manifest
@@ -120,7 +120,7 @@ def _make_vocabulary(
         return ByteVocabulary()
     shards = [shard for shards in pieces.values() for shard in shards]
     total = sum(piece.stop - piece.start for shard in shards for piece in shard)
-    with _progress_bar("finding characters", total, progress) as bar:
+    with progress_bar("finding characters", total, progress) as bar:
         found = local.run(find_code_points, shards, workers=workers, advance=bar.update)
     return CharVocabulary(functools.reduce(np.union1d, found))
 
@@ -134,17 +134,16 @@ def _check_output(directory: Path, overwrite: bool) -> None:
         raise UserError(f"`output` {directory} cannot be written: no permission in {parent}")
     if not directory.is_dir() or not any(directory.iterdir()):
         return
-    if (directory / journal.FOLDER).is_dir():
-        return  # unfinished: to be completed, or overwritten
-    if not (directory / manifest_lib.FILE_NAME).exists():
-        raise UserError(
-            f"`output` {directory} exists and is no corpus; textreel will not write among other"
-            " files: name a new directory"
-        )
-    if not overwrite:
+    complete = (directory / manifest_lib.FILE_NAME).exists()
+    if complete and not journal.has_plan(directory) and not overwrite:
         raise UserError(
             f"`output` {directory} holds a corpus; nothing was changed: name a new directory, or"
             " replace it with `--overwrite`"
+        )
+    if not complete and not (directory / journal.FOLDER).is_dir():
+        raise UserError(
+            f"`output` {directory} exists and is no corpus; textreel will not write among other"
+            " files: name a new directory"
         )
 
 
@@ -191,7 +190,7 @@ def _manifest(
     )
 
 
-def _write_tfds_metadata(directory: Path, manifest: Manifest) -> None:
+def write_tfds_metadata(directory: Path, manifest: Manifest) -> None:
     """Makes the directory a TensorFlow Datasets dataset as well."""
     import tensorflow_datasets as tfds  # slow to import; imports no TensorFlow here
 
@@ -217,10 +216,4 @@ def _write_tfds_metadata(directory: Path, manifest: Manifest) -> None:
         features={"tokens": tokens},
         split_infos=split_infos,
         description=f"Tokens prepared by textreel; vocabulary of {manifest.vocabulary_size} ids.",
-    )
-
-
-def _progress_bar(title: str, total: int, shown: bool) -> "tqdm[None]":
-    return tqdm(
-        desc=title, total=total, unit="B", unit_scale=True, unit_divisor=1000, disable=not shown
     )

@@ -8,13 +8,18 @@ any token is arithmetic: records of equal payload are framed alike.
     uint64 length | uint32 masked crc of length | Example | uint32 masked crc of Example
 """
 
+import functools
 import hashlib
+import itertools
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
 import google_crc32c
 import numpy as np
+
+from pipeline.errors import UserError
 
 FEATURE = "tokens"
 
@@ -92,6 +97,40 @@ class RecordWriter:
         self._num_records += 1
 
 
+def read_records(path: str) -> Iterator[bytes]:
+    """Yields the payload of every record of a file, in order.
+
+    Raises:
+        UserError: a checksum is wrong, the file ends inside a record, or a record is not one of
+            ours; it names the record and its byte offset.
+    """
+    with open(path, "rb") as file:
+        for number in itertools.count():
+            offset = file.tell()
+            framing = file.read(12)
+            if not framing:
+                return
+            where = f"record {number} at byte {offset}"
+            length = int.from_bytes(framing[:8], "little")
+            if framing[8:] != struct.pack("<I", _masked(google_crc32c.value(framing[:8]))):
+                raise UserError(f"{where}: the checksum of its length is wrong")
+            example, crc = file.read(length), file.read(4)
+            if len(crc) < 4:
+                raise UserError(f"{where}: the file ends inside it")
+            if crc != struct.pack("<I", _masked(google_crc32c.value(example))):
+                raise UserError(f"{where}: the checksum of its content is wrong")
+            yield example[_example_bytes(length, where) :]
+
+
+def _example_bytes(length: int, where: str) -> int:
+    """The bytes of an Example of `length` bytes that stand before its payload."""
+    for before in range(min(length, 64)):
+        if len(_header(length - before)[0]) - 12 == before:
+            return before
+    raise UserError(f"{where}: it is no Example with one feature `{FEATURE}`")
+
+
+@functools.lru_cache(maxsize=64)
 def _header(payload_bytes: int) -> tuple[bytes, int]:
     """Returns what stands before a payload in the file, and the checksum of its Example part."""
     value = _field(1, payload_bytes)  # BytesList.value

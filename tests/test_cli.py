@@ -83,3 +83,27 @@ def test_help_names_every_option():
     for option in ("SOURCE", "--output", "--vocabulary", "--glob", "--splits", "--name",
                    "--shard_bytes", "--record_tokens", "--workers", "--overwrite"):  # fmt: skip
         assert option in result.stdout
+
+
+def test_inspect_verify_repair(tmp_path):
+    write(tmp_path / "TEXT", text(20_000))
+    assert textreel("prepare", "TEXT", "--output", "OUT", "--shard_bytes", "5000", cwd=tmp_path)
+    screen = textreel("inspect", "OUT", cwd=tmp_path).stdout
+    assert "byte, 256 ids" in screen
+    assert "validation" in screen
+    assert repr(text(20_000)[:10])[:-1] in screen
+    result = textreel("verify", "OUT", cwd=tmp_path)
+    assert (result.returncode, result.stdout.splitlines()[-1]) == (0, "all is well")
+    shard = sorted((tmp_path / "OUT").glob("*.tfrecord*"))[1]
+    shard.unlink()
+    result = textreel("verify", "OUT", cwd=tmp_path)
+    assert result.returncode == 1
+    assert f"{shard.name}: is missing" in result.stdout
+    assert "textreel repair OUT SOURCE" in result.stderr
+    result = textreel("repair", "OUT", "TEXT", "--workers", "1", cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (0, f"rebuilt {shard.name}\nOUT is whole\n")
+    assert textreel("verify", "OUT", "--workers", "1", cwd=tmp_path).returncode == 0
+    for command in ("inspect", "verify"):
+        result = textreel(command, "TEXT", cwd=tmp_path)
+        assert result.returncode == 1
+        assert "Traceback" not in result.stderr

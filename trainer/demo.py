@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from pipeline import Corpus, PrepareOptions, UserError, open_corpus, prepare
-from pipeline.cli import report, size_text
+from pipeline.cli import report
 from pipeline.preparation import default_workers
+from pipeline.sizes import size_text
 
 _STEPS, _QUICK_STEPS = 1500, 250
 _PROMPT = "def "

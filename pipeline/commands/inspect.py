@@ -1,0 +1,52 @@
+"""`textreel inspect`: what a corpus is, on one screen."""
+
+import argparse
+from typing import Any
+
+import numpy as np
+
+from pipeline.corpus import Corpus, open_corpus
+from pipeline.records import read_records
+from pipeline.sizes import size_text
+
+
+def add_command(subparsers: Any) -> None:
+    """Adds `inspect` to what `ArgumentParser.add_subparsers` returned."""
+    text = "what a corpus is, on one screen"
+    parser = subparsers.add_parser("inspect", help=text, description=text)
+    parser.add_argument("corpus", metavar="CORPUS", help="directory of the corpus")
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    print(describe(open_corpus(arguments.corpus)))
+
+
+def describe(corpus: Corpus) -> str:
+    """Returns what a corpus is, for people."""
+    manifest = corpus.manifest
+    options = ", ".join(f"{name} {value}" for name, value in manifest.options.items())
+    num_bytes = sum(size for _, size in manifest.sources)
+    lines = [
+        f"{corpus.directory}: {manifest.name}, fingerprint {corpus.fingerprint[:12]}",
+        f"options:     {options}",
+        f"vocabulary:  {corpus.vocabulary.kind}, {corpus.vocabulary.size:,} ids, stored as"
+        f" {manifest.dtype}, separator {manifest.separator_id},"
+        f" fingerprint {corpus.vocabulary.fingerprint[:12]}",
+        f"sources:     {len(manifest.sources):,}, {size_text(num_bytes)} of text; the first is"
+        f" {manifest.sources[0][0]}",
+        f"{'split':<12} {'tokens':>17} {'documents':>11} {'shards':>7} {'on disk':>9} text/token",
+    ]
+    for name, split in corpus.splits.items():
+        on_disk = sum(shard.num_bytes for shard in split.shards)
+        ratio = split.num_bytes / split.num_tokens if split.num_tokens else 0
+        lines.append(
+            f"{name:<12} {split.num_tokens:>17,} {split.num_documents:>11,}"
+            f" {len(split.shards):>7,} {size_text(on_disk):>9} {ratio:.4f} bytes"
+        )
+    for name, split in corpus.splits.items():
+        first = next(read_records(f"{corpus.directory}/{split.shards[0].file}"), b"")
+        tokens = np.frombuffer(first, corpus.vocabulary.dtype)[:200]
+        beginning = corpus.vocabulary.decode(tokens)[:70]
+        lines.append(f"{name} begins {beginning!r}")
+    return "\n".join(lines)

@@ -1,0 +1,10 @@
+"""The progress bar of work that is counted in bytes."""
+
+from tqdm import tqdm
+
+
+def progress_bar(title: str, num_bytes: int, shown: bool) -> "tqdm[None]":
+    """A bar with rate and remaining time on standard error; `update(n)` moves it n bytes on."""
+    return tqdm(
+        desc=title, total=num_bytes, unit="B", unit_scale=True, unit_divisor=1000, disable=not shown
+    )

@@ -1,0 +1,21 @@
+"""Numbers of bytes and seconds, for people."""
+
+
+def size_text(num_bytes: float) -> str:
+    """Bytes in decimal units and three digits, as disks are sold: 1234567 -> "1.23 MB"."""
+    units = iter(("B", "kB", "MB", "GB", "TB", "PB"))
+    unit = next(units)
+    while num_bytes >= 999.5 and unit != "PB":
+        num_bytes, unit = num_bytes / 1000, next(units)
+    return f"{num_bytes:.3g} {unit}"
+
+
+def time_text(seconds: float) -> str:
+    """Seconds in the two largest units: 3725 -> "1 h 2 min"."""
+    if seconds < 60:
+        return f"{seconds:.2g} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours < 24 else f"{hours // 24} d {hours % 24} h"
