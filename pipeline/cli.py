@@ -11,7 +11,7 @@ from typing import Any
 from absl import app
 from absl.flags import argparse_flags
 
-from pipeline.commands import inspect, repair, verify
+from pipeline.commands import inspect, repair, trace, verify
 from pipeline.errors import OptionError, UserError
 from pipeline.manifest import Manifest
 from pipeline.plan import PrepareOptions
@@ -97,14 +97,16 @@ def add_commands(subparsers: Any) -> None:
         "--overwrite", action="store_true", help="replace the corpus that is in DIR"
     )
     parser.set_defaults(run=_prepare)
-    for command in (inspect, verify, repair):
+    for command in (inspect, verify, repair, trace):
         command.add_command(subparsers)
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Returns the parser of `python -m pipeline`."""
     parser: argparse.ArgumentParser = argparse_flags.ArgumentParser(
-        prog="python -m pipeline", description="Any amount of text -> a corpus of tokens."
+        prog="python -m pipeline",
+        description="Any amount of text -> a corpus of tokens.",
+        allow_abbrev=False,  # absl's --run_with_pdb would make trace's --run ambiguous
     )
     add_commands(
         parser.add_subparsers(

@@ -101,15 +101,7 @@ class Corpus:
 
         windows = Windows(seq_len=seq_len, stride=seq_len if stride is None else stride)
         rows = Rows(batch_size=batch_size, host_index=host_index, host_count=host_count)
-        num_windows = self.num_windows(split, seq_len=seq_len, stride=windows.stride)
-        if num_windows == 0:
-            longest = max(shard.num_tokens for shard in self._split(split).shards)
-            raise UserError(
-                f"split {split!r} has no window of `seq_len` {seq_len}: a window needs"
-                f" {windows.num_tokens} tokens in one shard, and the longest shard has {longest}"
-                f" (the split: {self._split(split).num_tokens}); use a shorter `seq_len` or"
-                " prepare more text"
-            )
+        num_windows = self.checked_num_windows(split, windows)
         files = ShardFiles(self.directory, self.manifest, split, windows)
         order = make_order(
             windows,
@@ -119,6 +111,24 @@ class Corpus:
             shuffle_bytes=shuffle_bytes,
         )
         return make_dataset(files, order, windows, rows, start_step=start_step, targets=targets)
+
+    def checked_num_windows(self, split: str, windows: Windows) -> int:
+        """The windows of a split, at least one.
+
+        Raises:
+            UserError: no such split, or it has no window.
+        """
+        shards = self._split(split).shards
+        num_windows = sum(windows.num_windows(shard.num_tokens) for shard in shards)
+        if num_windows == 0:
+            longest = max(shard.num_tokens for shard in shards)
+            raise UserError(
+                f"split {split!r} has no window of `seq_len` {windows.seq_len}: a window needs"
+                f" {windows.num_tokens} tokens in one shard, and the longest shard has {longest}"
+                f" (the split: {self._split(split).num_tokens}); use a shorter `seq_len` or"
+                " prepare more text"
+            )
+        return num_windows
 
     def _split(self, name: str) -> Split:
         if name not in self.splits:

@@ -106,20 +106,52 @@ def read_records(path: str) -> Iterator[bytes]:
     """
     with open(path, "rb") as file:
         for number in itertools.count():
-            offset = file.tell()
-            framing = file.read(12)
-            if not framing:
+            payload = _read_record(file, number)
+            if payload is None:
                 return
-            where = f"record {number} at byte {offset}"
-            length = int.from_bytes(framing[:8], "little")
-            if framing[8:] != struct.pack("<I", _masked(google_crc32c.value(framing[:8]))):
-                raise UserError(f"{where}: the checksum of its length is wrong")
-            example, crc = file.read(length), file.read(4)
-            if len(crc) < 4:
-                raise UserError(f"{where}: the file ends inside it")
-            if crc != struct.pack("<I", _masked(google_crc32c.value(example))):
-                raise UserError(f"{where}: the checksum of its content is wrong")
-            yield example[_example_bytes(length, where) :]
+            yield payload
+
+
+def read_payload(
+    path: str, *, first_record: int, last_record: int, full_payload_bytes: int
+) -> bytes:
+    """Returns the payloads of consecutive records, joined; reads no others.
+
+    Args:
+        path: the file.
+        first_record: index of the first.
+        last_record: index of the last; included.
+        full_payload_bytes: the payload of every record but the file's last.
+
+    Raises:
+        UserError: a record is missing or damaged.
+    """
+    payloads = []
+    with open(path, "rb") as file:
+        file.seek(first_record * record_bytes(full_payload_bytes))
+        for number in range(first_record, last_record + 1):
+            payload = _read_record(file, number)
+            if payload is None:
+                raise UserError(f"{path}: ends before record {number}")
+            payloads.append(payload)
+    return b"".join(payloads)
+
+
+def _read_record(file: BinaryIO, number: int) -> bytes | None:
+    """The payload of the record at the file's position; `None` at the end of the file."""
+    where = f"record {number} at byte {file.tell()}"
+    framing = file.read(12)
+    if not framing:
+        return None
+    length = int.from_bytes(framing[:8], "little")
+    if framing[8:] != struct.pack("<I", _masked(google_crc32c.value(framing[:8]))):
+        raise UserError(f"{where}: the checksum of its length is wrong")
+    example, crc = file.read(length), file.read(4)
+    if len(crc) < 4:
+        raise UserError(f"{where}: the file ends inside it")
+    if crc != struct.pack("<I", _masked(google_crc32c.value(example))):
+        raise UserError(f"{where}: the checksum of its content is wrong")
+    return example[_example_bytes(length, where) :]
 
 
 def _example_bytes(length: int, where: str) -> int:

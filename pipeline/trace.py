@@ -1,0 +1,178 @@
+"""Which text was in a batch: step -> windows -> bytes of the sources. Without TensorFlow."""
+
+import bisect
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.corpus import Corpus
+from pipeline.errors import OptionError
+from pipeline.geometry import SHUFFLE_BYTES, Windows, make_order
+from pipeline.manifest import Shard
+from pipeline.records import read_payload
+from pipeline.vocabulary import ByteVocabulary
+
+_CHUNK_TOKENS = 2**20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passage:
+    """Consecutive bytes of a source: `start … stop - 1`."""
+
+    source: str
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TracedWindow:
+    """One row of a batch.
+
+    Attributes:
+        row: index in the global batch.
+        position: in the endless training order.
+        epoch: which one, from 0.
+        window: its number in the split.
+        shard: the file that holds it.
+        first_token: index in the shard of its first token.
+        text: what it says; `seq_len + 1` tokens.
+        passages: where that stands in the sources; several where documents meet.
+    """
+
+    row: int
+    position: int
+    epoch: int
+    window: int
+    shard: str
+    first_token: int
+    text: str
+    passages: tuple[Passage, ...]
+
+
+def trace(
+    corpus: Corpus,
+    split: str,
+    *,
+    step: int,
+    seq_len: int,
+    batch_size: int,
+    stride: int | None = None,
+    seed: int | None = 0,
+    rows: Sequence[int] | None = None,
+    shuffle_bytes: int = SHUFFLE_BYTES,
+) -> list[TracedWindow]:
+    """Returns the windows of the batch of a step; the arguments are those of `Corpus.windows`.
+
+    Reads only the shards that hold them: for bytes just the windows, else the shards up to them.
+
+    Args:
+        corpus: the corpus.
+        split: its name.
+        step: the batch, from 0.
+        seq_len: tokens of an input.
+        batch_size: rows of the global batch.
+        stride: tokens between the starts of two windows; `None` means `seq_len`.
+        seed: of the shuffle; `None` for the order of the text.
+        rows: which rows of the batch; `None` for all.
+        shuffle_bytes: memory of the shuffle, in bytes.
+
+    Raises:
+        UserError: the split has no window, a shard is damaged, or an argument is out of range.
+    """
+    windows = Windows(seq_len=seq_len, stride=seq_len if stride is None else stride)
+    if step < 0:
+        raise OptionError(f"`step` must be at least 0, not {step}")
+    if batch_size < 1:
+        raise OptionError(f"`batch_size` must be at least 1, not {batch_size}")
+    rows = range(batch_size) if rows is None else rows
+    for row in rows:
+        if not 0 <= row < batch_size:
+            raise OptionError(f"`row` must be in 0 … `batch_size` - 1: {row} of {batch_size}")
+    num_windows = corpus.checked_num_windows(split, windows)
+    order = make_order(
+        windows,
+        num_windows,
+        itemsize=corpus.vocabulary.dtype.itemsize,
+        seed=seed,
+        shuffle_bytes=shuffle_bytes,
+    )
+    shards = corpus.splits[split].shards
+    counts = [windows.num_windows(shard.num_tokens) for shard in shards]
+    first_windows = [0, *itertools.accumulate(counts)]
+    positions = [step * batch_size + row for row in rows]
+    traced = []
+    for row, position, window in zip(rows, positions, order.windows(positions), strict=True):
+        index = bisect.bisect_right(first_windows, window) - 1
+        first_token = int(window - first_windows[index]) * windows.stride
+        tokens = _read_tokens(corpus, shards[index], first_token, first_token + windows.num_tokens)
+        traced.append(
+            TracedWindow(
+                row=row,
+                position=position,
+                epoch=position // num_windows,
+                window=int(window),
+                shard=shards[index].file,
+                first_token=first_token,
+                text=corpus.vocabulary.decode(tokens),
+                passages=_passages(corpus, shards[index], first_token, tokens),
+            )
+        )
+    return traced
+
+
+def _read_tokens(corpus: Corpus, shard: Shard, start: int, stop: int) -> np.ndarray:
+    """Returns the tokens `start … stop - 1` of a shard."""
+    record_tokens = corpus.manifest.record_tokens
+    itemsize = corpus.vocabulary.dtype.itemsize
+    payload = read_payload(
+        f"{corpus.directory}/{shard.file}",
+        first_record=start // record_tokens,
+        last_record=(stop - 1) // record_tokens,
+        full_payload_bytes=record_tokens * itemsize,
+    )
+    first = start // record_tokens * record_tokens
+    return np.frombuffer(payload, corpus.vocabulary.dtype)[start - first : stop - first]
+
+
+def _passages(
+    corpus: Corpus, shard: Shard, first_token: int, tokens: np.ndarray
+) -> tuple[Passage, ...]:
+    """Where the tokens stand in the sources.
+
+    The text of a shard, with its separators, is one stream of bytes; the manifest says where each
+    piece begins in it, and the length of the text before a token says where the token is.
+    """
+    vocabulary, sources = corpus.vocabulary, corpus.manifest.sources
+    separator_bytes = len(vocabulary.decode_bytes([vocabulary.separator_id]))
+    start = first_token
+    if not isinstance(vocabulary, ByteVocabulary):
+        start = sum(
+            len(vocabulary.decode_bytes(_read_tokens(corpus, shard, first, last)))
+            for first, last in itertools.pairwise(
+                [*range(0, first_token, _CHUNK_TOKENS), first_token]
+            )
+        )
+    stop = start + len(vocabulary.decode_bytes(tokens))
+    passages = []
+    piece_start = 0
+    for source, first, last in shard.pieces:
+        name, num_bytes = sources[source]
+        begin = max(first, first + start - piece_start)
+        end = min(last, first + stop - piece_start)
+        if begin < end:
+            passages.append(Passage(source=name, start=begin, stop=end))
+        piece_start += last - first + (separator_bytes if last == num_bytes else 0)
+        if piece_start >= stop:
+            break
+    return tuple(passages)
+
+
+def describe(window: TracedWindow) -> str:
+    """Returns a traced window for people: where it is from, then its text."""
+    places = "; ".join(f"{p.source} bytes {p.start}-{p.stop - 1}" for p in window.passages)
+    return (
+        f"row {window.row} (epoch {window.epoch}, window {window.window}, {window.shard} token"
+        f" {window.first_token})\n  {places}\n  {window.text!r}"
+    )
