@@ -9,6 +9,7 @@ from pipeline.geometry import Windows
 from pipeline.manifest import Manifest
 from pipeline.records import FEATURE, record_bytes
 
+DAMAGED = " is missing or damaged; rebuild the shard with `textreel repair`"
 _READ_AHEAD = 8  # seeks under way at once
 
 
@@ -131,22 +132,29 @@ def _read_tokens(
         )
         return tf.data.experimental.from_variant(variant, tf.TensorSpec([], tf.string))
 
-    # The empty Example at the end makes a batch of what is there, even where nothing is.
-    records = (
+    @tf.autograph.experimental.do_not_convert
+    def join(path: tf.Tensor, offset: tf.Tensor) -> tf.Tensor:
+        records = tf.data.Dataset.from_tensors((path, offset)).flat_map(records_from)
+        records = records.take(num_records).batch(num_records).get_single_element()
+        feature = {FEATURE: tf.io.FixedLenFeature([], tf.string)}
+        return tf.strings.reduce_join(tf.io.parse_example(records, feature)[FEATURE])
+
+    # Whatever is wrong leaves no text, so that one check finds it, and names the file. Not nearer
+    # to the records: a missing file would be an error without end there.
+    text = (
         tf.data.Dataset.from_tensors((path, offset))
-        .flat_map(records_from)
-        .take(num_records)
+        .map(join)
+        .ignore_errors()
         .concatenate(tf.data.Dataset.from_tensors(b""))
-        .batch(num_records + 1)
+        .take(1)
         .get_single_element()
     )
-    feature = {FEATURE: tf.io.FixedLenFeature([], tf.string, default_value="")}
-    text = tf.strings.reduce_join(tf.io.parse_example(records, feature)[FEATURE])
     itemsize = files.dtype.itemsize
     start = (first_token - first_record * files.record_tokens) * itemsize
     enough = tf.strings.length(text, "BYTE") >= tf.cast(start + num_tokens * itemsize, tf.int32)
-    truncated = ["shard is shorter than the manifest says:", path, "record", first_record]
-    with tf.control_dependencies([tf.debugging.Assert(enough, truncated)]):
+    place = [": one of the records ", tf.strings.as_string(first_record), " to "]
+    message = [path, *place, tf.strings.as_string(first_record + num_records - 1), DAMAGED]
+    with tf.control_dependencies([tf.debugging.Assert(enough, [tf.strings.join(message)])]):
         text = tf.strings.substr(text, start, num_tokens * itemsize)
     # decode_raw knows no uint32; no vocabulary comes near 2^31 ids.
     stored = {1: tf.uint8, 2: tf.uint16, 4: tf.int32}[itemsize]

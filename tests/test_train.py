@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import tensorflow as tf
+from corpora import make, text
 from training import assert_same_bits, checkpoint_arrays, read_events, start_child, tiny
 
 from pipeline import Corpus, UserError
@@ -18,6 +19,7 @@ from trainer.loop import _event_steps, train
 
 TRAIN = """
 import sys
+from corpora import make, text
 from training import tiny
 from trainer.loop import train
 train(tiny(*sys.argv[1:], steps=3000, save_every=20, log_every=5), quiet=True)
@@ -215,3 +217,15 @@ def test_interrupted_says_where_it_resumes(
     with pytest.raises(KeyboardInterrupt):
         train(tiny(char_corpus.directory, tmp_path))
     assert f"the same command resumes {tmp_path} from step 6" in capsys.readouterr().out
+
+
+def test_a_damaged_shard_is_named(tmp_path: Path) -> None:
+    corpus = make(tmp_path, text(20_000), record_tokens=1000)
+    shard = tmp_path / "corpus/text-train.tfrecord-00000-of-00001"
+    data = bytearray(shard.read_bytes())
+    data[10_000] ^= 1
+    shard.write_bytes(data)
+    with pytest.raises(
+        UserError, match=rf"{shard}: one of the records .* is missing or damaged.*repair"
+    ):
+        train(tiny(corpus.directory, tmp_path / "run"), quiet=True)

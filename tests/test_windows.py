@@ -1,4 +1,5 @@
 import itertools
+import re
 import tempfile
 import time
 from collections import Counter
@@ -13,8 +14,10 @@ from hypothesis import strategies as st
 
 from pipeline import OptionError, UserError, reference_windows
 from pipeline.geometry import Windows, make_order
+from pipeline.records import record_bytes
 
 TRAIN = {"train": 1.0}
+RECORD = record_bytes(100)
 
 
 @pytest.fixture(scope="module")
@@ -284,9 +287,29 @@ def test_bad_arguments_are_named(corpora, options, error, message):
         corpora[3].windows(arguments.pop("split"), **arguments)
 
 
-def test_a_shard_that_was_cut_short_is_an_error(tmp_path):
+@pytest.mark.parametrize(
+    ("damage", "bad_records"),
+    [
+        (lambda data: data[: RECORD * 30], range(30, 60)),
+        (lambda data: data[: RECORD * 30 + 70], range(30, 60)),
+        (lambda data: data[:5000] + bytes([data[5000] ^ 1]) + data[5001:], [5000 // RECORD]),
+        (lambda data: data[: RECORD * 7 + 2] + b"\1" + data[RECORD * 7 + 3 :], [7]),  # a length
+        (lambda data: b"", range(60)),
+        (None, range(60)),
+    ],
+)
+@pytest.mark.parametrize("seed", [None, 0])
+def test_a_damaged_shard_is_named_with_its_records(tmp_path, damage, bad_records, seed):
     corpus = make(tmp_path, text(5000), record_tokens=100, splits=TRAIN)
     (shard,) = tmp_path.glob("corpus/*.tfrecord*")
-    shard.write_bytes(shard.read_bytes()[: 144 * 30])
-    with pytest.raises(tf.errors.OpError, match=r"shorter than the manifest says.*text-train"):
-        take(corpus, 60, seq_len=10, batch_size=10)
+    if damage:
+        shard.write_bytes(damage(shard.read_bytes()))
+    else:
+        shard.unlink()
+    with pytest.raises(tf.errors.InvalidArgumentError) as raised:
+        take(corpus, 60, seq_len=10, batch_size=10, seed=seed)
+    message = (
+        rf"{shard}: one of the records (\d+) to (\d+) is missing or damaged; .*textreel repair"
+    )
+    first, last = map(int, re.search(message, raised.value.message).groups())
+    assert set(range(first, last + 1)) & set(bad_records)

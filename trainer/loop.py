@@ -6,6 +6,7 @@ order is: report, save, evaluate; a run killed while it evaluates has lost nothi
 """
 
 import dataclasses
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -134,6 +135,10 @@ class _Run:
         try:
             with logging_through_bar():
                 result = self._train_steps(events)
+        except tf.errors.OpError as error:
+            if damaged := re.search(r"assertion failed: \[(.*?textreel repair`)\]", error.message):
+                raise UserError(damaged[1]) from error
+            raise
         except KeyboardInterrupt:
             self._progress.close()
             self._progress.message(
