@@ -11,10 +11,10 @@ from typing import Any
 from absl import app
 from absl.flags import argparse_flags
 
-from pipeline.commands import inspect, repair, trace, verify
+from pipeline.commands import inspect, plan, repair, trace, verify
+from pipeline.commands.options import add_options, options_of
 from pipeline.errors import OptionError, UserError
 from pipeline.manifest import Manifest
-from pipeline.plan import PrepareOptions
 from pipeline.preparation import default_workers, prepare
 from pipeline.sizes import size_text
 
@@ -47,57 +47,13 @@ def add_commands(subparsers: Any) -> None:
     """Adds the commands to what `ArgumentParser.add_subparsers` returned."""
     text = "turn files of text into a corpus of tokens"
     parser = subparsers.add_parser("prepare", help=text, description=text)
-    defaults = PrepareOptions()
-    parser.add_argument(
-        "sources",
-        nargs="+",
-        metavar="SOURCE",
-        help="a file of UTF-8 text, or a directory, which is searched recursively",
-    )
+    add_options(parser)
     parser.add_argument("--output", required=True, metavar="DIR", help="directory of the corpus")
-    parser.add_argument(
-        "--vocabulary",
-        choices=["byte", "char"],
-        default=defaults.vocabulary,
-        help="what a token is: a byte (takes any input) or a character (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--glob", metavar="PATTERN", help="in directories, only files of matching names: '*.txt'"
-    )
-    parser.add_argument(
-        "--splits",
-        type=_splits,
-        default=defaults.splits,
-        metavar="NAME=FRACTION,…",
-        help="the parts of the corpus (default: train=0.98,validation=0.02)",
-    )
-    parser.add_argument(
-        "--name",
-        default=defaults.name,
-        help="name of the TensorFlow Datasets dataset (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--shard_bytes",
-        type=int,
-        default=defaults.shard_bytes,
-        metavar="N",
-        help="bytes of source text in a shard, about (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--record_tokens",
-        type=int,
-        default=defaults.record_tokens,
-        metavar="N",
-        help="tokens in a record (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--workers", type=int, metavar="N", help="processes; changes no byte (default: one a core)"
-    )
     parser.add_argument(
         "--overwrite", action="store_true", help="replace the corpus that is in DIR"
     )
     parser.set_defaults(run=_prepare)
-    for command in (inspect, verify, repair, trace):
+    for command in (plan, inspect, verify, repair, trace):
         command.add_command(subparsers)
 
 
@@ -137,13 +93,7 @@ def report(manifest: Manifest, *, seconds: float, workers: int) -> str:
 
 
 def _prepare(arguments: argparse.Namespace) -> None:
-    options = PrepareOptions(
-        vocabulary=arguments.vocabulary,
-        name=arguments.name,
-        splits=arguments.splits,
-        shard_bytes=arguments.shard_bytes,
-        record_tokens=arguments.record_tokens,
-    )
+    options = options_of(arguments)
     workers = default_workers() if arguments.workers is None else arguments.workers
     started = time.monotonic()
     manifest = prepare(
@@ -159,21 +109,6 @@ def _prepare(arguments: argparse.Namespace) -> None:
     corpus = shlex.quote(arguments.output)
     print(f"\nmade the corpus {arguments.output}; train a model on it:")
     print(f"  textreel train --corpus {corpus} --output RUN")
-
-
-def _splits(text: str) -> dict[str, float]:
-    splits: dict[str, float] = {}
-    for part in text.split(","):
-        name, equals, fraction = part.partition("=")
-        try:
-            if not equals or name in splits:
-                raise ValueError
-            splits[name] = float(fraction)
-        except ValueError:
-            raise argparse.ArgumentTypeError(
-                f"{text!r} is not of the form train=0.98,validation=0.02, each name once"
-            ) from None
-    return splits
 
 
 def _peak_memory(workers: int) -> int:

@@ -1,0 +1,84 @@
+"""The options of `prepare` and `plan`: what the bytes of a corpus depend on."""
+
+import argparse
+
+from pipeline.plan import PrepareOptions
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the sources and the options of a corpus to a parser."""
+    defaults = PrepareOptions()
+    parser.add_argument(
+        "sources",
+        nargs="+",
+        metavar="SOURCE",
+        help="a file of UTF-8 text, or a directory, which is searched recursively",
+    )
+    parser.add_argument(
+        "--vocabulary",
+        choices=["byte", "char"],
+        default=defaults.vocabulary,
+        help="what a token is: a byte (takes any input) or a character (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--glob", metavar="PATTERN", help="in directories, only files of matching names: '*.txt'"
+    )
+    parser.add_argument(
+        "--splits",
+        type=_splits,
+        default=defaults.splits,
+        metavar="NAME=FRACTION,…",
+        help="the parts of the corpus (default: train=0.98,validation=0.02)",
+    )
+    parser.add_argument(
+        "--name",
+        default=defaults.name,
+        help="name of the TensorFlow Datasets dataset (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--shard_bytes",
+        type=int,
+        default=defaults.shard_bytes,
+        metavar="N",
+        help="bytes of source text in a shard, about (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--record_tokens",
+        type=int,
+        default=defaults.record_tokens,
+        metavar="N",
+        help="tokens in a record (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="processes; changes no byte (default: one a core)"
+    )
+
+
+def options_of(arguments: argparse.Namespace) -> PrepareOptions:
+    """Returns the options that were given.
+
+    Raises:
+        OptionError: one has a value that cannot work.
+    """
+    return PrepareOptions(
+        vocabulary=arguments.vocabulary,
+        name=arguments.name,
+        splits=arguments.splits,
+        shard_bytes=arguments.shard_bytes,
+        record_tokens=arguments.record_tokens,
+    )
+
+
+def _splits(text: str) -> dict[str, float]:
+    splits: dict[str, float] = {}
+    for part in text.split(","):
+        name, equals, fraction = part.partition("=")
+        try:
+            if not equals or name in splits:
+                raise ValueError
+            splits[name] = float(fraction)
+        except ValueError:
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is not of the form train=0.98,validation=0.02, each name once"
+            ) from None
+    return splits

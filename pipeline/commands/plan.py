@@ -1,0 +1,95 @@
+"""`textreel plan`: what a corpus will be, and what it takes, without making it."""
+
+import argparse
+from typing import Any
+
+from pipeline.commands.options import add_options, options_of
+from pipeline.errors import OptionError
+from pipeline.estimate import Estimate, estimate
+from pipeline.geometry import Windows
+from pipeline.preparation import default_workers
+from pipeline.sizes import size_text, time_text
+from pipeline.sources import find_sources
+
+
+def add_command(subparsers: Any) -> None:
+    """Adds `plan` to what `ArgumentParser.add_subparsers` returned."""
+    text = "a dry run of prepare: shards, tokens, disk, time, memory, and steps of training"
+    parser = subparsers.add_parser("plan", help=text, description=text)
+    add_options(parser)
+    parser.add_argument("--seq_len", type=int, metavar="N", help="count windows of this length")
+    parser.add_argument("--stride", type=int, metavar="N", help="tokens between windows")
+    parser.add_argument("--batch_size", type=int, metavar="N", help="count steps of this many")
+    parser.add_argument("--hosts", type=int, metavar="N", help="hosts that share a batch")
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    options = options_of(arguments)
+    windows = _windows(arguments)
+    workers = default_workers() if arguments.workers is None else arguments.workers
+    if workers < 1:
+        raise OptionError(f"`workers` must be at least 1, not {workers}")
+    sources = find_sources(arguments.sources, glob=arguments.glob)
+    print(f"{len(sources):,} sources, {size_text(sum(s.num_bytes for s in sources))} of text")
+    result = estimate(sources, options, workers=workers, windows=windows)
+    print(describe(result, exact=options.vocabulary == "byte"))
+    if windows:
+        print(_training(result, windows, arguments.batch_size, arguments.hosts))
+
+
+def _windows(arguments: argparse.Namespace) -> Windows | None:
+    for needed, option in [
+        ("seq_len", "stride"),
+        ("seq_len", "batch_size"),
+        ("batch_size", "hosts"),
+    ]:
+        if getattr(arguments, option) is not None and getattr(arguments, needed) is None:
+            raise OptionError(f"`{option}` says nothing without `--{needed}`; give it too")
+        if getattr(arguments, option) is not None and getattr(arguments, option) < 1:
+            raise OptionError(f"`{option}` must be at least 1, not {getattr(arguments, option)}")
+    if arguments.seq_len is None:
+        return None
+    stride = arguments.seq_len if arguments.stride is None else arguments.stride
+    return Windows(seq_len=arguments.seq_len, stride=stride)
+
+
+def describe(result: Estimate, *, exact: bool) -> str:
+    """Returns an estimate for people."""
+    least = "" if exact else "at least "
+    lines = [f"vocabulary: {least}{result.vocabulary_size:,} ids"]
+    for name, split in result.splits.items():
+        lines.append(
+            f"{name + ':':<12}{split.num_shards:>7,} shards {split.num_documents:>9,} documents"
+            f" {split.num_tokens:>15,} tokens"
+        )
+    lines.append(
+        "tokens: exact"
+        if result.token_error == 0
+        else f"tokens: from a sample, ± {result.token_error:.2%} (95%)"
+    )
+    lines.append(
+        f"disk: {size_text(result.num_disk_bytes)}; time: about {time_text(result.seconds)} of"
+        f" computing; memory: about {size_text(result.memory_bytes)}"
+    )
+    return "\n".join(lines)
+
+
+def _training(result: Estimate, windows: Windows, batch_size: int | None, hosts: int | None) -> str:
+    lines = []
+    for name, split in result.splits.items():
+        line = f"{name + ':':<12}{split.num_windows:,} windows of {windows.num_tokens} tokens"
+        if split.num_windows == 0:
+            line += "; none fits: use a shorter `--seq_len` or prepare more text"
+        elif batch_size is not None:
+            line += f"; {split.num_windows / batch_size:,.1f} steps an epoch"
+        lines.append(line)
+    if batch_size is not None and hosts is not None:
+        if batch_size % hosts:
+            lines.append(
+                f"{batch_size} rows cannot be shared equally by {hosts} hosts; a batch of"
+                f" {-(-batch_size // hosts) * hosts} can"
+            )
+        else:
+            lines.append(f"{batch_size // hosts} rows a host")
+    return "\n".join(lines)
