@@ -68,6 +68,8 @@ def describe(result: Estimate, *, exact: bool) -> str:
         if result.token_error == 0
         else f"tokens: from a sample, ± {result.token_error:.2%} (95%)"
     )
+    if not exact and result.vocabulary_size <= 2**8:
+        lines.append("where rare characters make more than 256 ids, the disk space doubles")
     lines.append(
         f"disk: {size_text(result.num_disk_bytes)}; time: about {time_text(result.seconds)} of"
         f" computing; memory: about {size_text(result.memory_bytes)}"
