@@ -49,6 +49,31 @@ def test_killed_and_resumed_is_straight_bit_for_bit(char_corpus: Corpus, tmp_pat
     assert_same_bits(checkpoint_arrays(resumed.checkpoint), checkpoint_arrays(whole.checkpoint))
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 1)])
+def test_a_signal_saves_and_stops_and_the_run_goes_on(
+    char_corpus: Corpus, tmp_path: Path, number: int, code: int
+) -> None:
+    stopped, straight = tmp_path / "stopped", tmp_path / "straight"
+    with start_child(TRAIN, char_corpus.directory, str(stopped)) as child:
+        deadline = time.monotonic() + 120
+        newest = stopped / DIRECTORY / "checkpoint"
+        while not newest.exists() and child.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        child.send_signal(number)
+        _, stderr = child.communicate()
+    if number == signal.SIGTERM:
+        assert child.returncode == code, stderr
+    else:
+        assert "KeyboardInterrupt" in stderr
+    step = int(tf.train.latest_checkpoint(str(newest.parent)).rpartition("-")[2])
+    assert 0 < step < 3000
+    options: dict[str, Any] = {"steps": step + 10, "save_every": 1000}
+    resumed = train(tiny(char_corpus.directory, stopped, **options), quiet=True)
+    whole = train(tiny(char_corpus.directory, straight, **options), quiet=True)
+    assert resumed.start_step == step
+    assert_same_bits(checkpoint_arrays(resumed.checkpoint), checkpoint_arrays(whole.checkpoint))
+
+
 def test_a_run_learns_and_says_what_it_made(
     char_corpus: Corpus, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,6 +7,7 @@ order is: report, save, evaluate; a run killed while it evaluates has lost nothi
 
 import dataclasses
 import re
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ from trainer.feed import evaluation_stride, training_feed
 from trainer.generate import Sampler, shown
 from trainer.model import build_model
 from trainer.output import EVENTS, prepare_output, write_whole
+from trainer.preemption import StopRequest
 from trainer.progress import Progress, logging_through_bar
 from trainer.steps import Adam, StepRunner
 
@@ -67,6 +69,9 @@ def train(config: TrainConfig, *, quiet: bool = False) -> TrainResult:
     Raises:
         UserError: the corpus, the options or the output cannot work together, the run in
             the output is another one, or the loss stopped being finite.
+        KeyboardInterrupt: SIGINT came; the run was saved at the end of the compiled steps
+            under way. A second one is obeyed at once.
+        SystemExit: the same for SIGTERM, with code 143.
         OSError: the output cannot be written.
     """
     run = Path(config.output)
@@ -115,6 +120,7 @@ class _Run:
             checkpointer.track(self._model, optimizer)
             self._start_step = checkpointer.restore()
         self._saved_step = self._start_step
+        self._stop = StopRequest()
         self._evaluator = None
         if config.eval_every:
             self._evaluator = Evaluator(self._strategy, corpus, config, self._runner)
@@ -133,16 +139,16 @@ class _Run:
         self._progress.message(self._describe())
         events = EventWriter(run / EVENTS)
         try:
-            with logging_through_bar():
+            with logging_through_bar(), self._stop.listening():
                 result = self._train_steps(events)
         except tf.errors.OpError as error:
             if damaged := re.search(r"assertion failed: \[(.*?textreel repair`)\]", error.message):
                 raise UserError(damaged[1]) from error
             raise
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemExit):
             self._progress.close()
             self._progress.message(
-                f"interrupted; the same command resumes {run} from step {self._saved_step}"
+                f"stopped; the same command resumes {run} from step {self._saved_step}"
             )
             raise
         finally:
@@ -188,7 +194,19 @@ class _Run:
             if config.eval_every and _is_due(step, config.eval_every, config.steps):
                 evaluation = self._evaluate(events, step)
             events.flush()
+            if self._stop.signal_number is not None and step < config.steps:
+                self._save_and_exit(step, self._stop.signal_number)
         return self._result(step, loss=loss, evaluation=evaluation, seconds=seconds)
+
+    def _save_and_exit(self, step: int, signal_number: int) -> None:
+        """Ends a run that a signal asked to stop, after saving what it has."""
+        if self._saved_step < step:
+            self._checkpointer.save(step)
+            self._saved_step = step
+        if signal_number == signal.SIGINT:
+            raise KeyboardInterrupt
+        # As a shell reports a death by this signal: schedulers retry codes above 127.
+        raise SystemExit(128 + signal_number)
 
     def _evaluate(self, events: EventWriter | None = None, step: int = 0) -> Evaluation | None:
         """Measures the model; with `events`, records that and generates samples too."""
