@@ -5,16 +5,20 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
+from pipeline.documents import read_parts
+from pipeline.files import BLOCK_BYTES, read_blocks
 from pipeline.geometry import Windows
 from pipeline.plan import Piece, PrepareOptions, plan_pieces
 from pipeline.records import RecordWriter, record_bytes
-from pipeline.sources import BLOCK_BYTES, Source, find_cut, read_blocks
+from pipeline.sources import Source, find_cut
 from pipeline.vocabulary import ByteVocabulary, CharVocabulary, CodePoints, Vocabulary
 
 _NUM_SAMPLES = 64
+_SAMPLE_BYTES = 2**20  # of a piece that can be read from its beginning only
 _WORKER_BYTES, _PARENT_BYTES = 50 * 10**6, 65 * 10**6  # measured, see WORKSPACE_NOTES.md
 
 
@@ -70,64 +74,112 @@ def estimate(
     """
     planned = plan_pieces(sources, options, find_cut=find_cut)
     pieces = [piece for shards in planned.values() for shard in shards for piece in shard]
-    total = sum(piece.stop - piece.start for piece in pieces)
-    blocks = _sample(pieces, total)
+    total = sum(piece.num_bytes for piece in pieces)
+    samples = _sample(pieces, total)
+    texts = [sample.text for sample in samples]
     vocabulary: Vocabulary = ByteVocabulary()
-    counts = np.array([len(block) for block in blocks], np.float64)
+    counts = np.array([len(text) for text in texts], np.float64)
     if options.vocabulary == CharVocabulary.kind:
         # A character has one byte that does not continue another.
-        counts = np.array([_num_characters(block) for block in blocks], np.float64)
-        vocabulary = CharVocabulary(
-            np.unique(np.concatenate([_code_points(block) for block in blocks]))
+        counts = np.array([_num_characters(text) for text in texts], np.float64)
+        vocabulary = CharVocabulary(np.unique(np.concatenate([_code_points(t) for t in texts])))
+    documents = np.array([sample.num_documents for sample in samples], np.float64)
+    counts += documents  # each ends with a separator
+    sizes = np.array([sample.num_bytes for sample in samples], np.float64)
+    ratios = _Ratios(
+        tokens=counts.sum() / sizes.sum(),
+        text_bytes=sum(map(len, texts)) / sizes.sum(),
+        documents=documents.sum() / sizes.sum(),
+    )
+    splits = {
+        split: _estimate_split(
+            shards, ratios, windows, fraction=1.0 if len(together) == 1 else options.splits[split]
         )
-    sizes = np.array([len(block) for block in blocks], np.float64)
-    ratio = counts.sum() / sizes.sum()
-    splits = {split: _estimate_split(shards, ratio, windows) for split, shards in planned.items()}
+        for together, shards in planned.items()
+        for split in together
+    }
     num_tokens = sum(split.num_tokens for split in splits.values())
     itemsize = vocabulary.dtype.itemsize
     overhead = record_bytes(options.record_tokens * itemsize) / (options.record_tokens * itemsize)
-    rate = _bytes_per_second(blocks, vocabulary, options.record_tokens)
+    rate = _bytes_per_second(texts, vocabulary, options.record_tokens)
     return Estimate(
         splits=splits,
-        token_error=_relative_error(counts, sizes, ratio, sizes.sum() / total),
+        token_error=_relative_error(counts, sizes, ratios.tokens, sizes.sum() / total),
         vocabulary_size=vocabulary.size,
         num_disk_bytes=round(num_tokens * itemsize * overhead),
-        seconds=total / rate / workers,
+        seconds=total * ratios.text_bytes / rate / workers,
         memory_bytes=_PARENT_BYTES + workers * _WORKER_BYTES,
     )
 
 
+class _Ratios(NamedTuple):
+    """How much there is in a byte of the sources, as they lie there."""
+
+    tokens: float
+    text_bytes: float
+    documents: float
+
+
 def _estimate_split(
-    shards: list[tuple[Piece, ...]], ratio: float, windows: Windows | None
+    shards: list[tuple[Piece, ...]], ratios: _Ratios, windows: Windows | None, *, fraction: float
 ) -> SplitEstimate:
+    """Estimates a split that gets a fraction of the text of its shards."""
+    num_bytes = [fraction * sum(piece.num_bytes for piece in shard) for shard in shards]
     tokens = [
-        round(sum(piece.stop - piece.start for piece in shard) * ratio)
-        + sum(piece.ends_document for piece in shard)
-        for shard in shards
+        round(size * ratios.tokens + fraction * sum(_ends_only_document(p) for p in shard))
+        for size, shard in zip(num_bytes, shards, strict=True)
     ]
-    pieces = [piece for shard in shards for piece in shard]
+    alone = {piece.source.name for shard in shards for piece in shard if piece.source.is_document}
     return SplitEstimate(
         num_shards=len(shards),
-        num_text_bytes=sum(piece.stop - piece.start for piece in pieces),
-        num_documents=len({piece.source.name for piece in pieces}),
+        num_text_bytes=round(sum(num_bytes) * ratios.text_bytes),
+        num_documents=round(sum(num_bytes) * ratios.documents + fraction * len(alone)),
         num_tokens=sum(tokens),
         num_windows=sum(map(windows.num_windows, tokens)) if windows else 0,
     )
 
 
-def _sample(pieces: list[Piece], total: int) -> list[bytes]:
+def _ends_only_document(piece: Piece) -> bool:
+    return piece.source.is_document and piece.ends_document
+
+
+class _Sample(NamedTuple):
+    """Some text; the bytes of its source that it took; the rows or lines that end in it."""
+
+    text: bytes
+    num_bytes: int
+    num_documents: int
+
+
+def _sample(pieces: list[Piece], total: int) -> list[_Sample]:
     """Reads blocks at even distances in the text laid end to end; all of it if it is short."""
     distance = max(BLOCK_BYTES, total // _NUM_SAMPLES)
-    blocks, passed, wanted = [], 0, 0
+    samples, passed, wanted = [], 0, 0
     for piece in pieces:
-        num_bytes = piece.stop - piece.start
+        num_bytes = piece.num_bytes
         while wanted < passed + num_bytes:
-            start = piece.start + wanted - passed
-            stop = min(start + BLOCK_BYTES, piece.stop)
-            blocks.append(b"".join(read_blocks(piece.source.path, start, stop)))
-            wanted += distance if stop - start == BLOCK_BYTES else min(distance, stop - start)
+            if piece.source.is_document and not piece.source.compression:
+                start = piece.start + wanted - passed
+                stop = min(start + BLOCK_BYTES, piece.stop)
+                text = b"".join(read_blocks(piece.source.path, start, stop))
+                samples.append(_Sample(text, stop - start, 0))
+                wanted += distance if stop - start == BLOCK_BYTES else min(distance, stop - start)
+            else:  # only its beginning can be read without all that comes before
+                samples.append(_sample_beginning(piece))
+                wanted = max(wanted + distance, passed + num_bytes)
         passed += num_bytes
-    return blocks
+    return samples
+
+
+def _sample_beginning(piece: Piece) -> _Sample:
+    texts, num_bytes = [], 0
+    for part in read_parts(piece):
+        texts.append(part.text)
+        num_bytes += part.num_done
+        if num_bytes and sum(map(len, texts)) >= _SAMPLE_BYTES:
+            break
+    num_documents = 0 if piece.source.is_document else len(texts)
+    return _Sample(b"".join(texts), max(num_bytes, 1), num_documents)
 
 
 def _num_characters(block: bytes) -> int:

@@ -22,12 +22,26 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError
+from pipeline.files import modification_time
 from pipeline.plan import PrepareOptions
 from pipeline.records import Written
-from pipeline.sources import Source
+from pipeline.sources import STANDARD_INPUT, Source
 
 FOLDER = ".prepare"
 _PLAN = "plan.json"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WrittenShard(Written):
+    """What was written to a shard.
+
+    Attributes:
+        num_text_bytes: bytes of text.
+        documents: of each piece, the documents that end in it, empty ones included.
+    """
+
+    num_text_bytes: int
+    documents: tuple[int, ...]
 
 
 @contextmanager
@@ -49,7 +63,8 @@ def locked(directory: Path) -> Iterator[None]:
                 " it, or end it: the same command then goes on where it was"
             ) from None
         for leftover in folder.glob("*.incomplete"):
-            leftover.unlink()
+            if not leftover.name.endswith(f".{os.getpid()}.incomplete"):
+                leftover.unlink()
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}")
         file.flush()
@@ -60,9 +75,7 @@ def describe(options: PrepareOptions, sources: Sequence[Source]) -> dict[str, An
     """What is being made, as far as it is known before the text is read."""
     return {
         "options": dataclasses.asdict(options),
-        "sources": [
-            [source.name, source.num_bytes, os.stat(source.path).st_mtime_ns] for source in sources
-        ],
+        "sources": [[source.name, source.num_bytes, _state(source)] for source in sources],
     }
 
 
@@ -101,16 +114,16 @@ def begun(directory: Path, description: dict[str, Any]) -> bool:
     return True
 
 
-def finished(path: str) -> Written | None:
+def finished(path: str) -> WrittenShard | None:
     """What the journal says of the shard at `path`, if the file is still just that."""
     content = read_json(_entry(path))
     if content is None:
         return None
     try:
-        written = Written(**content)
+        written = WrittenShard(**{**content, "documents": tuple(content["documents"])})
         if os.path.getsize(path) == written.num_bytes and file_digest(path) == written.sha256:
             return written
-    except (FileNotFoundError, TypeError):
+    except (FileNotFoundError, KeyError, TypeError):
         pass
     return None
 
@@ -122,7 +135,7 @@ def temporary_path(path: str) -> str:
     return os.path.join(folder, FOLDER, f"{name}.{os.getpid()}.incomplete")
 
 
-def record(path: str, written: Written) -> None:
+def record(path: str, written: WrittenShard) -> None:
     """Notes that the shard at `path` is finished."""
     _write_json(_entry(path), dataclasses.asdict(written))
 
@@ -154,6 +167,13 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
+
+
+def _state(source: Source) -> int | str:
+    """What changes when the source does."""
+    if source.name == STANDARD_INPUT:
+        return file_digest(source.path)
+    return modification_time(source.path)
 
 
 def _entry(path: str) -> Path:

@@ -29,7 +29,10 @@ class Shard:
         num_bytes: its size on disk.
         num_text_bytes: the bytes of source text in it.
         sha256: its digest, in hex.
-        pieces: what it encodes: `(source_index, start, stop)`, byte offsets in the source.
+        pieces: what it encodes: `(source_index, start, stop, num_documents)`. `start` and `stop`
+            are byte offsets in the source (of a compressed file: 0 and its size), or rows of
+            Parquet and TFDS. Of sources with many documents, it has those that the hash of
+            their content sends to its split. `num_documents` end in it, empty ones included.
     """
 
     file: str
@@ -38,7 +41,12 @@ class Shard:
     num_bytes: int
     num_text_bytes: int
     sha256: str
-    pieces: tuple[tuple[int, int, int], ...]
+    pieces: tuple[tuple[int, int, int, int], ...]
+
+    @property
+    def num_documents(self) -> int:
+        """Documents that end in it: its separators."""
+        return sum(num_documents for _, _, _, num_documents in self.pieces)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +55,7 @@ class Split:
 
     Attributes:
         shards: its files, in order.
-        num_documents: documents with text in it.
+        num_documents: documents with text in it; rows count even where they are empty.
     """
 
     shards: tuple[Shard, ...]
@@ -65,6 +73,25 @@ class Split:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SourceInfo:
+    """What was read.
+
+    Attributes:
+        name: the same in every place; unique within a corpus.
+        num_bytes: its size as it lies there, compressed or not.
+        length: what its pieces count: bytes, or rows of Parquet and TFDS.
+        is_document: whether it is one document, else it holds many.
+        is_plain: whether it is one document, and its bytes are the text's.
+    """
+
+    name: str
+    num_bytes: int
+    length: int
+    is_document: bool
+    is_plain: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Manifest:
     """What a corpus is.
 
@@ -76,7 +103,7 @@ class Manifest:
         dtype: the NumPy name of a stored token's type, little-endian.
         separator_id: the id that ends every document.
         record_tokens: the tokens of a full record.
-        sources: `(name, num_bytes)` of every source.
+        sources: what was read, in order.
         splits: name -> `Split`.
     """
 
@@ -87,13 +114,13 @@ class Manifest:
     dtype: str
     separator_id: int
     record_tokens: int
-    sources: tuple[tuple[str, int], ...]
+    sources: tuple[SourceInfo, ...]
     splits: dict[str, Split]
 
     def to_json(self) -> str:
         """Returns the content of the manifest's file."""
         content = {"format": FORMAT, **dataclasses.asdict(self)}
-        return json.dumps(content, sort_keys=True, indent=1) + "\n"
+        return json.dumps(content, indent=1) + "\n"
 
     @property
     def fingerprint(self) -> str:
@@ -139,7 +166,7 @@ def load_manifest(directory: str | os.PathLike[str]) -> Manifest:
         raise UserError(f"{path} is not of format {FORMAT}; prepare the corpus with this textreel")
     try:
         splits = {name: _split(split) for name, split in content.pop("splits").items()}
-        sources = tuple((name, size) for name, size in content.pop("sources"))
+        sources = tuple(SourceInfo(**source) for source in content.pop("sources"))
         return Manifest(**content, sources=sources, splits=splits)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is damaged ({error}); prepare the corpus again") from error
@@ -147,7 +174,12 @@ def load_manifest(directory: str | os.PathLike[str]) -> Manifest:
 
 def _split(content: dict[str, Any]) -> Split:
     shards = tuple(
-        Shard(**{**shard, "pieces": tuple((i, start, stop) for i, start, stop in shard["pieces"])})
+        Shard(
+            **{
+                **shard,
+                "pieces": tuple((i, start, stop, n) for i, start, stop, n in shard["pieces"]),
+            }
+        )
         for shard in content["shards"]
     )
     return Split(shards=shards, num_documents=content["num_documents"])

@@ -12,12 +12,13 @@ from pipeline import journal
 from pipeline import manifest as manifest_lib
 from pipeline.engines import local
 from pipeline.errors import OptionError, UserError
-from pipeline.manifest import Manifest, Shard, Split
-from pipeline.plan import Piece, PrepareOptions, ShardTask, plan_pieces, shard_file_name
+from pipeline.formats.delimited import DOCUMENTS
+from pipeline.manifest import Manifest, Shard, SourceInfo, Split
+from pipeline.plan import Plan, PrepareOptions, ShardTask, make_tasks, plan_pieces
 from pipeline.progress import progress_bar
-from pipeline.records import Written
 from pipeline.shards import find_code_points, write_shard
 from pipeline.sources import Source, find_cut, find_sources
+from pipeline.standard_input import spooled
 from pipeline.vocabulary import ByteVocabulary, CharVocabulary, Vocabulary, load_vocabulary
 
 
@@ -31,13 +32,13 @@ def prepare(
     overwrite: bool = False,
     progress: bool = False,
 ) -> Manifest:
-    """Prepares a corpus from files and directories of text.
+    """Prepares a corpus from text, in files, datasets or standard input.
 
     A prepare that stopped goes on where it was when it is called again: finished shards are
     kept after their digest is checked.
 
     Args:
-        sources: files and directories.
+        sources: files, directories, URIs, `tfds:NAME:SPLIT`, `-` for standard input.
         output: the directory to make.
         options: what the corpus's bytes depend on.
         glob: within directories, only files whose name matches.
@@ -59,20 +60,24 @@ def prepare(
         raise OptionError(f"`workers` must be at least 1, not {workers}")
     directory = Path(output)
     _check_output(directory, overwrite)
-    found = find_sources(sources, glob=glob)
-    description = journal.describe(options, found)
-    begun = not overwrite and journal.begun(directory, description)
-    pieces = plan_pieces(found, options, find_cut=find_cut)
-    if begun:
-        vocabulary = load_vocabulary(directory)
-    else:
-        vocabulary = _make_vocabulary(pieces, options, workers, progress)
-    with journal.locked(directory):
-        if not begun:
-            _remove_corpus(directory)
-            vocabulary.save(directory)
-            journal.begin(directory, description)
-        return _write(directory, options, found, pieces, vocabulary, workers, progress)
+    with spooled(sources, directory) as (sources, standard_input):
+        found = find_sources(
+            sources, glob=glob, reading=options.reading, standard_input=standard_input
+        )
+        description = journal.describe(options, found)
+        begun = not overwrite and journal.begun(directory, description)
+        plan = plan_pieces(found, options, find_cut=find_cut)
+        if begun:
+            vocabulary = load_vocabulary(directory)
+        else:
+            vocabulary = _make_vocabulary(plan, options, workers, progress)
+        with journal.locked(directory):
+            if not begun:
+                _remove_corpus(directory)
+                vocabulary.save(directory)
+                journal.begin(directory, description)
+            tasks = make_tasks(plan, options, vocabulary, directory)
+            return _write(directory, options, found, tasks, vocabulary, workers, progress)
 
 
 def default_workers() -> int:
@@ -84,23 +89,12 @@ def _write(
     directory: Path,
     options: PrepareOptions,
     sources: tuple[Source, ...],
-    pieces: dict[str, list[tuple[Piece, ...]]],
+    tasks: list[ShardTask],
     vocabulary: Vocabulary,
     workers: int,
     progress: bool,
 ) -> Manifest:
     """Writes the shards that the journal does not have yet, then makes the corpus complete."""
-    tasks = [
-        ShardTask(
-            path=str(directory / shard_file_name(options.name, split, index, len(shards))),
-            split=split,
-            pieces=shard,
-            vocabulary=vocabulary,
-            record_tokens=options.record_tokens,
-        )
-        for split, shards in pieces.items()
-        for index, shard in enumerate(shards)
-    ]
     with progress_bar("writing shards", sum(task.num_bytes for task in tasks), progress) as bar:
         written = local.run(write_shard, tasks, workers=workers, advance=bar.update)
     manifest = _manifest(options, vocabulary, sources, tasks, written)
@@ -111,15 +105,15 @@ def _write(
 
 
 def _make_vocabulary(
-    pieces: dict[str, list[tuple[Piece, ...]]],
+    plan: Plan,
     options: PrepareOptions,
     workers: int,
     progress: bool,
 ) -> Vocabulary:
     if options.vocabulary == ByteVocabulary.kind:
         return ByteVocabulary()
-    shards = [shard for shards in pieces.values() for shard in shards]
-    total = sum(piece.stop - piece.start for shard in shards for piece in shard)
+    shards = [shard for shards in plan.values() for shard in shards]
+    total = sum(piece.num_bytes for shard in shards for piece in shard)
     with progress_bar("finding characters", total, progress) as bar:
         found = local.run(find_code_points, shards, workers=workers, advance=bar.update)
     return CharVocabulary(functools.reduce(np.union1d, found))
@@ -159,21 +153,31 @@ def _manifest(
     vocabulary: Vocabulary,
     sources: tuple[Source, ...],
     tasks: list[ShardTask],
-    written: list[Written],
+    written: list[dict[str, journal.WrittenShard]],
 ) -> Manifest:
     index_of = {source.name: index for index, source in enumerate(sources)}
     shards: dict[str, list[Shard]] = {split: [] for split in options.splits}
-    documents: dict[str, set[str]] = {split: set() for split in options.splits}
-    for task, result in zip(tasks, written, strict=True):
-        documents[task.split].update(piece.source.name for piece in task.pieces)
-        shards[task.split].append(
-            Shard(
-                file=os.path.basename(task.path),
-                num_text_bytes=task.num_bytes,
-                pieces=tuple((index_of[p.source.name], p.start, p.stop) for p in task.pieces),
-                **dataclasses.asdict(result),
+    cut_off = dict.fromkeys(options.splits, False)  # the split ends before its last document
+    for task, results in zip(tasks, written, strict=True):
+        for split, result in results.items():
+            pieces = task.pieces_of(split)
+            if pieces:
+                cut_off[split] = not (pieces[-1].split is None or pieces[-1].ends_document)
+            shards[split].append(
+                Shard(
+                    file=os.path.basename(task.paths[split]),
+                    pieces=tuple(
+                        (index_of[piece.source.name], piece.start, piece.stop, num_documents)
+                        for piece, num_documents in zip(pieces, result.documents, strict=True)
+                    ),
+                    num_tokens=result.num_tokens,
+                    num_records=result.num_records,
+                    num_bytes=result.num_bytes,
+                    num_text_bytes=result.num_text_bytes,
+                    sha256=result.sha256,
+                )
             )
-        )
+    _check_documents(options, sources, shards)
     return Manifest(
         name=options.name,
         options=dataclasses.asdict(options),
@@ -182,12 +186,46 @@ def _manifest(
         dtype=vocabulary.dtype.name,
         separator_id=vocabulary.separator_id,
         record_tokens=options.record_tokens,
-        sources=tuple((source.name, source.num_bytes) for source in sources),
+        sources=tuple(_info(source) for source in sources),
         splits={
-            split: Split(shards=tuple(shards[split]), num_documents=len(documents[split]))
+            split: Split(
+                shards=tuple(shards[split]),
+                num_documents=sum(s.num_documents for s in shards[split]) + cut_off[split],
+            )
             for split in options.splits
         },
     )
+
+
+def _info(source: Source) -> SourceInfo:
+    return SourceInfo(
+        name=source.name,
+        num_bytes=source.num_bytes,
+        length=source.length,
+        is_document=source.is_document,
+        is_plain=source.is_document and not source.compression,
+    )
+
+
+def _check_documents(
+    options: PrepareOptions, sources: tuple[Source, ...], shards: dict[str, list[Shard]]
+) -> None:
+    """Refuses what only reading shows: a split without text, a separator that occurs nowhere."""
+    num_documents = sum(shard.num_documents for split in shards.values() for shard in split)
+    separated = [
+        source for source in sources if source.format == "text" and source.document not in DOCUMENTS
+    ]
+    if len(separated) == len(sources) and num_documents <= len(sources):
+        raise UserError(
+            f"`document`: the separator {options.document!r} stands in none of the"
+            f" {len(sources)} sources, such as {sources[0].path}"
+        )
+    for split, written in shards.items():
+        if not any(shard.num_tokens for shard in written):
+            raise UserError(
+                f"`splits`: {split}={options.splits[split]:g} of {num_documents} documents is no"
+                " document at all; give more text, or `--splits train=1`"
+            )
 
 
 def write_tfds_metadata(directory: Path, manifest: Manifest) -> None:

@@ -1,5 +1,6 @@
 """Rebuilds from the sources the shards that fail, byte for byte."""
 
+import dataclasses
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,11 +9,11 @@ from pipeline import journal
 from pipeline.engines import local
 from pipeline.errors import UserError
 from pipeline.manifest import Manifest, Shard, load_manifest
-from pipeline.plan import Piece, ShardTask
+from pipeline.plan import Piece, ShardTask, SplitOf, name_bytes
 from pipeline.preparation import write_tfds_metadata
 from pipeline.progress import progress_bar
 from pipeline.shards import write_shard
-from pipeline.sources import Source, find_sources
+from pipeline.sources import STANDARD_INPUT, Reading, Source, find_sources
 from pipeline.verify import verify
 from pipeline.vocabulary import Vocabulary, load_vocabulary
 
@@ -65,49 +66,84 @@ def _rebuild(
     workers: int,
     progress: bool,
 ) -> None:
-    found = {source.name: source for source in find_sources(sources)}
-    shards = [
-        (split, shard)
-        for split, content in manifest.splits.items()
-        for shard in content.shards
-        if shard.file in bad
-    ]
-    tasks = [
-        ShardTask(
-            path=str(directory / shard.file),
-            split=split,
-            pieces=tuple(_piece(manifest, found, *piece) for piece in shard.pieces),
-            vocabulary=vocabulary,
-            record_tokens=manifest.record_tokens,
+    found = _find_sources(manifest, sources)
+    by_name = SplitOf(manifest.options["splits"])
+    tasks = []
+    for shards in _written_together(manifest):
+        if not any(shard.file in bad for shard in shards.values()):
+            continue
+        pieces = {}  # one of many documents stands in the shard of every split
+        for split, shard in shards.items():
+            for index, start, stop, _ in shard.pieces:
+                piece = _piece(manifest, found, index, start, stop)
+                if piece.source.is_document:
+                    split_of_piece = (
+                        split if len(shards) == 1 else by_name(name_bytes(piece.source))
+                    )
+                    piece = dataclasses.replace(piece, split=split_of_piece)
+                pieces[index, start] = piece
+        tasks.append(
+            ShardTask(
+                paths={split: str(directory / shard.file) for split, shard in shards.items()},
+                pieces=tuple(piece for _, piece in sorted(pieces.items(), key=lambda i: i[0])),
+                fractions=manifest.options["splits"],
+                vocabulary=vocabulary,
+                record_tokens=manifest.record_tokens,
+            )
         )
-        for split, shard in shards
-    ]
     with progress_bar("repairing", sum(task.num_bytes for task in tasks), progress) as bar:
         written = local.run(write_shard, tasks, workers=workers, advance=bar.update)
-    for (_, shard), result in zip(shards, written, strict=True):
-        if result.sha256 != shard.sha256:
-            raise UserError(_changed(manifest, shard))
+    results = {
+        task.paths[split]: result.sha256
+        for task, shards in zip(tasks, written, strict=True)
+        for split, result in shards.items()
+    }
+    for content in manifest.splits.values():
+        for shard in content.shards:
+            if results.get(str(directory / shard.file), shard.sha256) != shard.sha256:
+                raise UserError(_changed(manifest, shard))
+
+
+def _written_together(manifest: Manifest) -> list[dict[str, Shard]]:
+    """The shards that one task writes: one, or one for each split (see `plan`)."""
+    if all(source.is_document for source in manifest.sources):
+        return [{name: shard} for name, split in manifest.splits.items() for shard in split.shards]
+    names = list(manifest.splits)
+    columns = zip(*(split.shards for split in manifest.splits.values()), strict=True)
+    return [dict(zip(names, shards, strict=True)) for shards in columns]
+
+
+def _find_sources(
+    manifest: Manifest, sources: Iterable[str | os.PathLike[str]]
+) -> dict[str, Source]:
+    options = manifest.options
+    reading = Reading(document=options["document"], text_field=options["text_field"])
+    given = [os.fspath(path) for path in sources]
+    if STANDARD_INPUT in given:
+        raise UserError("standard input cannot be read again: prepare the corpus anew")
+    return {source.name: source for source in find_sources(given, reading=reading)}
 
 
 def _piece(
-    manifest: Manifest, found: dict[str, Source], source_index: int, start: int, stop: int
+    manifest: Manifest, found: dict[str, Source], index: int, start: int, stop: int
 ) -> Piece:
-    name, num_bytes = manifest.sources[source_index]
-    if name not in found:
+    source = manifest.sources[index]
+    if source.name not in found:
         raise UserError(
-            f"source {name} is needed and not among the sources given; give the same SOURCEs as"
-            " to `textreel prepare`"
+            f"source {source.name} is needed and not among the sources given; give the same"
+            " SOURCEs as to `textreel prepare`"
         )
-    if found[name].num_bytes != num_bytes:
+    now = found[source.name]
+    if (now.num_bytes, now.length) != (source.num_bytes, source.length):
         raise UserError(
-            f"{found[name].path} has {found[name].num_bytes} bytes; it had {num_bytes} when the"
+            f"{now.path} has {now.num_bytes} bytes; it had {source.num_bytes} when the"
             " corpus was prepared: the shard cannot be rebuilt from it"
         )
-    return Piece(source=found[name], start=start, stop=stop)
+    return Piece(source=now, start=start, stop=stop)
 
 
 def _changed(manifest: Manifest, shard: Shard) -> str:
-    names = sorted({manifest.sources[source][0] for source, _, _ in shard.pieces})
+    names = sorted({manifest.sources[index].name for index, _, _, _ in shard.pieces})
     return (
         f"{shard.file} comes out otherwise than it was prepared: the text of {', '.join(names[:5])}"
         " has changed since; prepare the corpus again"

@@ -1,58 +1,75 @@
-"""Shard task -> file: what a worker does. Idempotent and atomic; no TensorFlow."""
+"""Shard task -> files: what a worker does. Idempotent and atomic; no TensorFlow but for TFDS."""
 
+import contextlib
+import dataclasses
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from typing import BinaryIO, cast
 
 import numpy as np
 
 from pipeline import journal
+from pipeline.documents import Part, errors_name, read_parts
 from pipeline.errors import UserError
-from pipeline.plan import Piece, ShardTask
-from pipeline.records import RecordWriter, Written
-from pipeline.sources import read_blocks
-from pipeline.vocabulary import NUM_CODE_POINTS, CodePoints
+from pipeline.files import BLOCK_BYTES
+from pipeline.journal import WrittenShard
+from pipeline.plan import Piece, ShardTask, SplitOf
+from pipeline.records import RecordWriter
+from pipeline.sources import Source
+from pipeline.vocabulary import NUM_CODE_POINTS, CodePoints, Vocabulary
 
-Advance = Callable[[int], None]  # is told how many more bytes of text are done
+Advance = Callable[[int], None]  # is told how many more bytes of the sources are done
+
+_NUL = b"\0"
+_BATCH_DOCUMENTS = 4096
 
 
-def write_shard(task: ShardTask, advance: Advance) -> Written:
-    """Encodes the pieces of a task into one file; a separator ends each document.
+def write_shard(task: ShardTask, advance: Advance) -> dict[str, WrittenShard]:
+    """Encodes the pieces of a task into one file for each of its splits.
 
-    The file appears whole, by a rename, or not at all. Where the journal says that it is
-    finished, and its digest is right, it is kept: to run a task twice costs reading the file.
+    A separator ends each document. A document in a source of many goes to the split that the
+    hash of its content says: equal documents are never in two. The files appear whole, each by
+    a rename, or not at all. Where the journal says that all are finished, and their digests are
+    right, they are kept: to run a task twice costs reading its files.
+
+    Returns:
+        Split -> what its file holds.
 
     Raises:
-        UserError: text that is not UTF-8 (file and byte offset), a character that the
-            vocabulary lacks, or a source that changed since the plan.
-        OSError: the file cannot be written.
+        UserError: text that is not UTF-8 (file and offset), a character that the vocabulary
+            lacks, a row without a text, a source that is damaged or changed since the plan.
+        OSError: a file cannot be written.
     """
-    if (kept := journal.finished(task.path)) is not None:
+    kept = {split: journal.finished(path) for split, path in task.paths.items()}
+    if None not in kept.values():
         advance(task.num_bytes)
-        return kept
-    temporary = journal.temporary_path(task.path)
-    dtype = task.vocabulary.dtype
-    separator = np.array([task.vocabulary.separator_id], dtype)
+        return cast(dict[str, WrittenShard], kept)
+    temporaries = {split: journal.temporary_path(path) for split, path in task.paths.items()}
     try:
-        with open(temporary, "wb", buffering=2**20) as file:
-            writer = RecordWriter(file, record_tokens=task.record_tokens, itemsize=dtype.itemsize)
+        with contextlib.ExitStack() as files:
+            shards = {
+                split: _Shard(files.enter_context(open(path, "wb", buffering=2**20)), task)
+                for split, path in temporaries.items()
+            }
+            split_of = SplitOf(task.fractions)
             for piece in task.pieces:
-                with _errors_name(piece):
-                    encoder = task.vocabulary.encoder()
-                    for block, final in _blocks(piece):
-                        writer.write(encoder.encode(block, final=final))
-                        advance(len(block))
-                if piece.ends_document:
-                    writer.write(separator)
-            written = writer.finish()
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, task.path)
+                for split, shard in shards.items():
+                    if piece.split in (None, split):
+                        shard.begin_piece()
+                if piece.split is None:
+                    _write_documents(piece, shards, split_of, advance)
+                else:
+                    shards[piece.split].write_piece(piece, advance)
+            written = {split: shard.finish() for split, shard in shards.items()}
+        for split, path in task.paths.items():
+            os.replace(temporaries[split], path)
     except BaseException:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
+        for path in temporaries.values():
+            if os.path.exists(path):
+                os.unlink(path)
         raise
-    journal.record(task.path, written)
+    for split, path in task.paths.items():
+        journal.record(path, written[split])
     return written
 
 
@@ -64,34 +81,116 @@ def find_code_points(pieces: tuple[Piece, ...], advance: Advance) -> np.ndarray:
     """
     seen = np.zeros(NUM_CODE_POINTS, bool)
     for piece in pieces:
-        with _errors_name(piece):
+        if piece.split is not None:
             decoder = CodePoints()
-            for block, final in _blocks(piece):
-                seen[decoder.decode(block, final=final)] = True
-                advance(len(block))
+            for part in read_parts(piece):
+                with errors_name(piece.source, part.position):
+                    seen[decoder.decode(part.text, final=part.final)] = True
+                advance(part.num_done)
+            continue
+        for batch in _batches(piece):
+            try:
+                seen[CodePoints().decode(_NUL.join(part.text for part in batch), final=True)] = True
+            except UnicodeDecodeError:
+                for part in batch:
+                    with errors_name(piece.source, part.position):
+                        CodePoints().decode(part.text, final=True)
+                raise
+            advance(sum(part.num_done for part in batch))
     return np.flatnonzero(seen).astype(np.uint32)
 
 
-def _blocks(piece: Piece) -> Iterator[tuple[bytes, bool]]:
-    """Yields the blocks of a piece, and whether each is the last."""
-    remaining = piece.stop - piece.start
-    for block in read_blocks(piece.source.path, piece.start, piece.stop):
-        remaining -= len(block)
-        yield block, remaining == 0
+class _Shard:
+    """One file that is being written."""
 
+    def __init__(self, file: BinaryIO, task: ShardTask):
+        self._file = file
+        self._vocabulary = task.vocabulary
+        dtype = task.vocabulary.dtype
+        self._separator = np.array([task.vocabulary.separator_id], dtype)
+        self._writer = RecordWriter(file, record_tokens=task.record_tokens, itemsize=dtype.itemsize)
+        self._num_text_bytes = 0
+        self._documents: list[int] = []
 
-@contextmanager
-def _errors_name(piece: Piece) -> Iterator[None]:
-    """Adds to errors of the encoding the file, the byte offset and the remedy."""
-    try:
-        yield
-    except UnicodeDecodeError as error:
-        offset = piece.start + error.start
-        raise UserError(
-            f"{piece.source.path} is not UTF-8 at byte {offset} ({error.reason}); convert it,"
-            " leave it out with `--glob`, or use `--vocabulary byte`, which takes any bytes"
-        ) from error
-    except UserError as error:
-        if piece.source.path in str(error):
+    def begin_piece(self) -> None:
+        """Counts documents anew."""
+        self._documents.append(0)
+
+    def write_piece(self, piece: Piece, advance: Advance) -> None:
+        """Writes a document, or a part of one, block by block."""
+        encoder = self._vocabulary.encoder()
+        for part in read_parts(piece):
+            with errors_name(piece.source, part.position):
+                self._writer.write(encoder.encode(part.text, final=part.final))
+            self._num_text_bytes += len(part.text)
+            advance(part.num_done)
+        if piece.ends_document:
+            self._writer.write(self._separator)
+            self._documents[-1] += 1
+
+    def write_documents(self, source: Source, documents: list[Part]) -> None:
+        """Writes whole documents."""
+        try:
+            for ids in encode_documents(self._vocabulary, [part.text for part in documents]):
+                self._writer.write(ids)
+        except (UnicodeDecodeError, UserError):
+            for part in documents:  # which one?
+                with errors_name(source, part.position):
+                    self._vocabulary.encoder().encode(part.text, final=True)
             raise
-        raise UserError(f"{piece.source.path}: {error}") from error
+        self._num_text_bytes += sum(len(part.text) for part in documents)
+        self._documents[-1] += len(documents)
+
+    def finish(self) -> WrittenShard:
+        """Ends the file, which is on disk then."""
+        written = self._writer.finish()
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        return WrittenShard(
+            **dataclasses.asdict(written),
+            num_text_bytes=self._num_text_bytes,
+            documents=tuple(self._documents),
+        )
+
+
+def encode_documents(vocabulary: Vocabulary, documents: list[bytes]) -> list[np.ndarray]:
+    """Returns the ids of whole documents, each with its separator, in any number of arrays."""
+    nul = vocabulary.encoder().encode(_NUL, final=True)
+    if list(nul) == [vocabulary.separator_id]:  # then one call encodes them all
+        return [vocabulary.encoder().encode(_NUL.join(documents) + _NUL, final=True)]
+    separator = np.array([vocabulary.separator_id], vocabulary.dtype)
+    ids = []
+    for document in documents:
+        ids += [vocabulary.encoder().encode(document, final=True), separator]
+    return ids
+
+
+def _write_documents(
+    piece: Piece, shards: dict[str, _Shard], split_of: SplitOf, advance: Advance
+) -> None:
+    only = next(iter(shards)) if len(shards) == 1 else None
+    for batch in _batches(piece):
+        if only is not None:
+            shards[only].write_documents(piece.source, batch)
+        else:
+            parts: dict[str, list[Part]] = {split: [] for split in shards}
+            for part in batch:
+                parts[split_of(part.text)].append(part)
+            for split, documents in parts.items():
+                if documents:
+                    shards[split].write_documents(piece.source, documents)
+        advance(sum(part.num_done for part in batch))
+
+
+def _batches(piece: Piece) -> Iterator[list[Part]]:
+    """Yields documents, several at a time: one call costs more than a short document."""
+    batch: list[Part] = []
+    num_bytes = 0
+    for part in read_parts(piece):
+        batch.append(part)
+        num_bytes += len(part.text)
+        if num_bytes >= BLOCK_BYTES or len(batch) >= _BATCH_DOCUMENTS:
+            yield batch
+            batch, num_bytes = [], 0
+    if batch:
+        yield batch

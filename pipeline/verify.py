@@ -29,6 +29,7 @@ class ShardCheck:
     itemsize: int
     record_tokens: int
     separator: bytes
+    starts_document: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +86,7 @@ def verify(
             itemsize=np.dtype(manifest.dtype).itemsize,
             record_tokens=manifest.record_tokens,
             separator=manifest.separator_id.to_bytes(np.dtype(manifest.dtype).itemsize, "little"),
+            starts_document=_starts_document(manifest, shard),
         )
         for split in manifest.splits.values()
         for shard in split.shards
@@ -140,7 +142,7 @@ def check_shard(check: ShardCheck, advance: local.Advance) -> Checked:
 def _document_hashes(check: ShardCheck, counts: list[int]) -> Iterator[int]:
     """Yields a hash of every document that lies whole in a shard; adds to the two counts."""
     itemsize = check.itemsize
-    whole = bool(check.shard.pieces) and check.shard.pieces[0][1] == 0
+    whole = check.starts_document
     hasher = hashlib.blake2b(digest_size=8)
     for payload in read_records(check.path):
         counts[0] += 1
@@ -184,24 +186,35 @@ def _check_metadata(directory: Path, manifest: Manifest) -> list[str]:
 
 
 def _check_splits(manifest: Manifest) -> list[str]:
-    """Every byte of every source in one shard of one split."""
-    pieces: dict[int, list[tuple[int, int]]] = {}
-    for split in manifest.splits.values():
+    """Every byte of every source in one shard; of sources with many documents, one a split."""
+    pieces: dict[tuple[int, str], list[tuple[int, int]]] = {}
+    for name, split in manifest.splits.items():
         for shard in split.shards:
-            for source, start, stop in shard.pieces:
-                pieces.setdefault(source, []).append((start, stop))
+            for index, start, stop, _ in shard.pieces:
+                key = (index, "" if manifest.sources[index].is_document else name)
+                pieces.setdefault(key, []).append((start, stop))
     problems = []
-    for source, (name, num_bytes) in enumerate(manifest.sources):
-        position = 0
-        for start, stop in sorted(pieces.get(source, [])):
-            if start != position:
-                break
-            position = stop
-        if position != num_bytes:
-            problems.append(
-                f"manifest.json: byte {position} of source {name} is in no shard, or in two"
-            )
+    for index, source in enumerate(manifest.sources):
+        for name in [""] if source.is_document else manifest.splits:
+            position = 0
+            for start, stop in sorted(pieces.get((index, name), [])):
+                if start != position:
+                    break
+                position = stop
+            if position != source.length:
+                unit = "byte" if source.length == source.num_bytes else "row"
+                problems.append(
+                    f"manifest.json: {unit} {position} of source {source.name} is in no shard,"
+                    " or in two"
+                )
     return problems
+
+
+def _starts_document(manifest: Manifest, shard: Shard) -> bool:
+    if not shard.pieces:
+        return False
+    index, start, _, _ = shard.pieces[0]
+    return start == 0 or not manifest.sources[index].is_document
 
 
 def _duplicates(documents: dict[str, np.ndarray]) -> dict[tuple[str, str], int]:

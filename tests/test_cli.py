@@ -14,7 +14,7 @@ def textreel(*arguments, **options):
     return subprocess.run(
         [sys.executable, "-m", "pipeline", *map(str, arguments)],
         capture_output=True,
-        text=True,
+        text=not isinstance(options.get("input"), bytes),
         env={**os.environ, "PYTHONPATH": os.getcwd()},
         check=False,
         **options,
@@ -34,7 +34,7 @@ def test_prepare_says_what_it_made_and_what_to_run_next(tmp_path):
     assert result.returncode == 0, result.stderr
     assert "Traceback" not in result.stderr
     corpus = open_corpus(output)
-    assert [name for name, _ in corpus.manifest.sources] == ["a b.txt", "日本.txt"]
+    assert [source.name for source in corpus.manifest.sources] == ["a b.txt", "日本.txt"]
     assert corpus.manifest.record_tokens == 50
     assert corpus.manifest.name == "mine"
     assert "2 sources" in result.stdout

@@ -61,9 +61,9 @@ def test_many_documents_go_to_splits_whole():
     options = PrepareOptions(splits={"train": 0.9, "test": 0.1}, shard_bytes=2000)
     plan = plan_pieces(sources_of(sizes), options, find_cut=cut_at_once)
     assert covered(plan) == [(i, 0, 100) for i in range(1000)]
-    assert 60 <= sum(len(shard) for shard in plan["test"]) <= 140
+    assert 60 <= sum(len(shard) for shard in plan["test",]) <= 140
     more = plan_pieces(sources_of([100] * 1001), options, find_cut=cut_at_once)
-    before, after = ({p.source.name for s in x["test"] for p in s} for x in (plan, more))
+    before, after = ({p.source.name for s in x["test",] for p in s} for x in (plan, more))
     assert before <= after  # a document's split does not depend on the others
 
 
@@ -72,7 +72,7 @@ def test_one_document_is_cut_into_ranges():
     plan = plan_pieces(sources_of([1000]), options, find_cut=cut_at_once)
     ranges = {
         split: [(p.start, p.stop) for shard in shards for p in shard]
-        for split, shards in plan.items()
+        for (split,), shards in plan.items()
     }
     assert ranges == {"train": [(0, 250), (250, 500), (500, 750)], "test": [(750, 1000)]}
 
@@ -80,7 +80,7 @@ def test_one_document_is_cut_into_ranges():
 def test_small_documents_are_not_cut_between_shards():
     options = PrepareOptions(splits={"train": 1.0}, shard_bytes=250)
     plan = plan_pieces(sources_of([100] * 7 + [600]), options, find_cut=cut_at_once)
-    pieces = [[(int(p.source.path[1:]), p.start, p.stop) for p in s] for s in plan["train"]]
+    pieces = [[(int(p.source.path[1:]), p.start, p.stop) for p in s] for s in plan["train",]]
     assert all(start == 0 for shard in pieces for i, start, _ in shard if i < 7)
     assert len(pieces) == 6
 

@@ -61,7 +61,7 @@ def test_every_document_comes_back(tmp_path, vocabulary, splits):
     )
     manifest = prepare([sources], tmp_path / "out", options)
     corpus = open_corpus(tmp_path / "out")
-    documents = [(sources / name).read_bytes() for name, _ in manifest.sources]
+    documents = [(sources / source.name).read_bytes() for source in manifest.sources]
     found = {}
     for split in splits:
         tokens = tokens_of(corpus, split)
@@ -88,8 +88,8 @@ def test_the_shards_are_what_the_manifest_says(tmp_path):
             assert shard.num_records == -(-shard.num_tokens // 100)
     pieces = [piece for split in corpus.splits.values() for s in split.shards for piece in s.pieces]
     assert pieces[0][:2] == (0, 0)
-    assert [stop for _, _, stop in pieces[:-1]] == [start for _, start, _ in pieces[1:]]
-    assert pieces[-1][2] == corpus.manifest.sources[0][1]
+    assert [stop for _, _, stop, _ in pieces[:-1]] == [start for _, start, _, _ in pieces[1:]]
+    assert pieces[-1][2] == corpus.manifest.sources[0].num_bytes
 
 
 def test_cuts_inside_a_document_stand_behind_newlines(tmp_path):
@@ -98,7 +98,7 @@ def test_cuts_inside_a_document_stand_behind_newlines(tmp_path):
     data = lines.encode()
     for split in corpus.splits.values():
         for shard in split.shards:
-            for _, start, _ in shard.pieces:
+            for _, start, _, _ in shard.pieces:
                 assert start == 0 or data[start - 1 : start] == b"\n"
 
 

@@ -156,7 +156,7 @@ def stop_after(num_shards, monkeypatch):
 
     def failing(task, advance):
         if next(count) >= num_shards:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), task.path)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(task.paths))
         return original(task, advance)
 
     monkeypatch.setattr("pipeline.preparation.write_shard", failing)

@@ -4,7 +4,8 @@ import pytest
 from corpora import write
 
 from pipeline.errors import UserError
-from pipeline.sources import BLOCK_BYTES, Source, find_cut, find_sources, read_blocks
+from pipeline.files import BLOCK_BYTES, read_blocks
+from pipeline.sources import Source, find_cut, find_sources
 
 
 def names(*paths, **options):

@@ -26,7 +26,7 @@ def describe(corpus: Corpus) -> str:
     """Returns what a corpus is, for people."""
     manifest = corpus.manifest
     options = ", ".join(f"{name} {value}" for name, value in manifest.options.items())
-    num_bytes = sum(size for _, size in manifest.sources)
+    num_bytes = sum(source.num_bytes for source in manifest.sources)
     lines = [
         f"{corpus.directory}: {manifest.name}, fingerprint {corpus.fingerprint[:12]}",
         f"options:     {options}",
@@ -34,7 +34,7 @@ def describe(corpus: Corpus) -> str:
         f" {manifest.dtype}, separator {manifest.separator_id},"
         f" fingerprint {corpus.vocabulary.fingerprint[:12]}",
         f"sources:     {len(manifest.sources):,}, {size_text(num_bytes)} of text; the first is"
-        f" {manifest.sources[0][0]}",
+        f" {manifest.sources[0].name}",
         f"{'split':<12} {'tokens':>17} {'documents':>11} {'shards':>7} {'on disk':>9} text/token",
     ]
     for name, split in corpus.splits.items():

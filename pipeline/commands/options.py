@@ -12,7 +12,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "sources",
         nargs="+",
         metavar="SOURCE",
-        help="a file of UTF-8 text, or a directory, which is searched recursively",
+        help="a file of text (UTF-8; also .gz .bz2 .xz .zst), JSON Lines (.jsonl) or Parquet; a"
+        " directory, which is searched recursively; tfds:NAME[/CONFIG]:SPLIT; gs://…; - for"
+        " standard input",
     )
     parser.add_argument(
         "--vocabulary",
@@ -22,6 +24,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--glob", metavar="PATTERN", help="in directories, only files of matching names: '*.txt'"
+    )
+    parser.add_argument(
+        "--document",
+        default=defaults.document,
+        metavar="file|line|blank_line|SEPARATOR",
+        help="what a document is in plain text: a file, a line, the lines between blank ones, or"
+        " the text between SEPARATORs, such as '<|endoftext|>' (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--text_field",
+        metavar="NAME",
+        help="of JSON Lines, Parquet and tfds: the field that holds the text; a row is a document",
     )
     parser.add_argument(
         "--splits",
@@ -66,6 +80,8 @@ def options_of(arguments: argparse.Namespace) -> PrepareOptions:
         splits=arguments.splits,
         shard_bytes=arguments.shard_bytes,
         record_tokens=arguments.record_tokens,
+        document=arguments.document,
+        text_field=arguments.text_field,
     )
 
 

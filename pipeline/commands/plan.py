@@ -9,7 +9,7 @@ from pipeline.estimate import Estimate, estimate
 from pipeline.geometry import Windows
 from pipeline.preparation import default_workers
 from pipeline.sizes import size_text, time_text
-from pipeline.sources import find_sources
+from pipeline.sources import STANDARD_INPUT, find_sources
 
 
 def add_command(subparsers: Any) -> None:
@@ -30,7 +30,9 @@ def _run(arguments: argparse.Namespace) -> None:
     workers = default_workers() if arguments.workers is None else arguments.workers
     if workers < 1:
         raise OptionError(f"`workers` must be at least 1, not {workers}")
-    sources = find_sources(arguments.sources, glob=arguments.glob)
+    if STANDARD_INPUT in arguments.sources:
+        raise OptionError("`SOURCE` - can be read only once; a plan would use it up: give files")
+    sources = find_sources(arguments.sources, glob=arguments.glob, reading=options.reading)
     print(f"{len(sources):,} sources, {size_text(sum(s.num_bytes for s in sources))} of text")
     result = estimate(sources, options, workers=workers, windows=windows)
     print(describe(result, exact=options.vocabulary == "byte"))

@@ -1,0 +1,200 @@
+"""Files on this machine and, by URI, wherever TensorFlow's file system reaches (`gs://…`).
+
+TensorFlow is imported for URIs alone.
+"""
+
+import io
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO, cast
+
+from pipeline.errors import UserError
+
+BLOCK_BYTES = 64 * 1024  # with larger ones the allocator keeps more than it saves
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileStatus:
+    """What a path is.
+
+    Attributes:
+        is_directory: a directory, else a file to read.
+        num_bytes: a file's size.
+        identity: equal for two paths to one file, links included.
+    """
+
+    is_directory: bool
+    num_bytes: int
+    identity: object
+
+
+def is_uri(path: str) -> bool:
+    """Whether a path is a URI such as `gs://bucket/file`."""
+    return "://" in path
+
+
+def file_status(path: str) -> FileStatus:
+    """Looks up a path.
+
+    Raises:
+        UserError: there is nothing, something that is neither a file nor a directory, or
+            something that may not be read.
+    """
+    if is_uri(path):
+        return _remote_status(path)
+    try:
+        found = os.stat(path)
+    except FileNotFoundError as error:
+        if os.path.islink(path):
+            raise UserError(f"{path} is a symbolic link to a file that is not there") from error
+        raise UserError(f"no such file or directory: {path}") from error
+    except OSError as error:  # a loop of links, no permission, a file where a directory should be
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+    is_directory = stat.S_ISDIR(found.st_mode)
+    if not is_directory and not stat.S_ISREG(found.st_mode):
+        raise UserError(f"{path} is not a regular file; give a file or a directory")
+    if not os.access(path, os.R_OK):
+        raise UserError(f"{path} cannot be read: no permission")
+    return FileStatus(
+        is_directory=is_directory,
+        num_bytes=found.st_size,
+        identity=(found.st_dev, found.st_ino),  # also finds hard links, which a path cannot
+    )
+
+
+def modification_time(path: str) -> int:
+    """When a file, or a directory, last changed; in nanoseconds."""
+    if is_uri(path):
+        return int(_gfile().stat(path).mtime_nsec)
+    return os.stat(path).st_mtime_ns
+
+
+def files_below(directory: str) -> list[str]:
+    """Lists the files below a directory, recursively, sorted by the parts of their paths.
+
+    Links to directories are followed.
+
+    Raises:
+        UserError: a link leads back to a directory that it lies in.
+        OSError: a directory cannot be read.
+    """
+    if is_uri(directory):
+        folders = _gfile().walk(directory)
+        files = [_join(folder, name) for folder, _, names in folders for name in names]
+    else:
+        files = [os.path.join(folder, name) for folder, names in _walk(directory) for name in names]
+    return sorted(files, key=lambda file: file[len(directory) :].split("/"))
+
+
+def open_file(path: str) -> BinaryIO:
+    """Opens a file for reading, unbuffered.
+
+    Raises:
+        OSError: it cannot be opened.
+        UserError: the same, of a URI.
+    """
+    if is_uri(path):
+        return cast(BinaryIO, _RemoteFile(path))
+    return cast(BinaryIO, open(path, "rb", buffering=0))
+
+
+def read_blocks(path: str, start: int, stop: int) -> Iterator[bytes]:
+    """Yields the bytes `start … stop - 1` of a file in blocks of at most `BLOCK_BYTES`.
+
+    Raises:
+        UserError: the file ends before `stop`.
+    """
+    with open_file(path) as file:
+        file.seek(start)
+        while start < stop:
+            block = file.read(min(BLOCK_BYTES, stop - start))
+            if not block:
+                raise UserError(
+                    f"{path} ends at byte {start}, but had {stop} bytes when the work was"
+                    " planned; it changed meanwhile: run the same command again"
+                )
+            start += len(block)
+            yield block
+
+
+def _walk(directory: str) -> Iterator[tuple[str, list[str]]]:
+    def fail(error: OSError) -> None:
+        raise error
+
+    for folder, folders, names in os.walk(directory, onerror=fail, followlinks=True):
+        for name in folders:
+            path = os.path.join(folder, name)
+            if os.path.islink(path):
+                target = os.path.realpath(path)
+                if (os.path.realpath(folder) + os.sep).startswith(target + os.sep):
+                    raise UserError(
+                        f"{path} is a symbolic link to {target}, which it lies in: a loop;"
+                        " remove the link, or name the directories to read"
+                    )
+        yield folder, names
+
+
+def _gfile() -> Any:
+    import tensorflow as tf
+
+    return tf.io.gfile
+
+
+def _join(folder: str, name: str) -> str:
+    return folder.rstrip("/") + "/" + name
+
+
+def _remote_status(path: str) -> FileStatus:
+    import tensorflow as tf
+
+    try:
+        found = tf.io.gfile.stat(path)
+    except tf.errors.NotFoundError as error:
+        if tf.io.gfile.isdir(path):  # object stores know prefixes, not directories
+            return FileStatus(is_directory=True, num_bytes=0, identity=path)
+        raise UserError(f"no such file or directory: {path}") from error
+    except tf.errors.OpError as error:
+        raise UserError(f"{path} cannot be read: {error.message}") from error
+    return FileStatus(is_directory=found.is_directory, num_bytes=found.length, identity=path)
+
+
+class _RemoteFile(io.RawIOBase):
+    """TensorFlow's file as a Python file, as the libraries that read formats expect it."""
+
+    def __init__(self, uri: str):
+        self._uri = uri
+        self._file = _gfile().GFile(uri, "rb")
+        self._call(self._file.size)  # opening is lazy: fail here
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._call(self._file.read, len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._call(self._file.seek, offset, whence)
+        return self.tell()
+
+    def tell(self) -> int:
+        return int(self._call(self._file.tell))
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+        super().close()
+
+    def _call(self, function: Any, *arguments: Any) -> Any:
+        import tensorflow as tf
+
+        try:
+            return function(*arguments)
+        except tf.errors.OpError as error:
+            raise UserError(f"{self._uri} cannot be read: {error.message}") from error

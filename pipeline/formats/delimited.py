@@ -1,0 +1,127 @@
+r"""Documents in plain text: lines, runs of lines between blank ones, or around a separator.
+
+| `--document` | a document | not part of it |
+|---|---|---|
+| `line` | the bytes before each `\n`, perhaps none | the `\n` |
+| `blank_line` | consecutive lines that are not empty | the empty lines (`\n` or `\r\n`) |
+| a separator | the bytes before each separator, perhaps none | the separator |
+
+A delimiter at the very end of a file ends the last document; no empty one follows.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+
+DOCUMENTS = FILE, LINE, BLANK_LINE = "file", "line", "blank_line"
+_NEWLINE = b"\n"
+_BLANK_LINE = re.compile(rb"\n\r?\n")
+
+
+def split_documents(
+    blocks: Iterable[bytes], document: str, position: int = 0
+) -> Iterator[tuple[int, bytes]]:
+    """Yields every document with the position of its first byte.
+
+    Args:
+        blocks: the text, cut anywhere.
+        document: `line`, `blank_line` or a separator.
+        position: where the blocks start in the source.
+    """
+    if document == BLANK_LINE:
+        yield from _paragraphs(split_at(blocks, _NEWLINE, position, keep=True))
+    else:
+        yield from split_at(blocks, _delimiter(document), position)
+
+
+def split_at(
+    blocks: Iterable[bytes], delimiter: bytes, position: int = 0, *, keep: bool = False
+) -> Iterator[tuple[int, bytes]]:
+    """Yields what stands between delimiters, with its position; `keep` leaves them in place."""
+    # Of a text in many blocks, the parts are held apart and joined once: joining at every
+    # block would be quadratic. Only as much as may be a delimiter's beginning is searched again.
+    held: list[bytes] = []
+    rest = b""
+    end = delimiter if keep else b""
+    for block in blocks:
+        *complete, rest = (rest + block).split(delimiter)
+        for text in complete:
+            whole = b"".join([*held, text, end]) if held or keep else text
+            yield position, whole
+            position += len(whole) + len(delimiter) - len(end)
+            held.clear()
+        unsure = len(rest) - len(delimiter) + 1
+        if unsure > 0:
+            held.append(rest[:unsure])
+            rest = rest[unsure:]
+    last = b"".join([*held, rest])
+    if last:
+        yield position, last
+
+
+def find_document_start(blocks: Iterable[bytes], document: str, position: int) -> int | None:
+    """Returns where the first document starts whose delimiter lies in the blocks, or None.
+
+    It is a start however the text before `position` reads. That matters for separators that
+    may overlap themselves: of `----`, cut anywhere, `--` could be either half or the middle.
+
+    Args:
+        blocks: the text from `position - look_behind(document)` on.
+        document: `line`, `blank_line` or a separator.
+        position: delimiters that start before do not count.
+    """
+    if document == BLANK_LINE:
+        return _find_blank_line(blocks, position)
+    delimiter = _delimiter(document)
+    overlap = len(delimiter) - 1
+    base = max(0, position - overlap)
+    previous = -len(delimiter)
+    text = b""
+    for block in blocks:
+        text += block
+        found = text.find(delimiter)
+        while found >= 0:
+            start = base + found
+            if start >= position and start - previous > overlap:
+                return start + len(delimiter)
+            previous = start
+            found = text.find(delimiter, found + 1)
+        keep = min(overlap, len(text))
+        base += len(text) - keep
+        text = text[len(text) - keep :]
+    return None
+
+
+def look_behind(document: str) -> int:
+    """The bytes before a position that `find_document_start` must see."""
+    return 0 if document == BLANK_LINE else len(_delimiter(document)) - 1
+
+
+def _find_blank_line(blocks: Iterable[bytes], position: int) -> int | None:
+    text = b""
+    for block in blocks:
+        text += block
+        if found := _BLANK_LINE.search(text):
+            return position + found.end()
+        position += len(text) - min(2, len(text))
+        text = text[-2:]
+    return None
+
+
+def _delimiter(document: str) -> bytes:
+    return _NEWLINE if document == LINE else document.encode("utf-8", "surrogateescape")
+
+
+def _paragraphs(lines: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+    start = 0
+    held: list[bytes] = []
+    for position, line in lines:
+        if line in (b"\n", b"\r\n"):
+            if held:
+                yield start, b"".join(held)
+                held = []
+            continue
+        if not held:
+            start = position
+        held.append(line)
+    if held:
+        yield start, b"".join(held)

@@ -1,0 +1,104 @@
+"""`tfds:NAME[/CONFIG]:SPLIT`: one example of a TensorFlow dataset a document.
+
+The one source that imports TensorFlow, and only where it is used.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.errors import UserError
+from pipeline.files import is_uri
+
+PREFIX = "tfds:"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TfdsSplit:
+    """A split of a prepared dataset.
+
+    Attributes:
+        directory: where the dataset lies.
+        name: `tfds:NAME/CONFIG/VERSION:SPLIT`, the same on every machine.
+        num_rows: its examples.
+        num_bytes: its size on disk.
+    """
+
+    directory: str
+    name: str
+    num_rows: int
+    num_bytes: int
+
+
+def find_split(source: str, text_field: str) -> TfdsSplit:
+    """Looks up `tfds:NAME[/CONFIG][:VERSION]:SPLIT`, or `tfds:DIRECTORY:SPLIT`.
+
+    Raises:
+        UserError: no such dataset, split or feature, a dataset that is not prepared, or a
+            feature that is no text.
+    """
+    dataset, _, split = source.removeprefix(PREFIX).rpartition(":")
+    if not dataset or not split:
+        raise UserError(f"{source} is not of the form tfds:NAME:SPLIT or tfds:NAME/CONFIG:SPLIT")
+    builder = _builder(source, dataset)
+    if split not in builder.info.splits.keys():  # noqa: SIM118, `in` also takes `train[:10%]`
+        known = ", ".join(builder.info.splits) or "none; the dataset is not prepared"
+        raise UserError(f"{source}: no split {split!r}; the splits are: {known}")
+    features = builder.info.features
+    if text_field not in features:
+        raise UserError(
+            f"{source} has no field {text_field!r}; the fields are:"
+            f" {', '.join(map(repr, features))}; choose one with `--text_field`"
+        )
+    feature = features[text_field]
+    if feature.shape != () or getattr(feature.np_dtype, "kind", "O") not in "OSU":
+        raise UserError(f"{source}: the field {text_field!r} is not a text but {feature!r}")
+    info = builder.info.splits[split]
+    return TfdsSplit(
+        directory=os.fspath(builder.data_dir),
+        name=f"{PREFIX}{builder.info.full_name}:{split}",
+        num_rows=info.num_examples,
+        num_bytes=max(info.num_bytes, info.num_examples),
+    )
+
+
+def read_examples(
+    directory: str, split: str, text_field: str, start: int, stop: int
+) -> Iterator[tuple[int, bytes]]:
+    """Yields the texts of the examples `start … stop - 1`, in the order of the files."""
+    import tensorflow_datasets as tfds
+
+    builder = tfds.builder_from_directory(directory)
+    dataset = builder.as_dataset(
+        split=tfds.core.ReadInstruction(split, from_=start, to=stop, unit="abs"),
+        read_config=tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False),
+        decoders=tfds.decode.PartialDecoding({text_field}),
+    )
+    row = start
+    for batch in dataset.batch(64).as_numpy_iterator():
+        for text in batch[text_field]:
+            yield row, text
+            row += 1
+    if row != stop:
+        raise UserError(
+            f"{directory}: {split} has {row} examples, but had {stop} when the work was"
+            " planned; it changed meanwhile: run the same command again"
+        )
+
+
+def _builder(source: str, dataset: str) -> Any:
+    import tensorflow_datasets as tfds
+
+    try:
+        if is_uri(dataset) or os.path.isdir(dataset):
+            return tfds.builder_from_directory(dataset)
+        builder = tfds.builder(dataset)
+    except (AssertionError, FileNotFoundError, ImportError, ValueError) as error:
+        raise UserError(f"{source}: no such dataset: {error}") from error
+    if not builder.is_prepared():
+        raise UserError(
+            f"{source} is not prepared in {builder.data_dir}; download and prepare it first:"
+            f" tfds.builder({dataset!r}).download_and_prepare()"
+        )
+    return builder
