@@ -10,7 +10,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.errors import UserError
 
@@ -72,8 +72,7 @@ class Split:
         return sum(shard.num_text_bytes for shard in self.shards)
 
 
-@dataclass(frozen=True, kw_only=True)
-class SourceInfo:
+class SourceInfo(NamedTuple):
     """What was read.
 
     Attributes:
@@ -119,8 +118,22 @@ class Manifest:
 
     def to_json(self) -> str:
         """Returns the content of the manifest's file."""
-        content = {"format": FORMAT, **dataclasses.asdict(self)}
-        return json.dumps(content, indent=1) + "\n"
+        # As rows, in one line: a corpus may have millions of sources and pieces.
+        content = {
+            "format": FORMAT,
+            **{name: getattr(self, name) for name in _fields(Manifest)},
+            "sources": self.sources,
+            "splits": {
+                name: {
+                    "num_documents": split.num_documents,
+                    "shards": [
+                        {n: getattr(shard, n) for n in _fields(Shard)} for shard in split.shards
+                    ],
+                }
+                for name, split in self.splits.items()
+            },
+        }
+        return json.dumps(content) + "\n"
 
     @property
     def fingerprint(self) -> str:
@@ -166,10 +179,14 @@ def load_manifest(directory: str | os.PathLike[str]) -> Manifest:
         raise UserError(f"{path} is not of format {FORMAT}; prepare the corpus with this textreel")
     try:
         splits = {name: _split(split) for name, split in content.pop("splits").items()}
-        sources = tuple(SourceInfo(**source) for source in content.pop("sources"))
+        sources = tuple(SourceInfo(*source) for source in content.pop("sources"))
         return Manifest(**content, sources=sources, splits=splits)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is damaged ({error}); prepare the corpus again") from error
+
+
+def _fields(cls: type) -> list[str]:
+    return [field.name for field in dataclasses.fields(cls)]
 
 
 def _split(content: dict[str, Any]) -> Split:

@@ -105,7 +105,7 @@ class PrepareOptions:
             raise OptionError("`text_field` is empty; name the field that holds the text")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Piece:
     """A stretch of a source.
 

@@ -26,7 +26,7 @@ _ARCHIVES = (".zip", ".7z", ".rar", ".tar", ".tgz", ".tbz2", ".txz")
 Format = Literal["text", "json_lines", "parquet", "tfds"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
     """One input: a file, a split of a TensorFlow dataset, or standard input.
 
