@@ -16,6 +16,7 @@ import json
 import os
 import shutil
 import socket
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,7 +64,7 @@ def locked(directory: Path) -> Iterator[None]:
                 " it, or end it: the same command then goes on where it was"
             ) from None
         for leftover in folder.glob("*.incomplete"):
-            if not leftover.name.endswith(f".{os.getpid()}.incomplete"):
+            if _own_suffix() not in leftover.name:
                 leftover.unlink()
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}")
@@ -129,10 +130,10 @@ def finished(path: str) -> WrittenShard | None:
 
 
 def temporary_path(path: str) -> str:
-    """Where this process writes the file that will be at `path`; no other process does."""
+    """Where this thread writes the file that will be at `path`; no other does."""
     folder, name = os.path.split(path)
     os.makedirs(os.path.join(folder, FOLDER), exist_ok=True)
-    return os.path.join(folder, FOLDER, f"{name}.{os.getpid()}.incomplete")
+    return os.path.join(folder, FOLDER, f"{name}{_own_suffix()}{threading.get_ident()}.incomplete")
 
 
 def record(path: str, written: WrittenShard) -> None:
@@ -167,6 +168,11 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
+
+
+def _own_suffix() -> str:
+    """Stands in the names of this process's files, of whichever machine they are."""
+    return f".{socket.gethostname()}-{os.getpid()}-"
 
 
 def _state(source: Source) -> int | str:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import journal
+from pipeline import journal, random_access
 from pipeline import manifest as manifest_lib
-from pipeline.engines import local
+from pipeline.engines import Engine, local
 from pipeline.errors import OptionError, UserError
 from pipeline.formats.delimited import DOCUMENTS
 from pipeline.manifest import Manifest, Shard, SourceInfo, Split
@@ -29,6 +29,8 @@ def prepare(
     *,
     glob: str | None = None,
     workers: int | None = None,
+    engine: Engine | None = None,
+    array_record: bool = False,
     overwrite: bool = False,
     progress: bool = False,
 ) -> Manifest:
@@ -43,6 +45,10 @@ def prepare(
         options: what the corpus's bytes depend on.
         glob: within directories, only files whose name matches.
         workers: processes; `None` takes one a core. Changes no byte.
+        engine: runs the tasks instead of processes of this machine, such as
+            `functools.partial(pipeline.engines.beam.run, options=…, folder=…)`, on workers that
+            see `sources` and `output` under the same paths. Changes no byte.
+        array_record: also writes the records as array_record files, for `tfds.data_source`.
         overwrite: replaces a corpus that is there, finished or not.
         progress: shows a progress bar.
 
@@ -55,9 +61,11 @@ def prepare(
         OSError: a file cannot be read or written.
     """
     options = options or PrepareOptions()
-    workers = default_workers() if workers is None else workers
-    if workers < 1:
-        raise OptionError(f"`workers` must be at least 1, not {workers}")
+    run = _local_engine(workers) if engine is None else engine
+    if engine is not None and workers is not None:
+        raise OptionError("`workers` has no effect with another `engine`, which has its own")
+    if array_record:
+        random_access.check_installed()
     directory = Path(output)
     _check_output(directory, overwrite)
     with spooled(sources, directory) as (sources, standard_input):
@@ -70,14 +78,15 @@ def prepare(
         if begun:
             vocabulary = load_vocabulary(directory)
         else:
-            vocabulary = _make_vocabulary(plan, options, workers, progress)
+            vocabulary = _make_vocabulary(plan, options, run, progress)
         with journal.locked(directory):
             if not begun:
                 _remove_corpus(directory)
                 vocabulary.save(directory)
                 journal.begin(directory, description)
-            tasks = make_tasks(plan, options, vocabulary, directory)
-            return _write(directory, options, found, tasks, vocabulary, workers, progress)
+            # absolute: a worker may stand elsewhere
+            tasks = make_tasks(plan, options, vocabulary, directory.absolute())
+            return _write(directory, options, found, tasks, run, array_record, progress)
 
 
 def default_workers() -> int:
@@ -90,24 +99,38 @@ def _write(
     options: PrepareOptions,
     sources: tuple[Source, ...],
     tasks: list[ShardTask],
-    vocabulary: Vocabulary,
-    workers: int,
+    run: Engine,
+    array_record: bool,
     progress: bool,
 ) -> Manifest:
     """Writes the shards that the journal does not have yet, then makes the corpus complete."""
     with progress_bar("writing shards", sum(task.num_bytes for task in tasks), progress) as bar:
-        written = local.run(write_shard, tasks, workers=workers, advance=bar.update)
-    manifest = _manifest(options, vocabulary, sources, tasks, written)
-    write_tfds_metadata(directory, manifest)
+        written = run(write_shard, tasks, advance=bar.update)
+    manifest = _manifest(options, sources, tasks, written)
+    # Before TFDS looks at the directory: it wants files of one format in it, whatever follows.
+    random_access.remove_array_records(directory)
+    write_tfds_metadata(directory, manifest, array_record)
+    if array_record:
+        total = sum(shard.num_bytes for shards in written for shard in shards.values())
+        paths = [path for task in tasks for path in task.paths.values()]
+        with progress_bar("writing array_record files", total, progress) as bar:
+            run(random_access.write_array_record, paths, advance=bar.update)
     manifest.save(directory)
     journal.end(directory)
     return manifest
 
 
+def _local_engine(workers: int | None) -> Engine:
+    workers = default_workers() if workers is None else workers
+    if workers < 1:
+        raise OptionError(f"`workers` must be at least 1, not {workers}")
+    return functools.partial(local.run, workers=workers)
+
+
 def _make_vocabulary(
     plan: Plan,
     options: PrepareOptions,
-    workers: int,
+    run: Engine,
     progress: bool,
 ) -> Vocabulary:
     if options.vocabulary == ByteVocabulary.kind:
@@ -115,7 +138,7 @@ def _make_vocabulary(
     shards = [shard for shards in plan.values() for shard in shards]
     total = sum(piece.num_bytes for shard in shards for piece in shard)
     with progress_bar("finding characters", total, progress) as bar:
-        found = local.run(find_code_points, shards, workers=workers, advance=bar.update)
+        found = run(find_code_points, shards, advance=bar.update)
     return CharVocabulary(functools.reduce(np.union1d, found))
 
 
@@ -146,15 +169,16 @@ def _remove_corpus(directory: Path) -> None:
     (directory / manifest_lib.FILE_NAME).unlink(missing_ok=True)
     for file in directory.glob("*.tfrecord-*-of-*"):
         file.unlink()
+    random_access.remove_array_records(directory)
 
 
 def _manifest(
     options: PrepareOptions,
-    vocabulary: Vocabulary,
     sources: tuple[Source, ...],
     tasks: list[ShardTask],
     written: list[dict[str, journal.WrittenShard]],
 ) -> Manifest:
+    vocabulary = tasks[0].vocabulary
     index_of = {source.name: index for index, source in enumerate(sources)}
     shards: dict[str, list[Shard]] = {split: [] for split in options.splits}
     cut_off = dict.fromkeys(options.splits, False)  # the split ends before its last document
@@ -228,7 +252,7 @@ def _check_documents(
             )
 
 
-def write_tfds_metadata(directory: Path, manifest: Manifest) -> None:
+def write_tfds_metadata(directory: Path, manifest: Manifest, array_record: bool) -> None:
     """Makes the directory a TensorFlow Datasets dataset as well."""
     import tensorflow_datasets as tfds  # slow to import; imports no TensorFlow here
 
@@ -253,5 +277,6 @@ def write_tfds_metadata(directory: Path, manifest: Manifest) -> None:
         check_data=False,
         features={"tokens": tokens},
         split_infos=split_infos,
+        alternative_file_formats=[random_access.FORMAT] if array_record else [],
         description=f"Tokens prepared by textreel; vocabulary of {manifest.vocabulary_size} ids.",
     )

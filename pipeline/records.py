@@ -137,6 +137,11 @@ def read_payload(
     return b"".join(payloads)
 
 
+def example_of(payload: bytes) -> bytes:
+    """The `tf.train.Example` of a record, serialised."""
+    return _header(len(payload))[0][12:] + payload
+
+
 def _read_record(file: BinaryIO, number: int) -> bytes | None:
     """The payload of the record at the file's position; `None` at the end of the file."""
     where = f"record {number} at byte {file.tell()}"

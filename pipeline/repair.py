@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from pipeline import journal
+from pipeline import journal, random_access
 from pipeline.engines import local
 from pipeline.errors import UserError
 from pipeline.manifest import Manifest, Shard, load_manifest
@@ -49,7 +49,17 @@ def repair(
         bad = verify(directory, workers=workers, progress=progress).bad_shards
         if bad:
             _rebuild(directory, manifest, vocabulary, bad, sources, workers, progress)
-        write_tfds_metadata(directory, manifest)
+        array_record = random_access.remove_array_records(directory)
+        write_tfds_metadata(directory, manifest, array_record)
+        if array_record:
+            paths = [
+                str(directory / shard.file)
+                for split in manifest.splits.values()
+                for shard in split.shards
+            ]
+            run = random_access.write_array_record
+            with progress_bar("writing array_record files", _on_disk(manifest), progress) as bar:
+                local.run(run, paths, workers=workers, advance=bar.update)
         journal.end(directory)
     problems = verify(directory, workers=workers, progress=progress).problems
     if problems:
@@ -102,6 +112,10 @@ def _rebuild(
         for shard in content.shards:
             if results.get(str(directory / shard.file), shard.sha256) != shard.sha256:
                 raise UserError(_changed(manifest, shard))
+
+
+def _on_disk(manifest: Manifest) -> int:
+    return sum(shard.num_bytes for split in manifest.splits.values() for shard in split.shards)
 
 
 def _written_together(manifest: Manifest) -> list[dict[str, Shard]]:

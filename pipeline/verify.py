@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import journal
-from pipeline.engines import local
+from pipeline import journal, random_access
+from pipeline.engines import Advance, local
 from pipeline.errors import UserError
 from pipeline.manifest import Manifest, Shard, load_manifest
 from pipeline.progress import progress_bar
@@ -30,6 +30,7 @@ class ShardCheck:
     record_tokens: int
     separator: bytes
     starts_document: bool
+    array_record: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +80,7 @@ def verify(
     """
     directory = Path(directory)
     manifest = load_manifest(directory)
+    array_record = any(directory.glob(f"*.{random_access.FORMAT}-*-of-*"))
     checks = [
         ShardCheck(
             path=str(directory / shard.file),
@@ -87,6 +89,7 @@ def verify(
             record_tokens=manifest.record_tokens,
             separator=manifest.separator_id.to_bytes(np.dtype(manifest.dtype).itemsize, "little"),
             starts_document=_starts_document(manifest, shard),
+            array_record=array_record,
         )
         for split in manifest.splits.values()
         for shard in split.shards
@@ -111,7 +114,7 @@ def verify(
     )
 
 
-def check_shard(check: ShardCheck, advance: local.Advance) -> Checked:
+def check_shard(check: ShardCheck, advance: Advance) -> Checked:
     """Checks one shard: size, digest, checksums of the records, counts."""
     shard, none = check.shard, np.array([], np.uint64)
     try:
@@ -136,6 +139,8 @@ def check_shard(check: ShardCheck, advance: local.Advance) -> Checked:
             f"has {counts[0]} records and {counts[1]} tokens, the manifest says"
             f" {shard.num_records} and {shard.num_tokens}"
         )
+    elif check.array_record:
+        problem = random_access.find_problem(check.path)
     return Checked(problem=problem, documents=documents)
 
 

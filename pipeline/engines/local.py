@@ -10,13 +10,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.sharedctypes import Synchronized
-from typing import TypeVar
 
+from pipeline.engines import Advance, Result, Task
 from pipeline.errors import UserError
-
-Task = TypeVar("Task")
-Result = TypeVar("Result")
-Advance = Callable[[int], None]
 
 _POLL_SECONDS = 0.1
 _MAX_BREAKDOWNS = 3  # worker deaths in a row without a task that ended in between

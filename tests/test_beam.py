@@ -1,0 +1,338 @@
+"""The Beam engine: the same bytes and the same errors as the local one, on several runners."""
+
+import contextlib
+import functools
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+from corpora import files, text, write
+
+from pipeline import OptionError, PrepareOptions, UserError, prepare, shards
+from pipeline.engines import beam, local
+from pipeline.preparation import default_workers
+
+# DirectRunner would look for Prism, a runner of its own, on the net.
+DIRECT = ("--runner=DirectRunner", "--prism_location=/none")
+MULTI_PROCESSING = (*DIRECT, "--direct_running_mode=multi_processing", "--direct_num_workers=2")
+ENVIRONMENT = {
+    **os.environ,
+    "PYTHONPATH": os.getcwd(),
+    # Beam's worker pool starts whatever `python` is found first.
+    "PATH": os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"],
+}
+
+
+def textreel(*arguments, check=True, **options):
+    result = subprocess.run(
+        [sys.executable, "-m", "pipeline", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT,
+        check=False,
+        **options,
+    )
+    assert not check or result.returncode == 0, result.stderr
+    return result
+
+
+def make_sources(folder, num_characters=4000):
+    for index in range(12):
+        write(folder / f"{index % 3}/{index}.txt", text(50 + 37 * index, seed=index))
+    write(folder / "large file.txt", text(num_characters, seed=99))
+    return folder
+
+
+def engine(folder, *options):
+    return functools.partial(beam.run, options=options or DIRECT, folder=folder)
+
+
+@contextlib.contextmanager
+def child(*command, **options):
+    """A child process, ended at the end."""
+    process = subprocess.Popen(
+        [sys.executable, *map(str, command)],
+        env=ENVIRONMENT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # it has children of its own
+        **options,
+    )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(condition, seconds=60):
+    stop = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < stop, "waited in vain"
+        time.sleep(0.01)
+    return value
+
+
+def answers(port):
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
+@pytest.mark.parametrize("vocabulary", ["byte", "char"])
+@pytest.mark.parametrize("options", [DIRECT, MULTI_PROCESSING], ids=["memory", "processes"])
+def test_the_bytes_are_those_of_the_local_engine(tmp_path, vocabulary, options):
+    sources = make_sources(tmp_path / "in")
+    arguments = ("--vocabulary", vocabulary, "--shard_bytes", 1000, "--record_tokens", 100)
+    textreel("prepare", sources, "--output", tmp_path / "local", *arguments)
+    result = textreel(
+        "prepare", "in", "--output", "beam", *arguments, "--engine", "beam", "--", *options,
+        cwd=tmp_path,
+    )  # fmt: skip
+    expected = files(tmp_path / "local")
+    assert len(expected) > 5
+    assert files(tmp_path / "beam") == expected
+    assert "13 sources" in result.stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["beam", "in", "local"]
+
+
+def test_more_tasks_than_a_chunk_come_back_in_order(tmp_path):
+    sources = make_sources(tmp_path / "in", 8000)
+    options = PrepareOptions(shard_bytes=64, record_tokens=10)
+    done = []
+    tasks = list(range(150))
+    assert engine(tmp_path)(_square, tasks, advance=done.append) == [n * n for n in tasks]
+    assert sum(done) == sum(tasks)
+    prepare([sources], tmp_path / "local", options, workers=2)
+    prepare([sources], tmp_path / "beam", options, engine=engine(tmp_path))
+    assert files(tmp_path / "beam") == files(tmp_path / "local")
+
+
+def _square(number, advance):
+    advance(number)
+    return number * number
+
+
+def test_tasks_and_results_go_to_the_temporary_location(tmp_path):
+    (tmp_path / "shared").mkdir()
+    seen = beam.run(
+        _listing, [tmp_path / "shared"], advance=len_of, folder="/none",
+        options=[*DIRECT, f"--temp_location={tmp_path / 'shared'}"],
+    )  # fmt: skip
+    assert len(seen[0]) == 1
+    assert seen[0][0].startswith("textreel-")
+    assert list((tmp_path / "shared").iterdir()) == []
+
+
+def _listing(folder, advance):
+    return os.listdir(folder)
+
+
+def len_of(num_bytes):
+    return num_bytes
+
+
+@pytest.mark.parametrize("error", [UserError("`x` is wrong: \n é"), OSError(28, "No space", "f")])
+@pytest.mark.parametrize("options", [DIRECT, MULTI_PROCESSING], ids=["memory", "processes"])
+def test_an_error_arrives_as_it_was_raised(tmp_path, monkeypatch, error, options):
+    monkeypatch.setenv("PYTHONPATH", os.path.dirname(__file__))  # of `_fail`
+    for run in (
+        functools.partial(local.run, workers=2),
+        engine(tmp_path, *options),
+    ):
+        with pytest.raises(type(error)) as caught:
+            run(_fail, [None, error, None], advance=len_of)
+        assert str(caught.value) == str(error)
+    assert list(tmp_path.iterdir()) == []
+
+
+def _fail(error, advance):
+    if error is not None:
+        raise error
+
+
+def test_nothing_more_is_begun_after_an_error(tmp_path):
+    marks = [(tmp_path / str(index), index == 3) for index in range(300)]
+    with pytest.raises(UserError, match="the fourth"):
+        engine(tmp_path)(_mark, marks, advance=len_of)
+    assert len(list(tmp_path.iterdir())) < 300
+
+
+def _mark(task, advance):
+    path, fails = task
+    if fails:
+        raise UserError("the fourth")
+    path.touch()
+
+
+def test_a_defect_keeps_its_traceback(tmp_path):
+    with pytest.raises(Exception, match="division by zero"):
+        engine(tmp_path)(_divide, [0], advance=len_of)
+    assert list(tmp_path.iterdir()) == []
+
+
+def _divide(number, advance):
+    return 1 / number
+
+
+def test_results_that_do_not_arrive(tmp_path, monkeypatch):
+    monkeypatch.setattr(beam, "_run_stored", _lose)
+    with pytest.raises(UserError, match=r"left no result in .*--temp_location"):
+        engine(tmp_path)(_square, [1], advance=len_of)
+
+
+def _lose(position, scratch):
+    pass
+
+
+def test_it_goes_on_where_another_engine_stopped(tmp_path, monkeypatch):
+    sources = make_sources(tmp_path / "in")
+    options = PrepareOptions(vocabulary="char", shard_bytes=1000, record_tokens=100)
+    prepare([sources], tmp_path / "whole", options)
+    original, count = shards.write_shard, iter(range(1000))
+
+    def failing(task, advance):
+        if next(count) == 3:
+            raise OSError(28, "No space left on device")
+        return original(task, advance)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.preparation.write_shard", failing)
+        with pytest.raises(OSError, match="No space"):
+            prepare([sources], tmp_path / "out", options, workers=1)
+    kept = next((tmp_path / "out").glob("*.tfrecord-*"))
+    written = kept.stat().st_mtime_ns
+    prepare([sources], tmp_path / "out", options, engine=engine(tmp_path))
+    assert files(tmp_path / "out") == files(tmp_path / "whole")
+    assert kept.stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--engine", "beam", "--", "--runner=Nowhere"], 2, "Unexpected pipeline runner: Nowhere"),
+        (["--engine", "beam", "--", "--runnner=DirectRunner"], 2, "no option --runnner"),
+        (["--engine", "beam", "--", "--direct_num_workers=x"], 2, "refuses `--direct_num_workers"),
+        (["--engine", "beam", "--", "--runner=a.b.C"], 2, "No module named 'a'"),
+        (["--engine", "beam", "--workers", "2"], 2, "`--workers` has no effect"),
+        (["--", "--runner=DirectRunner"], 2, "only `prepare --engine beam` takes"),
+        (["--engine", "spark"], 2, "invalid choice"),
+        (
+            ["--engine", "beam", "--vocabulary", "char", "--", *DIRECT],
+            1,
+            "TEXT is not UTF-8 at byte 5",
+        ),
+        (
+            ["--engine", "beam", "--vocabulary", "char", "--", *MULTI_PROCESSING],
+            1,
+            "TEXT is not UTF-8 at byte 5",
+        ),
+    ],
+)
+def test_each_mistake_has_a_message_and_no_traceback(tmp_path, arguments, code, message):
+    write(tmp_path / "TEXT", b"text \xff\xff" + b"x" * 100)
+    result = textreel(
+        "prepare", "TEXT", "--output", "OUT", *arguments, check=False, cwd=tmp_path
+    )  # fmt: skip
+    assert result.returncode == code, result.stderr
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["TEXT"]
+
+
+def test_without_beam_it_says_what_to_install(tmp_path):
+    write(tmp_path / "TEXT", "text")
+    program = (
+        "import sys; sys.modules['apache_beam'] = None; sys.argv[0] = 'textreel'\n"
+        "from pipeline import cli; cli.main_with(cli.build_parser)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program, "prepare", "TEXT", "--output", "OUT", "--engine", "beam"],
+        capture_output=True, text=True, env=ENVIRONMENT, cwd=tmp_path, check=False,
+    )  # fmt: skip
+    assert result.returncode == 1
+    assert 'pip install "textreel[beam]"' in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_workers_and_engine_exclude_each_other(tmp_path):
+    source = write(tmp_path / "a.txt", "text")
+    with pytest.raises(OptionError, match="`workers` has no effect"):
+        prepare([source], tmp_path / "out", engine=engine(tmp_path), workers=default_workers())
+
+
+def test_a_job_service_with_an_external_worker_pool(tmp_path):
+    sources = make_sources(tmp_path / "in")
+    arguments = ("--vocabulary", "char", "--shard_bytes", 1000, "--record_tokens", 100)
+    textreel("prepare", sources, "--output", tmp_path / "local", *arguments)
+    jobs, pool = free_port(), free_port()
+    with (
+        child("-m", "apache_beam.runners.portability.local_job_service_main", "--port", jobs),
+        child("-m", "apache_beam.runners.worker.worker_pool_main", "--service_port", pool,
+              cwd=tmp_path),
+    ):  # fmt: skip
+        wait_for(lambda: answers(jobs) and answers(pool))
+        runner = (
+            "--runner=PortableRunner", f"--job_endpoint=127.0.0.1:{jobs}",
+            "--environment_type=EXTERNAL", f"--environment_config=127.0.0.1:{pool}",
+        )  # fmt: skip
+        beam_arguments = (*arguments, "--engine", "beam", "--", *runner)
+        textreel("prepare", sources, "--output", tmp_path / "beam", *beam_arguments)
+        write(tmp_path / "bad", b"text \xff" + b"x" * 100)
+        result = textreel(
+            "prepare", tmp_path / "bad", "--output", tmp_path / "no", *beam_arguments, check=False
+        )
+    assert files(tmp_path / "beam") == files(tmp_path / "local")
+    assert result.returncode == 1
+    assert "bad is not UTF-8 at byte 5" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("kill", [False, True], ids=["", "one worker killed"])
+def test_dask_with_two_workers(tmp_path, kill):
+    sources = make_sources(tmp_path / "in", 300_000)
+    arguments = ("--vocabulary", "char", "--shard_bytes", 1000, "--record_tokens", 100)
+    textreel("prepare", sources, "--output", tmp_path / "local", *arguments)
+    expected = files(tmp_path / "local")
+    scheduler_file = tmp_path / "scheduler.json"
+    dask = ("-m", "distributed.cli.dask_scheduler")
+    worker = (
+        "-m", "distributed.cli.dask_worker", "--scheduler-file", scheduler_file,
+        "--host", "127.0.0.1", "--nthreads", "1", "--no-nanny", "--no-dashboard",
+    )  # fmt: skip
+    with child(*dask, "--host", "127.0.0.1", "--port", "0", "--no-dashboard",
+               "--scheduler-file", scheduler_file):  # fmt: skip
+        wait_for(scheduler_file.exists)
+        address = wait_for(lambda: json.loads(scheduler_file.read_text() or "{}"))["address"]
+        with child(*worker, cwd=tmp_path) as victim, child(*worker, cwd=tmp_path):
+            command = (
+                sys.executable, "-m", "pipeline", "prepare", sources,
+                "--output", tmp_path / "beam", *arguments, "--engine", "beam", "--",
+                "--runner=apache_beam.runners.dask.dask_runner.DaskRunner",
+                f"--dask_client_address={address}", "--dask_npartitions=20",
+            )  # fmt: skip
+            run = subprocess.Popen(
+                [*map(str, command)], env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
+            )
+            with run:
+                if kill:
+                    shards = (tmp_path / "beam").glob
+                    wait_for(lambda: len(list(shards("*.tfrecord-*"))) > len(expected) // 10)
+                    victim.send_signal(signal.SIGKILL)
+                    assert len(list(shards("*.tfrecord-*"))) < len(expected) // 2
+                _, errors = run.communicate(timeout=200)
+            assert run.returncode == 0, errors
+            assert (victim.poll() is not None) == kill
+    assert files(tmp_path / "beam") == expected
