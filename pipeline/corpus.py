@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from pipeline.errors import UserError
 from pipeline.geometry import SHUFFLE_BYTES, Windows, make_order
 from pipeline.manifest import Manifest, Split, load_manifest
-from pipeline.vocabulary import Vocabulary, load_vocabulary
+from pipeline.vocabularies import load_vocabulary
+from pipeline.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -147,7 +148,7 @@ def open_corpus(directory: str | os.PathLike[str]) -> Corpus:
     vocabulary = load_vocabulary(directory)
     if vocabulary.fingerprint != manifest.vocabulary_fingerprint:
         raise UserError(
-            f"{Path(directory)}: vocabulary.json is not the vocabulary that the corpus was"
+            f"{Path(directory)}: its vocabulary is not the vocabulary that the corpus was"
             f" prepared with (fingerprint {vocabulary.fingerprint[:12]}, the manifest says"
             f" {manifest.vocabulary_fingerprint[:12]}); prepare the corpus again"
         )

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from pipeline.errors import UserError
-from pipeline.files import read_blocks
+from pipeline.files import BLOCK_BYTES, read_blocks
 from pipeline.formats import RowError
 from pipeline.formats.compressed import read_compressed
 from pipeline.formats.delimited import split_documents
@@ -19,6 +19,7 @@ from pipeline.formats.tfds import read_examples
 from pipeline.plan import Piece
 from pipeline.sources import Source
 
+_BATCH_DOCUMENTS = 4096
 _CONVERT = (
     "convert it, leave it out with `--glob`, or use `--vocabulary byte`, which takes any bytes"
 )
@@ -59,6 +60,20 @@ def read_parts(piece: Piece) -> Iterator[Part]:
             done = num_done
     except RowError as error:
         raise UserError(f"{_place(piece.source, error.position)}: {error}") from error
+
+
+def batches(piece: Piece) -> Iterator[list[Part]]:
+    """Yields the documents of a piece, several at a time: calls are costly."""
+    batch: list[Part] = []
+    num_bytes = 0
+    for part in read_parts(piece):
+        batch.append(part)
+        num_bytes += len(part.text)
+        if num_bytes >= BLOCK_BYTES or len(batch) >= _BATCH_DOCUMENTS:
+            yield batch
+            batch, num_bytes = [], 0
+    if batch:
+        yield batch
 
 
 @contextmanager

@@ -15,6 +15,8 @@ from pipeline.geometry import Windows
 from pipeline.plan import Piece, PrepareOptions, plan_pieces
 from pipeline.records import RecordWriter, record_bytes
 from pipeline.sources import Source, find_cut
+from pipeline.subword import train_bpe
+from pipeline.vocabularies import given_vocabulary
 from pipeline.vocabulary import ByteVocabulary, CharVocabulary, CodePoints, Vocabulary
 
 _NUM_SAMPLES = 64
@@ -77,12 +79,14 @@ def estimate(
     total = sum(piece.num_bytes for piece in pieces)
     samples = _sample(pieces, total)
     texts = [sample.text for sample in samples]
-    vocabulary: Vocabulary = ByteVocabulary()
-    counts = np.array([len(text) for text in texts], np.float64)
-    if options.vocabulary == CharVocabulary.kind:
+    vocabulary = _vocabulary(options, texts)
+    if isinstance(vocabulary, ByteVocabulary):
+        counts = np.array([len(text) for text in texts], np.float64)
+    elif isinstance(vocabulary, CharVocabulary):
         # A character has one byte that does not continue another.
         counts = np.array([_num_characters(text) for text in texts], np.float64)
-        vocabulary = CharVocabulary(np.unique(np.concatenate([_code_points(t) for t in texts])))
+    else:
+        counts = np.array([len(vocabulary.encode(_whole(text))) for text in texts], np.float64)
     documents = np.array([sample.num_documents for sample in samples], np.float64)
     counts += documents  # each ends with a separator
     sizes = np.array([sample.num_bytes for sample in samples], np.float64)
@@ -110,6 +114,15 @@ def estimate(
         seconds=total * ratios.text_bytes / rate / workers,
         memory_bytes=_PARENT_BYTES + workers * _WORKER_BYTES,
     )
+
+
+def _vocabulary(options: PrepareOptions, texts: list[bytes]) -> Vocabulary:
+    given = given_vocabulary(options)
+    if given is not None:
+        return given
+    if options.bpe_size is not None:
+        return train_bpe(texts, options.bpe_size)
+    return CharVocabulary(np.unique(np.concatenate([_code_points(text) for text in texts])))
 
 
 class _Ratios(NamedTuple):
@@ -188,7 +201,12 @@ def _num_characters(block: bytes) -> int:
 
 def _code_points(block: bytes) -> np.ndarray:
     """The code points of a block that may begin and end inside a character."""
-    return CodePoints().decode(block.decode("utf-8", "ignore").encode(), final=True)
+    return CodePoints().decode(_whole(block), final=True)
+
+
+def _whole(block: bytes) -> bytes:
+    """The whole characters of a block."""
+    return block.decode("utf-8", "ignore").encode()
 
 
 def _relative_error(counts: np.ndarray, sizes: np.ndarray, ratio: float, sampled: float) -> float:
@@ -206,14 +224,13 @@ def _bytes_per_second(blocks: list[bytes], vocabulary: Vocabulary, record_tokens
         io.BytesIO(), record_tokens=record_tokens, itemsize=vocabulary.dtype.itemsize
     )
     # Whole characters only, and twice: the first time fills tables.
-    texts = [block.decode("utf-8", "ignore").encode() for block in blocks]
+    texts = [_whole(block) for block in blocks]
     if vocabulary.kind == ByteVocabulary.kind:
         texts = blocks
-    encoder = vocabulary.encoder()
     seconds = math.inf
     for _ in range(2):
         started = time.perf_counter()
         for text in texts:
-            writer.write(encoder.encode(text))
+            writer.write(vocabulary.encode(text))
         seconds = min(seconds, time.perf_counter() - started)
     return sum(map(len, texts)) / max(seconds, 1e-9)

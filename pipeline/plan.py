@@ -25,7 +25,6 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 from pipeline.errors import OptionError, UserError
 from pipeline.formats.delimited import DOCUMENTS, FILE
@@ -43,7 +42,9 @@ class PrepareOptions:
     """What the bytes of a corpus depend on, besides its sources.
 
     Attributes:
-        vocabulary: `byte` or `char`.
+        vocabulary: `byte`, `char`, `bpe:SIZE` to train subwords on the text, or the path of a
+            `tokenizer.json`, of a `vocabulary.json` or of a corpus whose vocabulary to take.
+            In a manifest, a path is the vocabulary's fingerprint.
         name: the name of the TFDS dataset, hence the beginning of each shard's file name.
         splits: name -> fraction of the text; the fractions sum to 1.
         shard_bytes: bytes of source text in a shard, about.
@@ -51,15 +52,26 @@ class PrepareOptions:
         document: what a document is in plain text: a `file`, a `line`, the lines between
             blank ones (`blank_line`), or the text between separators, which is given instead.
         text_field: of JSON Lines, Parquet and TFDS: the field that holds the text.
+        min_count: characters that are rarer have no id, and become U+FFFD.
+        unknown: what to do with characters that a given vocabulary lacks: an `error`, or
+            `replace` them by U+FFFD.
     """
 
-    vocabulary: Literal["byte", "char"] = "byte"
+    vocabulary: str = "byte"
     name: str = "text"
     splits: dict[str, float] = field(default_factory=lambda: {"train": 0.98, "validation": 0.02})
     shard_bytes: int = 64 * 2**20
     record_tokens: int = 16 * 2**10
     document: str = FILE
     text_field: str | None = None
+    min_count: int = 1
+    unknown: str = "error"
+
+    @property
+    def bpe_size(self) -> int | None:
+        """The `SIZE` of `bpe:SIZE`."""
+        kind, colon, size = self.vocabulary.partition(":")
+        return int(size) if kind == "bpe" and colon else None
 
     @property
     def reading(self) -> Reading:
@@ -67,8 +79,7 @@ class PrepareOptions:
         return Reading(document=self.document, text_field=self.text_field)
 
     def __post_init__(self) -> None:
-        if self.vocabulary not in ("byte", "char"):
-            raise OptionError(f"`vocabulary` must be byte or char, not {self.vocabulary!r}")
+        self._check_vocabulary()
         if not re.fullmatch(r"[A-Za-z][\w-]*", self.name, re.ASCII):
             raise OptionError(
                 f"`name` must be a letter, then letters, digits, _ and -, not {self.name!r}"
@@ -103,6 +114,33 @@ class PrepareOptions:
             raise OptionError("`document` is empty; the separator needs at least one character")
         if self.text_field == "":
             raise OptionError("`text_field` is empty; name the field that holds the text")
+
+    def _check_vocabulary(self) -> None:
+        if not self.vocabulary:
+            raise OptionError("`vocabulary` is empty; it is byte, char, bpe:SIZE or a file")
+        if self.vocabulary == "bpe" or self.vocabulary.startswith("bpe:"):
+            size = self.vocabulary.removeprefix("bpe").removeprefix(":")
+            if not size.isascii() or not size.isdecimal() or not 257 <= int(size) <= 2**20:
+                raise OptionError(
+                    f"`vocabulary` bpe:SIZE needs a number of ids between 257 and {2**20}, as in"
+                    f" bpe:8192, not {self.vocabulary!r}"
+                )
+        if self.unknown not in ("error", "replace"):
+            raise OptionError(f"`unknown` must be error or replace, not {self.unknown!r}")
+        if self.min_count < 1:
+            raise OptionError(f"`min_count` must be at least 1, not {self.min_count}")
+        if self.min_count > 1 and self.vocabulary != "char":
+            raise OptionError(
+                f"`min_count` {self.min_count} has no effect with `vocabulary` {self.vocabulary};"
+                " only of `char` are rare symbols left out"
+            )
+        if self.unknown == "replace" and (
+            self.vocabulary in ("byte", "char") or self.vocabulary.startswith("bpe:")
+        ):
+            raise OptionError(
+                "`unknown` replace has no effect: a vocabulary made from the text, and bytes,"
+                " know everything; give the `vocabulary` of another corpus"
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,12 +14,18 @@ from pipeline.engines import Engine, local
 from pipeline.errors import OptionError, UserError
 from pipeline.formats.delimited import DOCUMENTS
 from pipeline.manifest import Manifest, Shard, SourceInfo, Split
-from pipeline.plan import Plan, PrepareOptions, ShardTask, make_tasks, plan_pieces
+from pipeline.plan import PrepareOptions, ShardTask, make_tasks, plan_pieces
 from pipeline.progress import progress_bar
-from pipeline.shards import find_code_points, write_shard
+from pipeline.shards import write_shard
 from pipeline.sources import Source, find_cut, find_sources
 from pipeline.standard_input import spooled
-from pipeline.vocabulary import ByteVocabulary, CharVocabulary, Vocabulary, load_vocabulary
+from pipeline.vocabularies import (
+    VOCABULARY_FILES,
+    given_vocabulary,
+    load_vocabulary,
+    make_vocabulary,
+)
+from pipeline.vocabulary import ByteVocabulary, Vocabulary
 
 
 def prepare(
@@ -72,13 +78,19 @@ def prepare(
         found = find_sources(
             sources, glob=glob, reading=options.reading, standard_input=standard_input
         )
+        given = given_vocabulary(options)
+        options = _with_fingerprint(options, given)
         description = journal.describe(options, found)
         begun = not overwrite and journal.begun(directory, description)
         plan = plan_pieces(found, options, find_cut=find_cut)
-        if begun:
-            vocabulary = load_vocabulary(directory)
+        if given is not None:
+            vocabulary = given
+        elif begun:
+            vocabulary = load_vocabulary(
+                directory, unknown="replace" if options.min_count > 1 else "error"
+            )
         else:
-            vocabulary = _make_vocabulary(plan, options, run, progress)
+            vocabulary = make_vocabulary(plan, options, run, progress=progress)
         with journal.locked(directory):
             if not begun:
                 _remove_corpus(directory)
@@ -127,19 +139,11 @@ def _local_engine(workers: int | None) -> Engine:
     return functools.partial(local.run, workers=workers)
 
 
-def _make_vocabulary(
-    plan: Plan,
-    options: PrepareOptions,
-    run: Engine,
-    progress: bool,
-) -> Vocabulary:
-    if options.vocabulary == ByteVocabulary.kind:
-        return ByteVocabulary()
-    shards = [shard for shards in plan.values() for shard in shards]
-    total = sum(piece.num_bytes for shard in shards for piece in shard)
-    with progress_bar("finding characters", total, progress) as bar:
-        found = run(find_code_points, shards, advance=bar.update)
-    return CharVocabulary(functools.reduce(np.union1d, found))
+def _with_fingerprint(options: PrepareOptions, given: Vocabulary | None) -> PrepareOptions:
+    """The options as a manifest has them: a vocabulary is what it is, wherever its file lies."""
+    if given is None or options.vocabulary == ByteVocabulary.kind:
+        return options
+    return dataclasses.replace(options, vocabulary=f"sha256:{given.fingerprint}")
 
 
 def _check_output(directory: Path, overwrite: bool) -> None:
@@ -169,6 +173,8 @@ def _remove_corpus(directory: Path) -> None:
     (directory / manifest_lib.FILE_NAME).unlink(missing_ok=True)
     for file in directory.glob("*.tfrecord-*-of-*"):
         file.unlink()
+    for name in VOCABULARY_FILES:
+        (directory / name).unlink(missing_ok=True)
     random_access.remove_array_records(directory)
 
 

@@ -15,7 +15,8 @@ from pipeline.progress import progress_bar
 from pipeline.shards import write_shard
 from pipeline.sources import STANDARD_INPUT, Reading, Source, find_sources
 from pipeline.verify import verify
-from pipeline.vocabulary import Vocabulary, load_vocabulary
+from pipeline.vocabularies import load_vocabulary
+from pipeline.vocabulary import Vocabulary
 
 
 def repair(
@@ -42,9 +43,10 @@ def repair(
     """
     directory = Path(directory)
     manifest = load_manifest(directory)
-    vocabulary = load_vocabulary(directory)
+    replaced = manifest.options["unknown"] == "replace" or manifest.options["min_count"] > 1
+    vocabulary = load_vocabulary(directory, unknown="replace" if replaced else "error")
     if vocabulary.fingerprint != manifest.vocabulary_fingerprint:
-        raise UserError(f"{directory}: vocabulary.json is not that of the manifest; prepare again")
+        raise UserError(f"{directory}: its vocabulary is not that of the manifest; prepare again")
     with journal.locked(directory):
         bad = verify(directory, workers=workers, progress=progress).bad_shards
         if bad:

@@ -3,25 +3,20 @@
 import contextlib
 import dataclasses
 import os
-from collections.abc import Callable, Iterator
 from typing import BinaryIO, cast
 
 import numpy as np
 
 from pipeline import journal
-from pipeline.documents import Part, errors_name, read_parts
+from pipeline.documents import Part, batches, errors_name, read_parts
+from pipeline.engines import Advance
 from pipeline.errors import UserError
-from pipeline.files import BLOCK_BYTES
 from pipeline.journal import WrittenShard
 from pipeline.plan import Piece, ShardTask, SplitOf
 from pipeline.records import RecordWriter
 from pipeline.sources import Source
-from pipeline.vocabulary import NUM_CODE_POINTS, CodePoints, Vocabulary
 
-Advance = Callable[[int], None]  # is told how many more bytes of the sources are done
-
-_NUL = b"\0"
-_BATCH_DOCUMENTS = 4096
+_CHECK_DISTANCE = 16 * 2**20  # bytes of text from one check of the encoding to the next
 
 
 def write_shard(task: ShardTask, advance: Advance) -> dict[str, WrittenShard]:
@@ -73,33 +68,6 @@ def write_shard(task: ShardTask, advance: Advance) -> dict[str, WrittenShard]:
     return written
 
 
-def find_code_points(pieces: tuple[Piece, ...], advance: Advance) -> np.ndarray:
-    """Returns the code points that occur in the pieces, `[n]` uint32 ascending.
-
-    Raises:
-        UserError: text that is not UTF-8; it names the file and the byte offset.
-    """
-    seen = np.zeros(NUM_CODE_POINTS, bool)
-    for piece in pieces:
-        if piece.split is not None:
-            decoder = CodePoints()
-            for part in read_parts(piece):
-                with errors_name(piece.source, part.position):
-                    seen[decoder.decode(part.text, final=part.final)] = True
-                advance(part.num_done)
-            continue
-        for batch in _batches(piece):
-            try:
-                seen[CodePoints().decode(_NUL.join(part.text for part in batch), final=True)] = True
-            except UnicodeDecodeError:
-                for part in batch:
-                    with errors_name(piece.source, part.position):
-                        CodePoints().decode(part.text, final=True)
-                raise
-            advance(sum(part.num_done for part in batch))
-    return np.flatnonzero(seen).astype(np.uint32)
-
-
 class _Shard:
     """One file that is being written."""
 
@@ -109,7 +77,7 @@ class _Shard:
         dtype = task.vocabulary.dtype
         self._separator = np.array([task.vocabulary.separator_id], dtype)
         self._writer = RecordWriter(file, record_tokens=task.record_tokens, itemsize=dtype.itemsize)
-        self._num_text_bytes = 0
+        self._num_text_bytes = self._next_check = 0
         self._documents: list[int] = []
 
     def begin_piece(self) -> None:
@@ -121,6 +89,7 @@ class _Shard:
         encoder = self._vocabulary.encoder()
         for part in read_parts(piece):
             with errors_name(piece.source, part.position):
+                self._check(part.text)
                 self._writer.write(encoder.encode(part.text, final=part.final))
             self._num_text_bytes += len(part.text)
             advance(part.num_done)
@@ -131,7 +100,8 @@ class _Shard:
     def write_documents(self, source: Source, documents: list[Part]) -> None:
         """Writes whole documents."""
         try:
-            for ids in encode_documents(self._vocabulary, [part.text for part in documents]):
+            self._check(documents[0].text)
+            for ids in self._vocabulary.encode_documents([part.text for part in documents]):
                 self._writer.write(ids)
         except (UnicodeDecodeError, UserError):
             for part in documents:  # which one?
@@ -140,6 +110,11 @@ class _Shard:
             raise
         self._num_text_bytes += sum(len(part.text) for part in documents)
         self._documents[-1] += len(documents)
+
+    def _check(self, text: bytes) -> None:
+        if self._num_text_bytes >= self._next_check:
+            self._vocabulary.check(text)
+            self._next_check = self._num_text_bytes + _CHECK_DISTANCE
 
     def finish(self) -> WrittenShard:
         """Ends the file, which is on disk then."""
@@ -153,23 +128,11 @@ class _Shard:
         )
 
 
-def encode_documents(vocabulary: Vocabulary, documents: list[bytes]) -> list[np.ndarray]:
-    """Returns the ids of whole documents, each with its separator, in any number of arrays."""
-    nul = vocabulary.encoder().encode(_NUL, final=True)
-    if list(nul) == [vocabulary.separator_id]:  # then one call encodes them all
-        return [vocabulary.encoder().encode(_NUL.join(documents) + _NUL, final=True)]
-    separator = np.array([vocabulary.separator_id], vocabulary.dtype)
-    ids = []
-    for document in documents:
-        ids += [vocabulary.encoder().encode(document, final=True), separator]
-    return ids
-
-
 def _write_documents(
     piece: Piece, shards: dict[str, _Shard], split_of: SplitOf, advance: Advance
 ) -> None:
     only = next(iter(shards)) if len(shards) == 1 else None
-    for batch in _batches(piece):
+    for batch in batches(piece):
         if only is not None:
             shards[only].write_documents(piece.source, batch)
         else:
@@ -180,17 +143,3 @@ def _write_documents(
                 if documents:
                     shards[split].write_documents(piece.source, documents)
         advance(sum(part.num_done for part in batch))
-
-
-def _batches(piece: Piece) -> Iterator[list[Part]]:
-    """Yields documents, several at a time: one call costs more than a short document."""
-    batch: list[Part] = []
-    num_bytes = 0
-    for part in read_parts(piece):
-        batch.append(part)
-        num_bytes += len(part.text)
-        if num_bytes >= BLOCK_BYTES or len(batch) >= _BATCH_DOCUMENTS:
-            yield batch
-            batch, num_bytes = [], 0
-    if batch:
-        yield batch

@@ -15,7 +15,7 @@ from pipeline.errors import UserError
 from pipeline.manifest import Manifest, Shard, load_manifest
 from pipeline.progress import progress_bar
 from pipeline.records import read_records
-from pipeline.vocabulary import load_vocabulary
+from pipeline.vocabularies import load_vocabulary
 
 _MAX_SHOWN = 10
 
@@ -168,9 +168,9 @@ def _check_metadata(directory: Path, manifest: Manifest) -> list[str]:
     try:
         fingerprint = load_vocabulary(directory).fingerprint
         if fingerprint != manifest.vocabulary_fingerprint:
-            problems.append("vocabulary.json: is not the vocabulary of the manifest")
+            problems.append("its vocabulary is not that of the manifest")
     except UserError as error:
-        problems.append(f"vocabulary.json: {error}")
+        problems.append(str(error))
     try:
         info = journal.read_json(directory / "dataset_info.json")
         lengths = {

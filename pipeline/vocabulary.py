@@ -1,13 +1,13 @@
 """Symbols <-> ids: what a token is.
 
-Two vocabularies, one interface:
+One interface, three vocabularies, of which two are here (the third is in `subword`):
 
 | kind | symbols | ids |
 |---|---|---|
 | `byte` | the 256 bytes | the byte's value |
 | `char` | the characters of the sources | 0 is the separator, then by code point |
 
-The separator stands after every document. In both vocabularies it is U+0000, which
+The separator stands after every document. In these two vocabularies it is U+0000, which
 text does not contain: a source that does contain it keeps it (every text comes back
 exactly), but looks like several documents to whoever looks for boundaries.
 """
@@ -26,6 +26,7 @@ from pipeline.errors import UserError
 
 FILE_NAME = "vocabulary.json"
 NUM_CODE_POINTS = 0x110000
+REPLACEMENT = 0xFFFD
 
 
 def token_dtype(size: int) -> np.dtype[Any]:
@@ -54,10 +55,11 @@ class Decoder(Protocol):
 
 
 class Vocabulary:
-    """What both kinds share. Use `ByteVocabulary` or `CharVocabulary`.
+    """What all kinds share. Use `ByteVocabulary`, `CharVocabulary` or `SubwordVocabulary`.
 
     Attributes:
-        kind: the name that `--vocabulary` takes.
+        kind: its name.
+        file_name: where it stands in a corpus and in a run.
         size: the number of ids.
         dtype: the little-endian dtype of a stored token.
         separator_id: the id that ends every document.
@@ -68,6 +70,7 @@ class Vocabulary:
     kind: str
     size: int
     separator_id: int = 0
+    file_name = FILE_NAME
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -91,6 +94,18 @@ class Vocabulary:
         """Returns the UTF-8 bytes (`byte`: whatever bytes) of `ids`, `[n]` integers."""
         raise NotImplementedError
 
+    def encode_documents(self, documents: list[bytes]) -> list[np.ndarray]:
+        """Returns the ids of whole documents, each with its separator, in any number of arrays."""
+        # The separator is U+0000, so one call encodes them all.
+        return [self.encode(b"\0".join(documents) + b"\0")]
+
+    def check(self, text: bytes) -> None:
+        """Checks the encoding of a sample of text, where that is not certain.
+
+        Raises:
+            UserError: the sample is not encoded as it should be; it shows the text.
+        """
+
     def encode(self, text: str | bytes) -> np.ndarray:
         """Returns the ids of a text, `[n]` of `dtype`.
 
@@ -109,8 +124,8 @@ class Vocabulary:
         return _StreamDecoder(self)
 
     def save(self, directory: str | os.PathLike[str]) -> None:
-        """Writes `vocabulary.json` into `directory`, whole or not at all."""
-        path = Path(directory, FILE_NAME)
+        """Writes the vocabulary's file into `directory`, whole or not at all."""
+        path = Path(directory, self.file_name)
         temporary = path.with_name(f".{path.name}.incomplete")
         temporary.write_text(self.to_json(), encoding="utf-8")
         temporary.replace(path)
@@ -140,11 +155,14 @@ class CharVocabulary(Vocabulary):
 
     Args:
         code_points: the characters' code points, in any order, `[n]` integers.
+        unknown: what to do with other characters: an `error`, or to `replace` them by U+FFFD.
+            It is no part of the vocabulary's file.
     """
 
     kind = "char"
 
-    def __init__(self, code_points: Any):
+    def __init__(self, code_points: Any, *, unknown: str = "error"):
+        self.unknown = unknown
         points = np.union1d([0], np.asarray(code_points, np.uint32))
         self._code_points = points.astype("<u4")
         self.size = len(points)
@@ -154,11 +172,26 @@ class CharVocabulary(Vocabulary):
         """The characters in the order of their ids, the separator first."""
         return _text_of(self._code_points)
 
+    def with_unknown(self, unknown: str) -> "CharVocabulary":
+        """Returns the vocabulary with another `unknown`.
+
+        Raises:
+            UserError: it lacks U+FFFD.
+        """
+        if unknown == "replace" and REPLACEMENT not in self._code_points:
+            raise UserError(
+                "`unknown` replace needs U+FFFD in the vocabulary, and it is not there: prepare"
+                " the corpus that the vocabulary is from with `--min_count 2`"
+            )
+        return CharVocabulary(self._code_points, unknown=unknown)
+
     @functools.cached_property
     def ids_of_code_points(self) -> np.ndarray:
         """`[0x110000]` int32: the id of every code point, -1 where there is none."""
         table = np.full(NUM_CODE_POINTS, -1, np.int32)
         table[self._code_points] = np.arange(self.size)
+        if self.unknown == "replace":
+            table[table < 0] = table[REPLACEMENT]
         return table
 
     def to_json(self) -> str:
@@ -179,27 +212,7 @@ class CharVocabulary(Vocabulary):
 
     def __getstate__(self) -> dict[str, Any]:
         # The derived tables are cheap to build and large to send to a worker.
-        return {"_code_points": self._code_points, "size": self.size}
-
-
-def load_vocabulary(directory: str | os.PathLike[str]) -> Vocabulary:
-    """Reads the vocabulary of a corpus or of a training run.
-
-    Raises:
-        UserError: there is none, or its file is damaged.
-    """
-    path = Path(directory, FILE_NAME)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["kind"] == ByteVocabulary.kind:
-            return ByteVocabulary()
-        if content["kind"] == CharVocabulary.kind:
-            return CharVocabulary([ord(character) for character in content["characters"]])
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file; a corpus and a run each have one") from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} is damaged ({error}); prepare the corpus again") from error
-    raise UserError(f"{path}: unknown `kind` {content['kind']!r}; is textreel too old for it?")
+        return {"_code_points": self._code_points, "size": self.size, "unknown": self.unknown}
 
 
 class CodePoints:
@@ -252,7 +265,8 @@ class _CharEncoder:
             more = f" and {len(missing) - 10} more" if len(missing) > 10 else ""
             raise UserError(
                 f"characters that the vocabulary lacks: {shown}{more}; only those of the corpus's"
-                " own text have ids (`--vocabulary byte` has one for everything)"
+                " own text have ids (`--vocabulary byte` has one for everything, and `--unknown"
+                " replace` makes them U+FFFD)"
             )
         return ids.astype(self._dtype)
 

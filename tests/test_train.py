@@ -12,7 +12,7 @@ from corpora import make, text
 from training import assert_same_bits, checkpoint_arrays, read_events, start_child, tiny
 
 from pipeline import Corpus, UserError
-from pipeline.vocabulary import load_vocabulary
+from pipeline.vocabularies import load_vocabulary
 from trainer.checkpoint import DIRECTORY
 from trainer.config import TrainConfig
 from trainer.loop import _event_steps, train

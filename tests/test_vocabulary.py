@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import UserError
+from pipeline.vocabularies import load_vocabulary
 from pipeline.vocabulary import (
     ByteVocabulary,
     CharVocabulary,
     CodePoints,
     Vocabulary,
-    load_vocabulary,
     token_dtype,
 )
 

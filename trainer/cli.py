@@ -17,7 +17,7 @@ def _generate(arguments: argparse.Namespace) -> None:
     from trainer.quiet import import_tensorflow
 
     import_tensorflow()
-    from pipeline.vocabulary import load_vocabulary
+    from pipeline.vocabularies import load_vocabulary
     from trainer.generate import generate, shown
 
     pieces = generate(

@@ -11,7 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.errors import OptionError, UserError
-from pipeline.vocabulary import Vocabulary, load_vocabulary
+from pipeline.vocabularies import load_vocabulary
+from pipeline.vocabulary import Vocabulary
 from trainer.checkpoint import restore_weights
 from trainer.config import CONFIG_FILE, TrainConfig
 from trainer.model import LanguageModel, State, build_model

@@ -18,9 +18,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--vocabulary",
-        choices=["byte", "char"],
         default=defaults.vocabulary,
-        help="what a token is: a byte (takes any input) or a character (default: %(default)s)",
+        metavar="byte|char|bpe:SIZE|FILE",
+        help="what a token is: a byte (takes any input), a character, or a subword: a byte-level"
+        " BPE of SIZE ids, trained on the text; or the vocabulary of a corpus, or a"
+        " tokenizer.json (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--min_count",
+        type=int,
+        default=defaults.min_count,
+        metavar="N",
+        help="with char: rarer characters become U+FFFD (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--unknown",
+        choices=["error", "replace"],
+        default=defaults.unknown,
+        help="characters that a given vocabulary lacks: an error, or U+FFFD (default: %(default)s)",
     )
     parser.add_argument(
         "--glob", metavar="PATTERN", help="in directories, only files of matching names: '*.txt'"
@@ -82,6 +97,8 @@ def options_of(arguments: argparse.Namespace) -> PrepareOptions:
         record_tokens=arguments.record_tokens,
         document=arguments.document,
         text_field=arguments.text_field,
+        min_count=arguments.min_count,
+        unknown=arguments.unknown,
     )
 
 
