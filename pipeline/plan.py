@@ -47,7 +47,8 @@ class PrepareOptions:
             In a manifest, a path is the vocabulary's fingerprint.
         name: the name of the TFDS dataset, hence the beginning of each shard's file name.
         splits: name -> fraction of the text; the fractions sum to 1.
-        shard_bytes: bytes of source text in a shard, about.
+        shard_bytes: bytes of source text in a shard, about; `None`: a sixteenth of the text, but
+            between 4 and 64 MiB, so that a small text, too, is work for many.
         record_tokens: tokens in a record; a record is the smallest unit read from disk.
         document: what a document is in plain text: a `file`, a `line`, the lines between
             blank ones (`blank_line`), or the text between separators, which is given instead.
@@ -60,7 +61,7 @@ class PrepareOptions:
     vocabulary: str = "byte"
     name: str = "text"
     splits: dict[str, float] = field(default_factory=lambda: {"train": 0.98, "validation": 0.02})
-    shard_bytes: int = 64 * 2**20
+    shard_bytes: int | None = None
     record_tokens: int = 16 * 2**10
     document: str = FILE
     text_field: str | None = None
@@ -96,7 +97,7 @@ class PrepareOptions:
         if abs(sum(self.splits.values()) - 1) > 1e-6:
             total = f"{sum(self.splits.values()):.6g}"
             raise OptionError(f"`splits` must sum to 1, not to {total}: {self.splits}")
-        if self.shard_bytes < MIN_SHARD_BYTES:
+        if self.shard_bytes is not None and self.shard_bytes < MIN_SHARD_BYTES:
             raise OptionError(
                 f"`shard_bytes` must be at least {MIN_SHARD_BYTES}, not {self.shard_bytes}"
             )
@@ -222,6 +223,7 @@ def plan_pieces(sources: Sequence[Source], options: PrepareOptions, *, find_cut:
         UserError: a split gets no text at all.
     """
     by_name = SplitOf(options.splits)
+    shard_bytes = _shard_bytes(sources, options)
     if not all(source.is_document for source in sources):
         line = [
             Piece(
@@ -232,7 +234,7 @@ def plan_pieces(sources: Sequence[Source], options: PrepareOptions, *, find_cut:
             )
             for source in sources
         ]
-        return {tuple(options.splits): _shards_of(line, options, find_cut)}
+        return {tuple(options.splits): _shards_of(line, shard_bytes, find_cut)}
     lines = _split_by_document(sources, options.splits, by_name)
     if lines is None:
         lines = _split_by_range(sources, options.splits, find_cut)
@@ -243,7 +245,7 @@ def plan_pieces(sources: Sequence[Source], options: PrepareOptions, *, find_cut:
                 f" {sum(source.num_bytes for source in sources)} bytes is no text at all;"
                 " give more text, or `--splits train=1`" + _of_compressed(sources)
             )
-    return {(split,): _shards_of(line, options, find_cut) for split, line in lines.items()}
+    return {(split,): _shards_of(line, shard_bytes, find_cut) for split, line in lines.items()}
 
 
 def make_tasks(
@@ -339,16 +341,21 @@ def _split_by_range(
     }
 
 
-def _shards_of(
-    line: list[Piece], options: PrepareOptions, find_cut: FindCut
-) -> list[tuple[Piece, ...]]:
+def _shard_bytes(sources: Sequence[Source], options: PrepareOptions) -> int:
+    if options.shard_bytes is not None:
+        return options.shard_bytes
+    total = sum(source.num_bytes for source in sources)
+    return min(max(-(-total // 16), 4 * 2**20), 64 * 2**20)
+
+
+def _shards_of(line: list[Piece], shard_bytes: int, find_cut: FindCut) -> list[tuple[Piece, ...]]:
     total = _num_bytes(line)
-    num_shards = -(-total // options.shard_bytes)
+    num_shards = -(-total // shard_bytes)
     bounds = [total * index // num_shards for index in range(1, num_shards)]
     search_bytes = min(SEARCH_BYTES, total // num_shards // 2)
 
     def cut(piece: Piece, offset: int) -> int:
-        if piece.source.is_document and piece.num_bytes <= options.shard_bytes:
+        if piece.source.is_document and piece.num_bytes <= shard_bytes:
             return piece.stop  # a document that fits into a shard stays whole
         return find_cut(piece.source, offset, search_bytes)
 

@@ -100,7 +100,7 @@ def test_a_split_without_text_is_refused():
         ({"record_tokens": 0}, r"`record_tokens` must be between 1 and 16777216, not 0"),
         ({"shard_bytes": 63}, r"`shard_bytes` must be at least 64, not 63"),
         ({"name": "1st"}, r"`name` must be a letter.*not '1st'"),
-        ({"vocabulary": "word"}, r"`vocabulary` must be byte or char, not 'word'"),
+        ({"vocabulary": ""}, r"`vocabulary` is empty"),
         ({"splits": {}}, r"`splits` is empty"),
         ({"splits": {"train": 0.5, "test": 0.4}}, r"`splits` must sum to 1, not to 0.9"),
         ({"splits": {"train": 1.0, "test": 0.0}}, r"the fraction of test must be in \(0, 1\]"),

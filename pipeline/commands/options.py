@@ -69,7 +69,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=defaults.shard_bytes,
         metavar="N",
-        help="bytes of source text in a shard, about (default: %(default)s)",
+        help="bytes of source text in a shard, about (default: a sixteenth, 4 to 64 MiB)",
     )
     parser.add_argument(
         "--record_tokens",

@@ -1,0 +1,186 @@
+"""How fast text becomes tokens on disk: textreel beside its peers, in one run.
+
+    python benchmarks/prepare --environments DIR [--megabytes 50] [--rounds 5]
+
+Every contender is a whole process, from its start until its output is synced to disk, on the same
+ASCII text, with the lookup table or the BPE given (but for nanoGPT's script, which is as it is).
+The rounds go through all contenders in turn. Peers run in virtual environments of their own, which
+are made in DIR from PyPI if they are not there. Writes a table and a chart to `benchmarks/results`.
+"""
+
+import argparse
+import hashlib
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+from peak_memory import resident_bytes  # noqa: E402
+
+PEERS = {  # name -> (script, environment: packages)
+    "characters": {
+        "Hugging Face datasets": ("datasets_char.py", "datasets"),
+        "Mosaic MDSWriter": ("mosaic_char.py", "mosaicml-streaming"),
+        "LitData": ("litdata_char.py", "litdata"),
+        "TFDS GeneratorBasedBuilder": ("tfds_char.py", None),
+        "nanoGPT's script": ("nanogpt_char.py", None),
+        "limit: cp": ("limit_copy.py", None),
+        "limit: bytes.translate": ("limit_translate.py", None),
+    },
+    "subwords": {
+        "tiktoken": ("tiktoken_bpe.py", "datasets"),
+        "Hugging Face tokenizers": ("tokenizers_bpe.py", None),
+    },
+}
+PACKAGES = {"datasets": ["datasets", "tiktoken"]}
+
+
+def make_text(path: Path, num_bytes: int) -> None:
+    """ASCII files of the installed packages, each once."""
+    seen: set[bytes] = set()
+    roots = [sysconfig.get_path("stdlib"), sysconfig.get_path("purelib")]
+    written = 0
+    with open(path, "wb") as out:
+        for root in roots:
+            for file in sorted(Path(root).rglob("*")):
+                if file.suffix not in (".py", ".txt", ".md", ".rst", ".h"):
+                    continue
+                data = file.read_bytes() if file.is_file() else b""
+                digest = hashlib.sha256(data).digest()
+                if not data.isascii() or b"\0" in data or digest in seen:
+                    continue
+                seen.add(digest)
+                out.write(data[: num_bytes - written])
+                written += len(data[: num_bytes - written])
+                if written == num_bytes:
+                    return
+    raise SystemExit(f"only {written} bytes of ASCII text are installed")
+
+
+def environment(folder: Path, name: str) -> str:
+    """The Python of a peer's environment."""
+    python = folder / name / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", folder / name], check=True)
+        packages = PACKAGES.get(name, [name])
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
+    return str(python)
+
+
+def measure(command: list[str]) -> tuple[float, float]:
+    """Seconds until the output is on disk, and the peak memory of all processes in MB."""
+    with tempfile.TemporaryDirectory() as output:
+        command = [part.replace("OUTPUT", output) for part in command]
+        variables = {**os.environ, "HF_HOME": f"{output}/hf", "HF_HUB_OFFLINE": "1"}
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=variables
+        )
+        peak = 0
+        while process.poll() is None:
+            peak = max(peak, resident_bytes(process.pid))
+            time.sleep(0.02)
+        for file in Path(output).rglob("*"):
+            if file.is_file():
+                with open(file, "rb") as opened:
+                    os.fsync(opened.fileno())
+        seconds = time.perf_counter() - started
+        if process.returncode:
+            raise RuntimeError(process.stderr.read().decode().strip().rpartition("\n")[2][-200:])
+        return seconds, peak / 1e6
+
+
+def main() -> None:
+    """Measures, and writes the results."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--environments", type=Path, required=True)
+    parser.add_argument("--megabytes", type=int, default=50)
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        text, trained = f"{folder}/text.txt", f"{folder}/trained"
+        make_text(Path(text), arguments.megabytes * 10**6)
+        textreel = [shutil.which("textreel", path=os.path.dirname(sys.executable)) or "textreel"]
+        prepare = [*textreel, "prepare", text, "--output"]
+        subprocess.run([*prepare, trained, "--vocabulary", "bpe:8192"], check=True)
+        kinds = {
+            "characters": {
+                "textreel byte": [*prepare, "OUTPUT/c"],
+                "textreel char": [*prepare, "OUTPUT/c", "--vocabulary", "char"],
+            },
+            "subwords": {"textreel": [*prepare, "OUTPUT/c", "--vocabulary", trained]},
+        }
+        for kind, peers in PEERS.items():
+            for name, (script, packages) in peers.items():
+                python = (
+                    environment(arguments.environments, packages) if packages else sys.executable
+                )
+                more = [f"{trained}/tokenizer.json"] if kind == "subwords" else []
+                kinds[kind][name] = [python, str(HERE / "peers" / script), text, "OUTPUT", *more]
+        results: dict[tuple[str, str], list[tuple[float, float]]] = {}
+        failed: dict[tuple[str, str], str] = {}
+        for _ in range(arguments.rounds):
+            for kind, contenders in kinds.items():
+                for name, command in contenders.items():
+                    if (kind, name) in failed:
+                        continue
+                    try:
+                        results.setdefault((kind, name), []).append(measure(command))
+                    except RuntimeError as error:
+                        failed[kind, name] = str(error)
+                        results.pop((kind, name))
+    lines = [
+        f"# Text to tokens on disk: {arguments.megabytes} MB of ASCII, whole processes, synced",
+        "",
+        f"`python benchmarks/prepare --megabytes {arguments.megabytes}`, {os.cpu_count()} cores,"
+        f" medians of {arguments.rounds} rounds.",
+    ]
+    for kind in kinds:
+        lines += [
+            "",
+            f"| {kind} | MB/s | slowest-fastest | seconds | peak memory, MB |",
+            "|---|---|---|---|---|",
+        ]
+        for (of, name), runs in results.items():
+            if of == kind:
+                rates = sorted(arguments.megabytes / seconds for seconds, _ in runs)
+                lines.append(
+                    f"| {name} | {statistics.median(rates):.0f} | {rates[0]:.0f}-{rates[-1]:.0f}"
+                    f" | {statistics.median(s for s, _ in runs):.2f}"
+                    f" | {max(peak for _, peak in runs):.0f} |"
+                )
+        for (of, name), error in failed.items():
+            if of == kind:
+                lines.append(f"| {name} | does not run here: {error} | | | |")
+    target = HERE.parent / "results" / f"prepare_{arguments.megabytes}MB"
+    target.with_suffix(".md").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+    draw(results, arguments.megabytes, target.with_suffix(".png"))
+
+
+def draw(results: dict, megabytes: int, path: Path) -> None:
+    """Bars of the medians."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    names = [f"{name} ({kind})" for kind, name in results]
+    rates = [statistics.median(megabytes / s for s, _ in runs) for runs in results.values()]
+    figure, axes = pyplot.subplots(figsize=(8, 5))
+    colors = ["tab:blue" if "textreel" in name else "tab:gray" for name in names]
+    axes.barh(names[::-1], rates[::-1], color=colors[::-1])
+    axes.set_xlabel(f"MB of text a second, {megabytes} MB of ASCII, two cores")
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+
+
+if __name__ == "__main__":
+    main()
