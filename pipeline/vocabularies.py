@@ -11,7 +11,7 @@ import numpy as np
 from pipeline import subword
 from pipeline.counting import SampleTask, count_code_points, find_code_points, sample_texts
 from pipeline.engines import Engine
-from pipeline.errors import UserError
+from pipeline.errors import OptionError, UserError
 from pipeline.plan import Plan, PrepareOptions
 from pipeline.progress import progress_bar
 from pipeline.subword import load_tokenizer, train_bpe
@@ -62,14 +62,15 @@ def given_vocabulary(options: PrepareOptions) -> Vocabulary | None:
     """The vocabulary that the options give, `None` where it is to be made from the text.
 
     Raises:
-        UserError: they name a file that is none.
+        OptionError: they name a file that is none.
+        UserError: the file is no vocabulary.
     """
     if options.vocabulary == ByteVocabulary.kind:
         return ByteVocabulary()
     if options.vocabulary == CharVocabulary.kind or options.bpe_size is not None:
         return None
     if not os.path.exists(options.vocabulary):
-        raise UserError(
+        raise OptionError(
             f"`vocabulary` is byte, char, bpe:SIZE or an existing file: {options.vocabulary}"
         )
     return load_vocabulary(options.vocabulary, unknown=options.unknown)
