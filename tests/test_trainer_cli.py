@@ -44,6 +44,11 @@ def test_train_then_generate(char_corpus: Corpus, tmp_path: Path) -> None:
     ]
     assert out.endswith(f"next: textreel generate --run {run}\n")
 
+    code, out, err = call("trainer.cli", "evaluate", run, "--split", "train")
+    assert (code, err) == (0, "")
+    assert " windows: loss " in out
+    assert out.endswith(" bits/character\n")
+
     flags = ["--run", run, "--prompt", "lorem", "--tokens", "9", "--seed", "3"]
     code, out, err = call("trainer.cli", "generate", *flags)
     assert (code, err) == (0, "")

@@ -70,6 +70,34 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_generate)
 
 
+def _evaluate(arguments: argparse.Namespace) -> None:
+    from trainer.quiet import import_tensorflow
+
+    import_tensorflow()
+    from trainer.assess import assess
+
+    assessment = assess(
+        arguments.run_directory, corpus=arguments.corpus, split=arguments.validation_split
+    )
+    print(f"{assessment.num_windows:,} windows: {assessment}")
+
+
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "run_directory", metavar="RUN", help="directory of the run: the --output of `train`"
+    )
+    parser.add_argument(
+        "--corpus", metavar="DIR", help="a corpus with the run's vocabulary (default: the run's)"
+    )
+    parser.add_argument(
+        "--split",
+        dest="validation_split",
+        metavar="NAME",
+        help="split to measure (default: the run's --validation_split)",
+    )
+    parser.set_defaults(run=_evaluate)
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Returns the parser of `textreel` with all its sub-commands."""
     parser = argparse_flags.ArgumentParser(
@@ -83,6 +111,8 @@ def build_parser() -> argparse.ArgumentParser:
     pipeline.cli.add_commands(subparsers)
     text = "train a model on a corpus, or resume a run"
     task.add_arguments(subparsers.add_parser("train", help=text, description=text))
+    text = "measure a trained model on a split, every window once"
+    _add_evaluate(subparsers.add_parser("evaluate", help=text, description=text))
     text = "generate text with a trained model"
     _add_generate(subparsers.add_parser("generate", help=text, description=text))
     demo.add_command(subparsers)

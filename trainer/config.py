@@ -227,6 +227,20 @@ class TrainConfig:
             ) from error
 
 
+def run_config(run: Path) -> TrainConfig:
+    """Reads the settings of a run that `textreel train` wrote.
+
+    Raises:
+        UserError: the directory is no run, or its settings are not this version's.
+    """
+    if not (run / CONFIG_FILE).is_file():
+        raise UserError(
+            f"`run` {run} is not the directory of a run: it has no {CONFIG_FILE}; give the "
+            "--output of `textreel train`"
+        )
+    return TrainConfig.from_json(run / CONFIG_FILE)
+
+
 def describe_differences(saved: dict[str, Any], current: dict[str, Any]) -> list[str]:
     """Lists the settings in which two identities differ, each with both values.
 

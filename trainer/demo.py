@@ -137,8 +137,10 @@ def baselines(corpus: Corpus) -> tuple[float, float]:
         With every id equally likely; and by the frequencies of the training split, counted
         from one so that none is impossible.
     """
+    from trainer.assess import token_counts
+
     size = corpus.vocabulary.size
-    train, validation = (_token_counts(corpus, split) for split in ("train", "validation"))
+    train, validation = (token_counts(corpus, split) for split in ("train", "validation"))
     cost = -np.log2((train + 1) / (train.sum() + size))
     num_bytes = corpus.splits["validation"].num_bytes
     return validation.sum() * np.log2(size) / num_bytes, float(validation @ cost) / num_bytes
@@ -148,22 +150,6 @@ def original_bytes(num_characters: int, vocabulary_size: int) -> int:
     """What lstm_text_generation.py allocates: `x[windows, 40, characters]` and `y`, in bytes."""
     num_windows = max(0, num_characters - _ORIGINAL_SEQ_LEN) // _ORIGINAL_STRIDE
     return num_windows * (_ORIGINAL_SEQ_LEN + 1) * vocabulary_size
-
-
-def _token_counts(corpus: Corpus, split: str) -> np.ndarray:
-    """How often each id occurs in a split, `[vocabulary size]` int64."""
-    import tensorflow as tf
-
-    def payloads(records: "tf.Tensor") -> "tf.Tensor":
-        feature = {"tokens": tf.io.FixedLenFeature([], tf.string)}
-        return tf.io.parse_example(records, feature)["tokens"]
-
-    files = [f"{corpus.directory}/{shard.file}" for shard in corpus.splits[split].shards]
-    counts = np.zeros(corpus.vocabulary.size, np.int64)
-    for records in tf.data.TFRecordDataset(files).batch(64).map(payloads).as_numpy_iterator():
-        tokens = np.frombuffer(b"".join(records), corpus.vocabulary.dtype)
-        counts += np.bincount(tokens, minlength=len(counts))
-    return counts
 
 
 def _title(text: str) -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from pipeline.errors import OptionError, UserError
+from pipeline.errors import OptionError
 from pipeline.vocabularies import load_vocabulary
 from pipeline.vocabulary import Vocabulary
 from trainer.checkpoint import restore_weights
-from trainer.config import CONFIG_FILE, TrainConfig
+from trainer.config import run_config
 from trainer.model import LanguageModel, State, build_model
 
 
@@ -138,12 +138,7 @@ def generate(
             work (see `Sampler.pieces`).
     """
     run = Path(run)
-    if not (run / CONFIG_FILE).is_file():
-        raise UserError(
-            f"`run` {run} is not the directory of a run: it has no {CONFIG_FILE}; give the "
-            "--output of `textreel train`"
-        )
-    config = TrainConfig.from_json(run / CONFIG_FILE)
+    config = run_config(run)
     vocabulary = load_vocabulary(run)
     model = build_model(config, vocabulary.size, use_cudnn=True)
     restore_weights(run, model)

@@ -1,0 +1,51 @@
+"""trainer.assess: the figures of training again, on other splits and corpora, and errors."""
+
+from pathlib import Path
+
+import pytest
+from corpora import make, text
+from training import tiny
+
+from pipeline import Corpus, UserError
+from trainer.assess import assess, num_characters
+from trainer.loop import train
+
+
+def test_it_gives_the_figures_of_training_and_each_option_changes_them(
+    byte_corpus: Corpus, tmp_path: Path
+) -> None:
+    result = train(tiny(byte_corpus.directory, tmp_path / "run", eval_every=12), quiet=True)
+    assessment = assess(tmp_path / "run")
+    assert assessment.evaluation == result.evaluation
+    assert assessment.num_windows == byte_corpus.num_windows("validation", seq_len=16)
+    split = byte_corpus.splits["validation"]
+    ratio = assessment.bits_per_character / assessment.evaluation.bits_per_byte
+    assert ratio == pytest.approx(split.num_bytes / num_characters(byte_corpus, "validation"))
+    assert ratio > 1  # the text is not ASCII
+    assert str(assessment).endswith(" bits/character")
+
+    other = make(tmp_path, text(3_000, seed=7), splits={"validation": 1.0})
+    losses = {
+        assessment.evaluation.loss,
+        assess(tmp_path / "run", split="train").evaluation.loss,
+        assess(tmp_path / "run", corpus=other.directory).evaluation.loss,
+    }
+    assert len(losses) == 3
+
+
+@pytest.mark.parametrize("vocabulary", ["byte", "char"])
+def test_characters_are_counted(tmp_path: Path, vocabulary: str) -> None:
+    content = text(3_000)
+    corpus = make(tmp_path, content, vocabulary=vocabulary, splits={"train": 1.0})
+    assert num_characters(corpus, "train") == len(content)
+
+
+def test_what_cannot_be_evaluated(char_corpus: Corpus, byte_corpus: Corpus, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(UserError, match=r"`run` .* is not the directory of a run"):
+        assess(run)
+    train(tiny(char_corpus.directory, run, steps=1), quiet=True)
+    with pytest.raises(UserError, match="has another vocabulary than the run"):
+        assess(run, corpus=byte_corpus.directory)
+    with pytest.raises(UserError, match="no split 'test' in"):
+        assess(run, split="test")

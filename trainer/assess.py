@@ -1,0 +1,114 @@
+"""The quality of a trained run on any split of a corpus: `textreel evaluate`."""
+
+import dataclasses
+import math
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from pipeline.corpus import Corpus, open_corpus
+from pipeline.errors import UserError
+from pipeline.geometry import Windows
+from pipeline.vocabularies import load_vocabulary
+from trainer.checkpoint import restore_weights
+from trainer.cluster import make_strategy, use_jit
+from trainer.config import run_config
+from trainer.evaluate import Evaluation, Evaluator
+from trainer.feed import evaluation_stride
+from trainer.model import build_model
+from trainer.steps import Adam, StepRunner
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Assessment:
+    """The quality of a run on a split.
+
+    Attributes:
+        evaluation: loss, perplexity and bits per byte.
+        bits_per_character: `loss / ln 2 * tokens / characters`, with the counts of the
+            whole split; separators are tokens, but not characters.
+        num_windows: windows measured, each once.
+    """
+
+    evaluation: Evaluation
+    bits_per_character: float
+    num_windows: int
+
+    def __str__(self) -> str:
+        return f"{self.evaluation}, {self.bits_per_character:.4f} bits/character"
+
+
+def assess(run: str | Path, *, corpus: str | None = None, split: str | None = None) -> Assessment:
+    """Measures a run's newest checkpoint on every window of a split, each once.
+
+    Args:
+        run: the directory that `textreel train` wrote.
+        corpus: directory of a corpus with the run's vocabulary; None for the run's own.
+        split: its split to measure; None for the run's `validation_split`.
+
+    Raises:
+        UserError: the directory is no run or has no checkpoint, or the corpus has another
+            vocabulary, no such split or no window in it.
+    """
+    run = Path(run)
+    config = run_config(run)
+    config = dataclasses.replace(
+        config,
+        corpus=config.corpus if corpus is None else corpus,
+        validation_split=config.validation_split if split is None else split,
+    )
+    opened = open_corpus(config.corpus)
+    expected = load_vocabulary(run).fingerprint
+    if opened.vocabulary.fingerprint != expected:
+        raise UserError(
+            f"`corpus` {config.corpus} has another vocabulary than the run {run}: fingerprint "
+            f"{opened.vocabulary.fingerprint[:16]}, the run's is {expected[:16]}; give a corpus "
+            "with the run's vocabulary"
+        )
+    windows = Windows(seq_len=config.seq_len, stride=evaluation_stride(config))
+    num_windows = opened.checked_num_windows(config.validation_split, windows)
+    strategy = make_strategy(config)
+    jit = use_jit(config, strategy)
+    with strategy.scope():
+        model = build_model(config, opened.vocabulary.size, use_cudnn=not jit)
+        restore_weights(run, model)
+        runner = StepRunner(
+            strategy=strategy,
+            model=model,
+            optimizer=Adam(),
+            batch_size=config.batch_size,
+            tokens_per_row=config.seq_len if config.targets == "sequence" else 1,
+            jit=jit,
+        )
+    evaluation = Evaluator(strategy, opened, config, runner).evaluate()
+    bits = evaluation.loss / math.log(2) * opened.splits[config.validation_split].num_tokens
+    return Assessment(
+        evaluation=evaluation,
+        bits_per_character=bits / num_characters(opened, config.validation_split),
+        num_windows=num_windows,
+    )
+
+
+def num_characters(corpus: Corpus, split: str) -> int:
+    """Counts the characters of a split's text; reads the split once."""
+    counts = token_counts(corpus, split)
+    counts[corpus.vocabulary.separator_id] = 0
+    if corpus.vocabulary.kind == "byte":
+        counts[0x80:0xC0] = 0  # UTF-8's continuation bytes: every other byte starts a character
+    return int(counts.sum())
+
+
+def token_counts(corpus: Corpus, split: str) -> np.ndarray:
+    """How often each id occurs in a split, `[vocabulary size]` int64."""
+
+    def payloads(records: tf.Tensor) -> tf.Tensor:
+        feature = {"tokens": tf.io.FixedLenFeature([], tf.string)}
+        return tf.io.parse_example(records, feature)["tokens"]
+
+    files = [f"{corpus.directory}/{shard.file}" for shard in corpus.splits[split].shards]
+    counts = np.zeros(corpus.vocabulary.size, np.int64)
+    for records in tf.data.TFRecordDataset(files).batch(64).map(payloads).as_numpy_iterator():
+        tokens = np.frombuffer(b"".join(records), corpus.vocabulary.dtype)
+        counts += np.bincount(tokens, minlength=len(counts))
+    return counts
