@@ -33,7 +33,7 @@ def test_it_gives_the_figures_of_training_and_each_option_changes_them(
     assert len(losses) == 3
 
 
-@pytest.mark.parametrize("vocabulary", ["byte", "char"])
+@pytest.mark.parametrize("vocabulary", ["byte", "char", "bpe:300"])
 def test_characters_are_counted(tmp_path: Path, vocabulary: str) -> None:
     content = text(3_000)
     corpus = make(tmp_path, content, vocabulary=vocabulary, splits={"train": 1.0})

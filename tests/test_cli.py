@@ -61,7 +61,11 @@ def test_prepare_says_what_it_made_and_what_to_run_next(tmp_path):
         (["prepare", "TEXT", "--output", "OUT", "--workers", "x"], 2, "invalid int"),
         (["prepare", "TEXT", "--output", "OUT", "--splits", "train"], 2, "is not of the form"),
         (["prepare", "TEXT", "--output", "OUT", "--splits", "a=.5,a=.5"], 2, "each name once"),
-        (["prepare", "TEXT", "--output", "OUT", "--vocabulary", "word"], 2, "bpe:SIZE or an existing"),
+        (
+            ["prepare", "TEXT", "--output", "OUT", "--vocabulary", "word"],
+            2,
+            "bpe:SIZE or an existing",
+        ),
         (["prepare", "ABSENT", "--output", "OUT"], 1, "no such file or directory"),
         (["prepare", "TEXT", "--output", "TEXT/OUT"], 1, "TEXT"),
         (["prepare", "TEXT", "--output", "/proc/OUT"], 1, "/proc/OUT"),

@@ -94,9 +94,12 @@ def num_characters(corpus: Corpus, split: str) -> int:
     """Counts the characters of a split's text; reads the split once."""
     counts = token_counts(corpus, split)
     counts[corpus.vocabulary.separator_id] = 0
-    if corpus.vocabulary.kind == "byte":
-        counts[0x80:0xC0] = 0  # UTF-8's continuation bytes: every other byte starts a character
-    return int(counts.sum())
+    # Every byte of UTF-8 but a continuation byte starts a character.
+    characters = [
+        sum(byte & 0xC0 != 0x80 for byte in corpus.vocabulary.decode_bytes([token]))
+        for token in range(corpus.vocabulary.size)
+    ]
+    return int(counts @ np.array(characters, np.int64))
 
 
 def token_counts(corpus: Corpus, split: str) -> np.ndarray:
