@@ -26,6 +26,7 @@ from pipeline.vocabulary import Encoder, Vocabulary
 FILE_NAME = "tokenizer.json"
 UNIT_BYTES = 2**20
 _CHECK_BYTES = 4096
+_RENEW_BYTES = 16 * 2**20
 _SEPARATORS = ("<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>")
 
 
@@ -178,9 +179,27 @@ def _require(package: str) -> Any:
         ) from error
 
 
+class _Fast:
+    """gigatoken's tokenizer, renewed now and then: it remembers every word it has met."""
+
+    def __init__(self, content: str):
+        self._content = _without_special(content)
+        self._num_bytes = 0
+        self._tokenizer = self._make()
+
+    def encode(self, unit: bytes) -> np.ndarray:
+        if self._num_bytes > _RENEW_BYTES:
+            self._num_bytes, self._tokenizer = 0, self._make()
+        self._num_bytes += len(unit)
+        return self._tokenizer.encode(unit)
+
+    def _make(self) -> Any:
+        return _require("gigatoken").Tokenizer.from_json(self._content)
+
+
 @functools.lru_cache(maxsize=2)
-def _fast(content: str) -> Any:
-    return _require("gigatoken").Tokenizer.from_json(_without_special(content))
+def _fast(content: str) -> _Fast:
+    return _Fast(content)
 
 
 @functools.lru_cache(maxsize=2)
