@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import os
-import threading
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -117,13 +116,9 @@ def _write(
     progress: bool,
 ) -> Manifest:
     """Writes the shards that the journal does not have yet, then makes the corpus complete."""
-    # Slow to import, and this process has nothing to do meanwhile.
-    importing = threading.Thread(target=_import_tfds, daemon=True)
-    importing.start()
     with progress_bar("writing shards", sum(task.num_bytes for task in tasks), progress) as bar:
         written = run(write_shard, tasks, advance=bar.update)
     manifest = _manifest(options, sources, tasks, written)
-    importing.join()
     # Before TFDS looks at the directory: it wants files of one format in it, whatever follows.
     random_access.remove_array_records(directory)
     write_tfds_metadata(directory, manifest, array_record)
@@ -261,12 +256,6 @@ def _check_documents(
                 f"`splits`: {split}={options.splits[split]:g} of {num_documents} documents is no"
                 " document at all; give more text, or `--splits train=1`"
             )
-
-
-def _import_tfds() -> None:
-    import tensorflow_datasets as tfds
-
-    _ = tfds.folder_dataset.write_metadata
 
 
 def write_tfds_metadata(directory: Path, manifest: Manifest, array_record: bool) -> None:
