@@ -6,10 +6,9 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
-
 from pipeline import journal, random_access
 from pipeline import manifest as manifest_lib
+from pipeline.dataset_info import write_dataset_info
 from pipeline.engines import Engine, local
 from pipeline.errors import OptionError, UserError
 from pipeline.formats.delimited import DOCUMENTS
@@ -119,9 +118,8 @@ def _write(
     with progress_bar("writing shards", sum(task.num_bytes for task in tasks), progress) as bar:
         written = run(write_shard, tasks, advance=bar.update)
     manifest = _manifest(options, sources, tasks, written)
-    # Before TFDS looks at the directory: it wants files of one format in it, whatever follows.
     random_access.remove_array_records(directory)
-    write_tfds_metadata(directory, manifest, array_record)
+    write_dataset_info(directory, manifest, [random_access.FORMAT] if array_record else [])
     if array_record:
         total = sum(shard.num_bytes for shards in written for shard in shards.values())
         paths = [path for task in tasks for path in task.paths.values()]
@@ -256,33 +254,3 @@ def _check_documents(
                 f"`splits`: {split}={options.splits[split]:g} of {num_documents} documents is no"
                 " document at all; give more text, or `--splits train=1`"
             )
-
-
-def write_tfds_metadata(directory: Path, manifest: Manifest, array_record: bool) -> None:
-    """Makes the directory a TensorFlow Datasets dataset as well."""
-    import tensorflow_datasets as tfds  # slow to import; imports no TensorFlow here
-
-    split_infos = [
-        tfds.core.SplitInfo(
-            name=split,
-            shard_lengths=[shard.num_records for shard in content.shards],
-            num_bytes=sum(shard.num_bytes for shard in content.shards),
-            filename_template=tfds.core.ShardedFileTemplate(
-                data_dir=directory,
-                dataset_name=manifest.name,
-                split=split,
-                filetype_suffix="tfrecord",
-            ),
-        )
-        for split, content in manifest.splits.items()
-    ]
-    tokens = tfds.features.Tensor(shape=(None,), dtype=np.dtype(manifest.dtype), encoding="bytes")
-    tfds.folder_dataset.write_metadata(
-        data_dir=directory,
-        version="1.0.0",
-        check_data=False,
-        features={"tokens": tokens},
-        split_infos=split_infos,
-        alternative_file_formats=[random_access.FORMAT] if array_record else [],
-        description=f"Tokens prepared by textreel; vocabulary of {manifest.vocabulary_size} ids.",
-    )

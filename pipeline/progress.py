@@ -2,6 +2,8 @@
 
 from tqdm import tqdm
 
+tqdm.monitor_interval = 0  # no thread of tqdm's own: engines.local forks where there are none
+
 
 def progress_bar(title: str, num_bytes: int, shown: bool) -> "tqdm[None]":
     """A bar with rate and remaining time on standard error; `update(n)` moves it n bytes on."""

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline import journal, random_access
+from pipeline.dataset_info import write_dataset_info
 from pipeline.engines import local
 from pipeline.errors import UserError
 from pipeline.manifest import Manifest, Shard, load_manifest
 from pipeline.plan import Piece, ShardTask, SplitOf, name_bytes
-from pipeline.preparation import write_tfds_metadata
 from pipeline.progress import progress_bar
 from pipeline.shards import write_shard
 from pipeline.sources import STANDARD_INPUT, Reading, Source, find_sources
@@ -52,7 +52,7 @@ def repair(
         if bad:
             _rebuild(directory, manifest, vocabulary, bad, sources, workers, progress)
         array_record = random_access.remove_array_records(directory)
-        write_tfds_metadata(directory, manifest, array_record)
+        write_dataset_info(directory, manifest, [random_access.FORMAT] if array_record else [])
         if array_record:
             paths = [
                 str(directory / shard.file)
