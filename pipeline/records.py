@@ -8,6 +8,7 @@ any token is arithmetic: records of equal payload are framed alike.
     uint64 length | uint32 masked crc of length | Example | uint32 masked crc of Example
 """
 
+import bisect
 import functools
 import hashlib
 import itertools
@@ -165,6 +166,28 @@ def _example_bytes(length: int, where: str) -> int:
         if len(_header(length - before)[0]) - 12 == before:
             return before
     raise UserError(f"{where}: it is no Example with one feature `{FEATURE}`")
+
+
+def example_prefixes(full_payload_bytes: int) -> tuple[list[int], list[int]]:
+    """How many bytes of an Example stand before its payload, by the size of the Example.
+
+    Args:
+        full_payload_bytes: the payload of a full record.
+
+    Returns:
+        Ascending sizes, and the bytes before the payload from each size on. For example
+        `[12, 142], [12, 15]`: 12 bytes in Examples of 12 to 141 bytes, then 15.
+    """
+
+    def before(payload_bytes: int) -> int:
+        return len(_header(payload_bytes)[0]) - 12
+
+    sizes, prefixes = [before(0)], [before(0)]
+    while prefixes[-1] < before(full_payload_bytes):
+        payload_bytes = bisect.bisect_right(range(full_payload_bytes), prefixes[-1], key=before)
+        prefixes.append(before(payload_bytes))
+        sizes.append(payload_bytes + prefixes[-1])
+    return sizes, prefixes
 
 
 @functools.lru_cache(maxsize=64)

@@ -135,10 +135,9 @@ def make_dataset(
         span = tf.range(group.spans)
         wanted = rows.contain_any(group.start + span, group.spans)
         wanted |= ~tf.reduce_any(wanted)  # a last, small group may have no row for this host
-        pieces = cut_spans(
-            files, tf.boolean_mask(group.first_windows, wanted), group.span_windows, windows.stride
-        )
-        tokens, first_rows = read_pieces(files, pieces, windows)
+        first_windows = tf.boolean_mask(group.first_windows, wanted)
+        pieces = cut_spans(files, first_windows, group.span_windows)
+        tokens, first_rows = read_pieces(files, pieces)
         return _LoadedGroup(
             group=group,
             slots=tf.cumsum(tf.cast(wanted, tf.int64)) - 1,
@@ -173,7 +172,6 @@ def make_dataset(
         .prefetch(1)
         .flat_map(chunks)
         .rebatch(rows.count, drop_remainder=True)
-        .prefetch(tf.data.AUTOTUNE)
     )
 
 
