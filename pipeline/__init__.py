@@ -2,6 +2,7 @@
 
 from pipeline.corpus import Corpus, open_corpus
 from pipeline.errors import OptionError, UserError
+from pipeline.mixture import mix
 from pipeline.plan import PrepareOptions
 from pipeline.preparation import prepare
 from pipeline.reference import reference_windows
@@ -11,6 +12,7 @@ __all__ = [
     "OptionError",
     "PrepareOptions",
     "UserError",
+    "mix",
     "open_corpus",
     "prepare",
     "reference_windows",

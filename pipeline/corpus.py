@@ -5,8 +5,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.errors import UserError
-from pipeline.geometry import SHUFFLE_BYTES, Windows, make_order
+from pipeline.errors import OptionError, UserError
+from pipeline.geometry import SHUFFLE_BYTES, SINGLE_TOKENS, Windows, checked_windows, make_order
 from pipeline.manifest import Manifest, Split, load_manifest
 from pipeline.vocabularies import load_vocabulary
 from pipeline.vocabulary import Vocabulary
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from pipeline.windows import Targets
+
+READ_AHEAD = 16  # reads under way at once
 
 
 class Corpus:
@@ -52,7 +54,7 @@ class Corpus:
         Raises:
             UserError: no such split, or a number that is not positive.
         """
-        windows = Windows(seq_len=seq_len, stride=seq_len if stride is None else stride)
+        windows = checked_windows(seq_len, stride)
         return sum(windows.num_windows(shard.num_tokens) for shard in self._split(split).shards)
 
     def windows(
@@ -67,7 +69,10 @@ class Corpus:
         host_index: int = 0,
         host_count: int = 1,
         targets: "Targets" = "sequence",
+        across_documents: bool = True,
+        segments: bool = False,
         shuffle_bytes: int = SHUFFLE_BYTES,
+        read_ahead: int = READ_AHEAD,
     ) -> "tf.data.Dataset":
         """The training batches of a split, endless.
 
@@ -87,23 +92,37 @@ class Corpus:
                 `1 / host_count` of the bytes where the batch size is a power of two (up to the
                 spans of a group, 256 by default), else up to all of them.
             targets: `sequence`: each token's next; `last`: only the token after the window.
+            across_documents: whether a window goes on in the next document. If not, it ends
+                with the document that it begins in: what follows is padding of weight 0.
+            segments: also number the documents in each window, and the tokens in each document,
+                for attention that stays inside them.
             shuffle_bytes: memory that the shuffle may take, in bytes; 128 MiB by default. The
                 order depends on it.
+            read_ahead: reads under way at once; more hide the latency of a remote store.
 
         Returns:
             A dataset of `(inputs, targets)`, `[batch_size / host_count, seq_len]` int32 each;
-            with `targets="last"`, targets are `[batch_size / host_count]` int32.
+            with `targets="last"`, targets are `[batch_size / host_count]` int32. Without
+            `across_documents`, of `(inputs, targets, weights)`, weights being float32 of the
+            shape of the targets. With `segments`, of `((inputs, segment_ids, positions),
+            targets)`, all `[batch_size / host_count, seq_len]` int32.
 
         Raises:
             UserError: no such split, one with no window, or an argument out of its range.
         """
+        from pipeline.segments import mask_other_documents, segment
         from pipeline.spans import ShardFiles
         from pipeline.windows import Rows, make_dataset
 
-        windows = Windows(seq_len=seq_len, stride=seq_len if stride is None else stride)
+        if segments and not across_documents:
+            raise OptionError(
+                "`segments` has no effect on windows of one document: leave out one of `segments`"
+                " and `across_documents=False`"
+            )
+        windows = checked_windows(seq_len, stride)
         rows = Rows(batch_size=batch_size, host_index=host_index, host_count=host_count)
         num_windows = self.checked_num_windows(split, windows)
-        files = ShardFiles(self.directory, self.manifest, split, windows)
+        files = ShardFiles(self.directory, self.manifest, split, windows, read_ahead=read_ahead)
         order = make_order(
             windows,
             num_windows,
@@ -111,7 +130,64 @@ class Corpus:
             seed=seed,
             shuffle_bytes=shuffle_bytes,
         )
-        return make_dataset(files, order, windows, rows, start_step=start_step, targets=targets)
+        dataset = make_dataset(files, order, windows, rows, start_step=start_step, targets=targets)
+        separator_id = self.vocabulary.separator_id
+        if segments:
+            return dataset.map(lambda x, y: ((x, *segment(x, separator_id)), y))
+        if not across_documents:
+            return dataset.map(lambda x, y: mask_other_documents(x, y, separator_id))
+        return dataset
+
+    def lanes(
+        self,
+        split: str,
+        *,
+        seq_len: int,
+        batch_size: int,
+        start_step: int = 0,
+        host_index: int = 0,
+        host_count: int = 1,
+        read_ahead: int = READ_AHEAD,
+    ) -> "tf.data.Dataset":
+        """Batches whose rows continue those of the batch before, for stateful training; endless.
+
+        `batch_size` rows begin at equal distances in the split and read on, round and round, so
+        an epoch is `num_tokens / (batch_size * seq_len)` steps. Batch `k` is a pure function of
+        `k`, the split, `seq_len` and `batch_size`, for any number of hosts. No state: to go on
+        after step `k`, pass `start_step=k`.
+
+        Args:
+            split: its name.
+            seq_len: tokens of an input.
+            batch_size: rows of the global batch.
+            start_step: the first batch to yield.
+            host_index: which of the hosts this is.
+            host_count: hosts that share the batch; divides `batch_size`. Each reads
+                `1 / host_count` of the bytes.
+            read_ahead: reads under way at once.
+
+        Returns:
+            A dataset of `((inputs, resets), targets)`, `[batch_size / host_count, seq_len]`
+            each; int32, bool, int32. `resets` is true where an input begins a document: the
+            state is to be forgotten before it.
+
+        Raises:
+            UserError: no such split, fewer tokens than a batch, or an argument out of its range.
+        """
+        from pipeline.lanes import make_lanes
+        from pipeline.spans import ShardFiles
+        from pipeline.windows import Rows
+
+        checked_windows(seq_len)
+        num_tokens = self._split(split).num_tokens
+        return make_lanes(
+            ShardFiles(self.directory, self.manifest, split, SINGLE_TOKENS, read_ahead=read_ahead),
+            num_tokens,
+            Rows(batch_size=batch_size, host_index=host_index, host_count=host_count),
+            seq_len=seq_len,
+            separator_id=self.vocabulary.separator_id,
+            start_step=start_step,
+        )
 
     def checked_num_windows(self, split: str, windows: Windows) -> int:
         """The windows of a split, at least one.

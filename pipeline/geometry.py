@@ -30,12 +30,6 @@ class Windows:
     seq_len: int
     stride: int
 
-    def __post_init__(self) -> None:
-        if self.seq_len < 1:
-            raise OptionError(f"`seq_len` must be at least 1, not {self.seq_len}")
-        if self.stride < 1:
-            raise OptionError(f"`stride` must be at least 1, not {self.stride}")
-
     @property
     def num_tokens(self) -> int:
         """The tokens of a window."""
@@ -49,6 +43,22 @@ class Windows:
     def num_windows(self, num_tokens: int) -> int:
         """The windows of a shard of `num_tokens`."""
         return max(0, (num_tokens - self.num_tokens) // self.stride + 1)
+
+
+SINGLE_TOKENS = Windows(seq_len=0, stride=1)
+
+
+def checked_windows(seq_len: int, stride: int | None = None) -> Windows:
+    """Returns the windows that a user asks for; without a stride it is `seq_len`.
+
+    Raises:
+        OptionError: a number that is not positive.
+    """
+    if seq_len < 1:
+        raise OptionError(f"`seq_len` must be at least 1, not {seq_len}")
+    if stride is not None and stride < 1:
+        raise OptionError(f"`stride` must be at least 1, not {stride}")
+    return Windows(seq_len=seq_len, stride=seq_len if stride is None else stride)
 
 
 def make_order(

@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from pipeline.errors import OptionError
 from pipeline.geometry import Windows
 from pipeline.manifest import Manifest
 from pipeline.records import example_prefixes, record_bytes
 
 DAMAGED = " is missing or damaged; rebuild the shard with `textreel repair`"
-_READ_AHEAD = 16  # seeks under way at once
 
 
 class ShardFiles:
@@ -22,6 +22,7 @@ class ShardFiles:
         manifest: of the corpus.
         split: the name of the split.
         windows: which windows it is cut into.
+        read_ahead: reads under way at once.
 
     Attributes:
         first_windows: `[2·shards + 1]` int64; the number of the window that each shard starts
@@ -29,7 +30,17 @@ class ShardFiles:
         stored: the dtype of the tokens.
     """
 
-    def __init__(self, directory: str, manifest: Manifest, split: str, windows: Windows):
+    def __init__(
+        self,
+        directory: str,
+        manifest: Manifest,
+        split: str,
+        windows: Windows,
+        *,
+        read_ahead: int,
+    ):
+        if read_ahead < 1:
+            raise OptionError(f"`read_ahead` must be at least 1, not {read_ahead}")
         shards = manifest.splits[split].shards
         num_windows = np.array([windows.num_windows(shard.num_tokens) for shard in shards])
         self._indices = np.flatnonzero(num_windows)
@@ -39,6 +50,7 @@ class ShardFiles:
         per_shard = np.tile(num_windows[self._indices], 2)
         self.first_windows = np.concatenate([[0], np.cumsum(per_shard, dtype=np.int64)])
         self.windows = windows
+        self.read_ahead = read_ahead
         self.dtype = np.dtype(manifest.dtype)
         # decode_raw knows no uint32; no vocabulary comes near 2^31 ids.
         self.stored = {1: tf.uint8, 2: tf.uint16, 4: tf.int32}[self.dtype.itemsize]
@@ -116,7 +128,7 @@ def read_pieces(files: ShardFiles, pieces: Pieces) -> tuple[tf.Tensor, tf.Tensor
     num_all = tf.reduce_sum(num_rows) + 1
     tokens = (
         tf.data.Dataset.from_tensor_slices((pieces, num_rows))
-        .map(read, num_parallel_calls=_READ_AHEAD, deterministic=True)
+        .map(read, num_parallel_calls=files.read_ahead, deterministic=True)
         .ignore_errors()
         .concatenate(tf.data.Dataset.from_tensors(tf.zeros([1, windows.stride], files.stored)))
         .rebatch(num_all)

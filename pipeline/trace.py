@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.corpus import Corpus
 from pipeline.errors import OptionError
-from pipeline.geometry import SHUFFLE_BYTES, Windows, make_order
+from pipeline.geometry import SHUFFLE_BYTES, checked_windows, make_order
 from pipeline.manifest import Shard
 from pipeline.records import read_payload
 from pipeline.vocabulary import ByteVocabulary
@@ -91,7 +91,7 @@ def trace(
     Raises:
         UserError: the split has no window, a shard is damaged, or an argument is out of range.
     """
-    windows = Windows(seq_len=seq_len, stride=seq_len if stride is None else stride)
+    windows = checked_windows(seq_len, stride)
     if step < 0:
         raise OptionError(f"`step` must be at least 0, not {step}")
     if batch_size < 1:

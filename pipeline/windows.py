@@ -124,9 +124,27 @@ def make_dataset(
     """
     if start_step < 0:
         raise OptionError(f"`start_step` must be at least 0, not {start_step}")
+    start_row = start_step * rows.count
+    all_rows = make_rows(files, order, windows, rows, start_row=start_row, targets=targets)
+    return all_rows.rebatch(rows.count, drop_remainder=True)
+
+
+def make_rows(
+    files: ShardFiles,
+    order: Order,
+    windows: Windows,
+    rows: Rows,
+    *,
+    start_row: int,
+    targets: Targets,
+) -> tf.data.Dataset:
+    """Returns the endless dataset of a host's rows from the `start_row`-th on, in any portions.
+
+    Returns:
+        `(inputs, targets)`: `[n, seq_len]` int32 each, or `targets` `[n]` int32.
+    """
     if targets not in ("sequence", "last"):
         raise OptionError(f"`targets` must be sequence or last, not {targets!r}")
-    start_row = start_step * rows.count
     chunk_rows = rows.count * max(1, _CHUNK_TOKENS // (windows.num_tokens * rows.count))
 
     @tf.autograph.experimental.do_not_convert
@@ -167,12 +185,7 @@ def make_dataset(
 
     first_group = order.group_at(rows.position(start_row))
     groups = tf.data.Dataset.range(first_group, np.iinfo(np.int64).max)
-    return (
-        groups.map(load, num_parallel_calls=1)
-        .prefetch(1)
-        .flat_map(chunks)
-        .rebatch(rows.count, drop_remainder=True)
-    )
+    return groups.map(load, num_parallel_calls=1).prefetch(1).flat_map(chunks)
 
 
 def _gather(loaded: _LoadedGroup, positions: tf.Tensor, windows: Windows) -> tf.Tensor:

@@ -6,7 +6,7 @@ from typing import Any
 from pipeline.commands.options import add_options, options_of
 from pipeline.errors import OptionError
 from pipeline.estimate import Estimate, estimate
-from pipeline.geometry import Windows
+from pipeline.geometry import Windows, checked_windows
 from pipeline.preparation import default_workers
 from pipeline.sizes import size_text, time_text
 from pipeline.sources import STANDARD_INPUT, find_sources
@@ -52,8 +52,7 @@ def _windows(arguments: argparse.Namespace) -> Windows | None:
             raise OptionError(f"`{option}` must be at least 1, not {getattr(arguments, option)}")
     if arguments.seq_len is None:
         return None
-    stride = arguments.seq_len if arguments.stride is None else arguments.stride
-    return Windows(seq_len=arguments.seq_len, stride=stride)
+    return checked_windows(arguments.seq_len, arguments.stride)
 
 
 def describe(result: Estimate, *, exact: bool) -> str:
