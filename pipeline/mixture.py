@@ -97,10 +97,11 @@ def mix(
     steps = range(start_step, start_step + num_steps + 1)
     parts = []
     for index, (corpus, _) in enumerate(corpora):
+        num_windows = corpus.checked_num_windows(split, windows)
         files = ShardFiles(corpus.directory, corpus.manifest, split, windows, read_ahead=read_ahead)
         order = make_order(
             windows,
-            corpus.checked_num_windows(split, windows),
+            num_windows,
             itemsize=files.dtype.itemsize,
             seed=seed,
             shuffle_bytes=shuffle_bytes // len(corpora),

@@ -166,7 +166,7 @@ class Order:
             return Group(start, spans, span_windows, span + in_epoch, span * 0, time)
         low, high = self.seed % _MODULUS, self.seed // _MODULUS % _MODULUS
         epoch_key = _mix(epoch % _MODULUS, _mix(high, _mix(low, 0)))
-        group_key = _mix(group_in_segment, _mix(segment_start % _MODULUS, epoch_key))
+        group_key = _mix(group_in_segment % _MODULUS, _mix(segment_start % _MODULUS, epoch_key))
         rotation = (_mix(1, epoch_key) * _MODULUS + _mix(2, epoch_key)) % self.num_windows
         sides = [of_segment(lambda s: s.sides[0]), of_segment(lambda s: s.sides[1])]
         place = _permute(group_in_segment * spans + span, sides, _mix(3, epoch_key), functions)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.order import Order
+from pipeline.order import NUMPY, Functions, Order
 
 orders = st.builds(
     lambda num_windows, log_spans, span_windows, seed: Order(
@@ -99,3 +99,24 @@ def test_every_bit_of_the_seed_counts(seed):
     order = Order(num_windows=5000, spans=16, span_windows=50, seed=0)
     other = Order(num_windows=5000, spans=16, span_windows=50, seed=seed)
     assert not np.array_equal(order.windows(range(5000)), other.windows(range(5000)))
+
+
+@given(
+    num_windows=st.integers(2**40, 2**50),
+    seed=st.integers(0, 2**62),
+    epoch=st.integers(0, 1000),
+    share=st.fractions(0, 1, max_denominator=1000),
+)
+@settings(max_examples=30, deadline=None)
+def test_int64_is_exact_up_to_two_to_the_fiftieth(num_windows, seed, epoch, share):
+    order = Order(num_windows=num_windows, spans=8, span_windows=50, seed=seed)
+    index = order.group_at(epoch * num_windows + int(share * (num_windows - 1)))
+    exact = Functions(
+        arange=lambda size: np.array([int(i) for i in range(size)], dtype=object),
+        where=lambda condition, yes, no: yes if condition else no,
+        argsort=NUMPY.argsort,
+        repeat=NUMPY.repeat,
+    )
+    ours, theirs = order.group(np.int64(index)), order.group(int(index), exact)
+    for name, value in theirs._asdict().items():
+        assert np.array(getattr(ours, name)).tolist() == np.array(value).tolist(), name

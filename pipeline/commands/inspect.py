@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 
 from pipeline.corpus import Corpus, open_corpus
+from pipeline.errors import OptionError
 from pipeline.records import read_records
+from pipeline.shuffle_quality import Report, measure
 from pipeline.sizes import size_text
 
 
@@ -15,11 +17,62 @@ def add_command(subparsers: Any) -> None:
     text = "what a corpus is, on one screen"
     parser = subparsers.add_parser("inspect", help=text, description=text)
     parser.add_argument("corpus", metavar="CORPUS", help="directory of the corpus")
+    parser.add_argument(
+        "--shuffle",
+        action="store_true",
+        help="also measure the training order of a split, beside other shuffles",
+    )
+    parser.add_argument("--split", default="train", help="of --shuffle (default: %(default)s)")
+    for option, default in {"seq_len": 64, "batch_size": 64}.items():
+        parser.add_argument(
+            f"--{option}",
+            type=int,
+            default=default,
+            metavar="N",
+            help="of --shuffle (default: %(default)s)",
+        )
+    parser.add_argument(
+        "--stride", type=int, metavar="N", help="of --shuffle (default: the --seq_len)"
+    )
     parser.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    print(describe(open_corpus(arguments.corpus)))
+    corpus = open_corpus(arguments.corpus)
+    print(describe(corpus))
+    if arguments.shuffle:
+        if arguments.batch_size < 1:
+            raise OptionError(f"`batch_size` must be at least 1, not {arguments.batch_size}")
+        report = measure(
+            corpus,
+            arguments.split,
+            seq_len=arguments.seq_len,
+            stride=arguments.stride,
+            batch_size=arguments.batch_size,
+        )
+        print(describe_shuffle(report))
+
+
+def describe_shuffle(report: Report) -> str:
+    """Returns a report on a shuffle, for people."""
+    columns = {
+        "this order": report.ours,
+        "a perfect shuffle": report.perfect,
+        f"a buffer of {report.buffer_windows:,}": report.buffer,
+    }
+    rows = {
+        "neighbours land apart (median windows)": "{0.median_distance:,.0f}",
+        "neighbours in one batch": "{0.same_batch:.3%}",
+        "sources in a batch (mean)": "{0.sources:.1f}",
+    }
+    lines = [
+        f"shuffle of {report.num_windows:,} windows, by {report.num_positions:,} positions:",
+        f"{'':<40}" + "".join(f"{name:>24}" for name in columns),
+    ]
+    for name, form in rows.items():
+        cells = "".join(f"{form.format(quality):>24}" for quality in columns.values())
+        lines.append(f"{name:<40}{cells}")
+    return "\n".join(lines)
 
 
 def describe(corpus: Corpus) -> str:
