@@ -9,20 +9,20 @@ are made in DIR from PyPI if they are not there. Writes a table and a chart to `
 """
 
 import argparse
-import hashlib
 import os
 import shutil
 import statistics
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
+from installed_text import make_text  # noqa: E402
 from peak_memory import resident_bytes  # noqa: E402
+from peer_environments import environment  # noqa: E402
 
 PEERS = {  # name -> (script, environment: packages)
     "characters": {
@@ -39,39 +39,6 @@ PEERS = {  # name -> (script, environment: packages)
         "Hugging Face tokenizers": ("tokenizers_bpe.py", None),
     },
 }
-PACKAGES = {"datasets": ["datasets", "tiktoken"]}
-
-
-def make_text(path: Path, num_bytes: int) -> None:
-    """ASCII files of the installed packages, each once."""
-    seen: set[bytes] = set()
-    roots = [sysconfig.get_path("stdlib"), sysconfig.get_path("purelib")]
-    written = 0
-    with open(path, "wb") as out:
-        for root in roots:
-            for file in sorted(Path(root).rglob("*")):
-                if file.suffix not in (".py", ".txt", ".md", ".rst", ".h"):
-                    continue
-                data = file.read_bytes() if file.is_file() else b""
-                digest = hashlib.sha256(data).digest()
-                if not data.isascii() or b"\0" in data or digest in seen:
-                    continue
-                seen.add(digest)
-                out.write(data[: num_bytes - written])
-                written += len(data[: num_bytes - written])
-                if written == num_bytes:
-                    return
-    raise SystemExit(f"only {written} bytes of ASCII text are installed")
-
-
-def environment(folder: Path, name: str) -> str:
-    """The Python of a peer's environment."""
-    python = folder / name / "bin" / "python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", folder / name], check=True)
-        packages = PACKAGES.get(name, [name])
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
-    return str(python)
 
 
 def measure(command: list[str]) -> tuple[float, float]:

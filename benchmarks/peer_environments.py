@@ -1,0 +1,17 @@
+"""Virtual environments of the peers, made from PyPI where they are not there."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+PACKAGES = {"datasets": ["datasets", "tiktoken"]}
+
+
+def environment(folder: Path, name: str) -> str:
+    """The Python of a peer's environment."""
+    python = folder / name / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", folder / name], check=True)
+        packages = PACKAGES.get(name, [name])
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
+    return str(python)
