@@ -2,7 +2,6 @@
 
 import functools
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import OptionError, UserError
@@ -224,7 +223,7 @@ def open_corpus(directory: str | os.PathLike[str]) -> Corpus:
     vocabulary = load_vocabulary(directory)
     if vocabulary.fingerprint != manifest.vocabulary_fingerprint:
         raise UserError(
-            f"{Path(directory)}: its vocabulary is not the vocabulary that the corpus was"
+            f"{directory}: its vocabulary is not the vocabulary that the corpus was"
             f" prepared with (fingerprint {vocabulary.fingerprint[:12]}, the manifest says"
             f" {manifest.vocabulary_fingerprint[:12]}); prepare the corpus again"
         )

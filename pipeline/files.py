@@ -3,6 +3,8 @@
 TensorFlow is imported for URIs alone.
 """
 
+import errno
+import functools
 import io
 import os
 import stat
@@ -82,7 +84,7 @@ def files_below(directory: str) -> list[str]:
     """
     if is_uri(directory):
         folders = _gfile().walk(directory)
-        files = [_join(folder, name) for folder, _, names in folders for name in names]
+        files = [join(folder, name) for folder, _, names in folders for name in names]
     else:
         files = [os.path.join(folder, name) for folder, names in _walk(directory) for name in names]
     return sorted(files, key=lambda file: file[len(directory) :].split("/"))
@@ -98,6 +100,75 @@ def open_file(path: str) -> BinaryIO:
     if is_uri(path):
         return cast(BinaryIO, _RemoteFile(path))
     return cast(BinaryIO, open(path, "rb", buffering=0))
+
+
+def exists(path: str) -> bool:
+    """Whether there is a file or a directory."""
+    return bool(_gfile().exists(path)) if is_uri(path) else os.path.exists(path)
+
+
+def join(directory: str | os.PathLike[str], name: str) -> str:
+    """The path of a file in a directory; `pathlib` would take a slash from a URI."""
+    return os.fspath(directory).rstrip("/") + "/" + name
+
+
+def make_directory(path: str) -> None:
+    """Makes a directory and those above it, where they are missing.
+
+    Raises:
+        OSError: it cannot be made, or not be written into.
+        UserError: the same, of a URI.
+    """
+    if is_uri(path):
+        import tensorflow as tf
+
+        try:
+            tf.io.gfile.makedirs(path)
+        except tf.errors.OpError as error:
+            raise UserError(f"{path} cannot be written: {error.message}") from error
+        return
+    os.makedirs(path, exist_ok=True)
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, "no permission", path)
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """Reads a file of UTF-8.
+
+    Raises:
+        OSError: it cannot be read, FileNotFoundError where it is not there.
+        UserError: the same, of a URI; but FileNotFoundError is as above.
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    path = os.fspath(path)
+    if is_uri(path) and not exists(path):
+        raise FileNotFoundError(f"no such file: {path}")
+    with open_file(path) as file:
+        return b"".join(iter(functools.partial(file.read, BLOCK_BYTES), b"")).decode()
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Writes a file of UTF-8 whole or not at all, over one that is there.
+
+    Raises:
+        OSError: it cannot be written.
+        UserError: the same, of a URI.
+    """
+    folder, _, name = os.fspath(path).rpartition("/")
+    temporary = join(folder or ".", f".{name}.incomplete")
+    if is_uri(temporary):
+        import tensorflow as tf
+
+        try:
+            with tf.io.gfile.GFile(temporary, "wb") as file:
+                file.write(text.encode())
+            tf.io.gfile.rename(temporary, path, overwrite=True)
+        except tf.errors.OpError as error:
+            raise UserError(f"{path} cannot be written: {error.message}") from error
+    else:
+        with open(temporary, "wb") as local:
+            local.write(text.encode())
+        os.replace(temporary, path)
 
 
 def read_blocks(path: str, start: int, stop: int) -> Iterator[bytes]:
@@ -140,10 +211,6 @@ def _gfile() -> Any:
     import tensorflow as tf
 
     return tf.io.gfile
-
-
-def _join(folder: str, name: str) -> str:
-    return folder.rstrip("/") + "/" + name
 
 
 def _remote_status(path: str) -> FileStatus:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError
-from pipeline.files import modification_time
+from pipeline.files import modification_time, read_text
 from pipeline.plan import PrepareOptions
 from pipeline.records import Written
 from pipeline.sources import STANDARD_INPUT, Source
@@ -162,10 +162,10 @@ def _write_json(path: Path, content: Any) -> None:
     temporary.replace(path)
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: str | os.PathLike[str]) -> Any:
     """The content of a file; `None` where there is none, or a damaged one."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_text(path))
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
 

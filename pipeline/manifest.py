@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.errors import UserError
+from pipeline.files import exists, join, read_text
 
 FILE_NAME = "manifest.json"
 FORMAT = 1
@@ -163,14 +164,14 @@ def load_manifest(directory: str | os.PathLike[str]) -> Manifest:
     Raises:
         UserError: no such directory, no manifest in it, or a damaged or a newer one.
     """
-    path = Path(directory, FILE_NAME)
+    path = join(directory, FILE_NAME)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
     except FileNotFoundError as error:
-        if not path.parent.is_dir():
-            raise UserError(f"no such corpus: {path.parent}") from error
+        if not exists(os.fspath(directory)):
+            raise UserError(f"no such corpus: {directory}") from error
         raise UserError(
-            f"{path.parent} is no corpus: it has no {FILE_NAME}. If `textreel prepare` was"
+            f"{directory} is no corpus: it has no {FILE_NAME}. If `textreel prepare` was"
             " stopped before it ended, run the same command again: it goes on where it was"
         ) from error
     except ValueError as error:

@@ -11,16 +11,18 @@ any token is arithmetic: records of equal payload are framed alike.
 import bisect
 import functools
 import hashlib
+import io
 import itertools
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import google_crc32c
 import numpy as np
 
 from pipeline.errors import UserError
+from pipeline.files import open_file
 
 FEATURE = "tokens"
 
@@ -105,7 +107,7 @@ def read_records(path: str) -> Iterator[bytes]:
         UserError: a checksum is wrong, the file ends inside a record, or a record is not one of
             ours; it names the record and its byte offset.
     """
-    with open(path, "rb") as file:
+    with _open(path) as file:
         for number in itertools.count():
             payload = _read_record(file, number)
             if payload is None:
@@ -128,7 +130,7 @@ def read_payload(
         UserError: a record is missing or damaged.
     """
     payloads = []
-    with open(path, "rb") as file:
+    with _open(path) as file:
         file.seek(first_record * record_bytes(full_payload_bytes))
         for number in range(first_record, last_record + 1):
             payload = _read_record(file, number)
@@ -141,6 +143,10 @@ def read_payload(
 def example_of(payload: bytes) -> bytes:
     """The `tf.train.Example` of a record, serialised."""
     return _header(len(payload))[0][12:] + payload
+
+
+def _open(path: str) -> BinaryIO:
+    return cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, open_file(path))))
 
 
 def _read_record(file: BinaryIO, number: int) -> bytes | None:

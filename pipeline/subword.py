@@ -15,12 +15,12 @@ import functools
 import json
 import os
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pipeline.errors import UserError
+from pipeline.files import read_text
 from pipeline.vocabulary import Encoder, Vocabulary
 
 FILE_NAME = "tokenizer.json"
@@ -281,7 +281,7 @@ def load_tokenizer(path: str | os.PathLike[str]) -> SubwordVocabulary:
         UserError: the file cannot be used; it says why.
     """
     try:
-        return SubwordVocabulary(Path(path).read_text(encoding="utf-8"))
+        return SubwordVocabulary(read_text(path))
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
     except UserError as error:

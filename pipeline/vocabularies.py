@@ -3,7 +3,6 @@
 import functools
 import json
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from pipeline import subword
 from pipeline.counting import SampleTask, count_code_points, find_code_points, sample_texts
 from pipeline.engines import Engine
 from pipeline.errors import OptionError, UserError
+from pipeline.files import exists, is_uri, join, read_text
 from pipeline.plan import Plan, PrepareOptions
 from pipeline.progress import progress_bar
 from pipeline.subword import load_tokenizer, train_bpe
@@ -38,12 +38,12 @@ def load_vocabulary(path: str | os.PathLike[str], *, unknown: str = "error") -> 
     Raises:
         UserError: there is none, or its file is damaged.
     """
-    path = Path(path)
-    if path.is_dir():
-        tokenizer = path / subword.FILE_NAME
-        path = tokenizer if tokenizer.exists() else path / FILE_NAME
+    path = os.fspath(path)
+    if not path.endswith(".json") if is_uri(path) else os.path.isdir(path):
+        tokenizer = join(path, subword.FILE_NAME)
+        path = tokenizer if exists(tokenizer) else join(path, FILE_NAME)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
         if "model" in content:
             return load_tokenizer(path)
         if content["kind"] == ByteVocabulary.kind:

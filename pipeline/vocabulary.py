@@ -17,12 +17,12 @@ import functools
 import hashlib
 import json
 import os
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from pipeline.errors import UserError
+from pipeline.files import join, write_text
 
 FILE_NAME = "vocabulary.json"
 NUM_CODE_POINTS = 0x110000
@@ -125,10 +125,7 @@ class Vocabulary:
 
     def save(self, directory: str | os.PathLike[str]) -> None:
         """Writes the vocabulary's file into `directory`, whole or not at all."""
-        path = Path(directory, self.file_name)
-        temporary = path.with_name(f".{path.name}.incomplete")
-        temporary.write_text(self.to_json(), encoding="utf-8")
-        temporary.replace(path)
+        write_text(join(directory, self.file_name), self.to_json())
 
 
 class ByteVocabulary(Vocabulary):

@@ -49,6 +49,7 @@ def test_a_bad_option_is_named_with_its_rule_and_value(
 CHANGED = {
     "corpus": ("other", "other"),
     "output": ("other", "other"),
+    "events": ("other", "other"),
     "layers": ("3", 3),
     "units": ("8", 8),
     "embedding_dim": ("8", 8),
@@ -87,6 +88,13 @@ def test_every_flag_sets_its_option_and_no_other() -> None:
         assert parse([f"--{name}", text]) == dataclasses.replace(make(), **{name: value}), name
 
 
+def test_defaults_may_be_given_for_required_options() -> None:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser, {"output": "there", "events": "elsewhere"})
+    config = from_args(parser.parse_args(["--corpus", "corpus", "--events", "here"]))
+    assert config == TrainConfig(corpus="corpus", output="there", events="here")
+
+
 def test_help_shows_every_flag_with_its_default(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parse(["--help"])
@@ -111,7 +119,7 @@ def test_json_of_something_else_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_identity_holds_what_changes_the_weights() -> None:
-    free = {"corpus", "output", "steps", "eval_every", "save_every", "log_every", "jit"}
+    free = {"corpus", "output", "events", "steps", "eval_every", "save_every", "log_every", "jit"}
     free |= {"keep_checkpoints", "strategy", "validation_split"}
     free |= {"sample_tokens", "sample_temperatures"}
     for name, (_, value) in CHANGED.items():

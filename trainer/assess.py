@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from pathlib import Path
+import os
 
 import numpy as np
 import tensorflow as tf
@@ -39,7 +39,9 @@ class Assessment:
         return f"{self.evaluation}, {self.bits_per_character:.4f} bits/character"
 
 
-def assess(run: str | Path, *, corpus: str | None = None, split: str | None = None) -> Assessment:
+def assess(
+    run: str | os.PathLike[str], *, corpus: str | None = None, split: str | None = None
+) -> Assessment:
     """Measures a run's newest checkpoint on every window of a split, each once.
 
     Args:
@@ -51,7 +53,6 @@ def assess(run: str | Path, *, corpus: str | None = None, split: str | None = No
         UserError: the directory is no run or has no checkpoint, or the corpus has another
             vocabulary, no such split or no window in it.
     """
-    run = Path(run)
     config = run_config(run)
     config = dataclasses.replace(
         config,

@@ -8,13 +8,13 @@ identity. The text order needs no state of its own: it is a function of the step
 import dataclasses
 import json
 import os
-from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from pipeline.errors import UserError
+from pipeline.files import join
 from trainer.config import describe_differences
 
 DIRECTORY = "checkpoints"  # in the run's directory
@@ -35,7 +35,7 @@ class RunIdentity:
     vocabulary: str
     settings: dict[str, Any]
 
-    def check(self, saved: "RunIdentity", run: Path) -> None:
+    def check(self, saved: "RunIdentity", run: str) -> None:
         """Refuses to continue a run that is not this one.
 
         Args:
@@ -66,13 +66,13 @@ class Checkpointer:
     """Saves a run's state and restores its newest one.
 
     Args:
-        run: the run's directory; checkpoints go to `DIRECTORY` in it.
+        run: the run's directory, or its URI; checkpoints go to `DIRECTORY` in it.
         identity: what this run is.
         keep: newest checkpoints to keep.
     """
 
-    def __init__(self, run: Path, *, identity: RunIdentity, keep: int) -> None:
-        self._run = run
+    def __init__(self, run: str | os.PathLike[str], *, identity: RunIdentity, keep: int) -> None:
+        self._run = os.fspath(run)
         self._identity = identity
         self._keep = keep
 
@@ -107,7 +107,7 @@ class Checkpointer:
         )
         self._checkpoint = checkpoint
         self._manager = tf.train.CheckpointManager(
-            checkpoint, os.fspath(self._run / DIRECTORY), max_to_keep=self._keep
+            checkpoint, join(self._run, DIRECTORY), max_to_keep=self._keep
         )
 
     def restore(self) -> int:
@@ -135,13 +135,13 @@ class Checkpointer:
         return str(self._manager.save(checkpoint_number=step))
 
 
-def newest_checkpoint(run: Path) -> str | None:
+def newest_checkpoint(run: str | os.PathLike[str]) -> str | None:
     """Returns the path prefix of a run's newest complete checkpoint, or None."""
-    path = tf.train.latest_checkpoint(os.fspath(run / DIRECTORY))
+    path = tf.train.latest_checkpoint(join(run, DIRECTORY))
     return None if path is None else str(path)
 
 
-def restore_weights(run: Path, model: keras.Model) -> None:
+def restore_weights(run: str | os.PathLike[str], model: keras.Model) -> None:
     """Restores the newest checkpoint's weights alone, to use the model.
 
     Args:
@@ -193,5 +193,5 @@ def _damaged(path: str, error: Exception) -> UserError:
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return UserError(
         f"{path}: the checkpoint cannot be restored ({reason}); remove it and name an older one "
-        f"in {Path(path).parent / 'checkpoint'}, or train into another directory"
+        f"in {path.rpartition('/')[0]}/checkpoint, or train into another directory"
     )

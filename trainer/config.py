@@ -9,11 +9,13 @@ import argparse
 import dataclasses
 import json
 import math
-from collections.abc import Callable
-from pathlib import Path
+import os
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Literal
 
 from pipeline.errors import OptionError, UserError
+from pipeline.files import exists, join, read_text
 
 CONFIG_FILE = "config.json"  # in the run's directory
 STRATEGIES = ("auto", "one_device", "mirrored")
@@ -26,6 +28,7 @@ _NOT_IDENTITY = frozenset(
     {
         "corpus",
         "output",
+        "events",
         "steps",
         "eval_every",
         "save_every",
@@ -70,6 +73,11 @@ class TrainConfig:
 
     corpus: str = _option("directory of the prepared corpus", metavar="DIR")
     output: str = _option("directory of the run: checkpoints, events, settings", metavar="DIR")
+    events: str | None = _option(
+        "directory of the TensorBoard files; without it: events in --output",
+        default=None,
+        metavar="DIR",
+    )
     layers: int = _option("number of LSTM layers", default=1, parse=int)
     units: int = _option("units of each LSTM layer", default=256, parse=int)
     embedding_dim: int = _option("size of a token's embedding vector", default=64, parse=int)
@@ -212,14 +220,14 @@ class TrainConfig:
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
 
     @classmethod
-    def from_json(cls, path: Path) -> "TrainConfig":
+    def from_json(cls, path: str | os.PathLike[str]) -> "TrainConfig":
         """Reads settings that `to_json` wrote.
 
         Raises:
             UserError: the file is not JSON, or its settings are not this version's.
         """
         try:
-            return cls(**json.loads(path.read_text(encoding="utf-8")))
+            return cls(**json.loads(read_text(path)))
         except (ValueError, TypeError) as error:
             raise UserError(
                 f"{path}: not the settings of a run of this version ({error}); "
@@ -227,18 +235,18 @@ class TrainConfig:
             ) from error
 
 
-def run_config(run: Path) -> TrainConfig:
+def run_config(run: str | os.PathLike[str]) -> TrainConfig:
     """Reads the settings of a run that `textreel train` wrote.
 
     Raises:
         UserError: the directory is no run, or its settings are not this version's.
     """
-    if not (run / CONFIG_FILE).is_file():
+    if not exists(join(run, CONFIG_FILE)):
         raise UserError(
             f"`run` {run} is not the directory of a run: it has no {CONFIG_FILE}; give the "
             "--output of `textreel train`"
         )
-    return TrainConfig.from_json(run / CONFIG_FILE)
+    return TrainConfig.from_json(join(run, CONFIG_FILE))
 
 
 def describe_differences(saved: dict[str, Any], current: dict[str, Any]) -> list[str]:
@@ -253,11 +261,19 @@ def describe_differences(saved: dict[str, Any], current: dict[str, Any]) -> list
     ]
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds one flag per option of `TrainConfig`, with its help and default."""
+def add_arguments(
+    parser: argparse.ArgumentParser, defaults: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Adds one flag per option of `TrainConfig`, with its help and default.
+
+    Args:
+        parser: gets the flags.
+        defaults: option -> default, in place of the option's own.
+    """
     for field in dataclasses.fields(TrainConfig):
-        required = field.default is dataclasses.MISSING
-        default = None if required else field.default
+        default = defaults.get(field.name, field.default)
+        required = default is dataclasses.MISSING
+        default = None if required else default
         text = field.metadata["help"]
         if not required and default is not None:
             shown = ",".join(map(str, default)) if isinstance(default, tuple) else default

@@ -4,8 +4,8 @@ The randomness of token `i` depends on `(seed, i)` alone: the same run, prompt, 
 temperature give the same text, however it is consumed.
 """
 
+import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -119,7 +119,12 @@ class Sampler:
 
 
 def generate(
-    run: str | Path, *, prompt: str = "", tokens: int = 500, temperature: float = 0.7, seed: int = 0
+    run: str | os.PathLike[str],
+    *,
+    prompt: str = "",
+    tokens: int = 500,
+    temperature: float = 0.7,
+    seed: int = 0,
 ) -> Iterator[str]:
     """Generates text with a run's newest checkpoint. The corpus is not needed.
 
@@ -137,7 +142,6 @@ def generate(
         UserError: the directory is no run or has no checkpoint yet, or an argument cannot
             work (see `Sampler.pieces`).
     """
-    run = Path(run)
     config = run_config(run)
     vocabulary = load_vocabulary(run)
     model = build_model(config, vocabulary.size, use_cudnn=True)

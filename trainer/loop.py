@@ -10,13 +10,13 @@ import re
 import signal
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import keras
 import tensorflow as tf
 
 from pipeline.corpus import Corpus, open_corpus
 from pipeline.errors import UserError
+from pipeline.files import join, write_text
 from trainer.checkpoint import Checkpointer, RunIdentity
 from trainer.cluster import make_strategy, use_jit
 from trainer.config import CONFIG_FILE, TrainConfig
@@ -25,7 +25,7 @@ from trainer.events import EventWriter
 from trainer.feed import evaluation_stride, training_feed
 from trainer.generate import Sampler, shown
 from trainer.model import build_model
-from trainer.output import EVENTS, prepare_output, write_whole
+from trainer.output import EVENTS, prepare_output
 from trainer.preemption import StopRequest
 from trainer.progress import Progress, logging_through_bar
 from trainer.steps import Adam, StepRunner
@@ -36,7 +36,7 @@ class TrainResult:
     """What a call of `train` did.
 
     Attributes:
-        run: the run's directory.
+        run: the run's directory, or its URI.
         step: steps the run has behind it.
         start_step: of these, the steps that earlier calls did.
         loss: mean training loss since the last report, nats a token; None where this
@@ -47,7 +47,7 @@ class TrainResult:
             compilation included; None where this call trained nothing.
     """
 
-    run: Path
+    run: str
     step: int
     start_step: int
     loss: float | None
@@ -74,7 +74,8 @@ def train(config: TrainConfig, *, quiet: bool = False) -> TrainResult:
         SystemExit: the same for SIGTERM, with code 143.
         OSError: the output cannot be written.
     """
-    run = Path(config.output)
+    run = config.output
+    events = config.events or join(run, EVENTS)
     corpus = open_corpus(config.corpus)
     _check_splits(corpus, config)
     checkpointer = Checkpointer(
@@ -86,10 +87,10 @@ def train(config: TrainConfig, *, quiet: bool = False) -> TrainResult:
         ),
         keep=config.keep_checkpoints,
     )
-    prepare_output(run, corpus)
+    prepare_output(run, corpus, events=events)
     checkpointer.check()
     corpus.vocabulary.save(run)
-    write_whole(run / CONFIG_FILE, config.to_json())
+    write_text(join(run, CONFIG_FILE), config.to_json())
     return _Run(config, corpus, checkpointer, quiet=quiet).train()
 
 
@@ -128,7 +129,7 @@ class _Run:
         self._progress = Progress(num_steps=config.steps, start_step=self._start_step, quiet=quiet)
 
     def train(self) -> TrainResult:
-        run, start, steps = Path(self._config.output), self._start_step, self._config.steps
+        run, start, steps = self._config.output, self._start_step, self._config.steps
         if start >= steps:
             self._progress.close()
             self._progress.message(
@@ -137,7 +138,7 @@ class _Run:
             )
             return self._result(start, loss=None, evaluation=self._evaluate(), seconds=0.0)
         self._progress.message(self._describe())
-        events = EventWriter(run / EVENTS)
+        events = EventWriter(self._config.events or join(run, EVENTS))
         try:
             with logging_through_bar(), self._stop.listening():
                 result = self._train_steps(events)
@@ -246,10 +247,9 @@ class _Run:
     def _result(
         self, step: int, *, loss: float | None, evaluation: Evaluation | None, seconds: float
     ) -> TrainResult:
-        run = Path(self._config.output)
         num_tokens = (step - self._start_step) * self._config.batch_size * self._config.seq_len
         return TrainResult(
-            run=run,
+            run=self._config.output,
             step=step,
             start_step=self._start_step,
             loss=loss,

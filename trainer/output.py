@@ -7,44 +7,46 @@ RUN/events/           see `trainer.events`
 """
 
 import os
-from pathlib import Path
 
 from pipeline.corpus import Corpus
 from pipeline.errors import UserError
+from pipeline.files import is_uri, join, make_directory
 from trainer.checkpoint import DIRECTORY
 
 EVENTS = "events"
 
 
-def prepare_output(run: Path, corpus: Corpus) -> None:
+def prepare_output(run: str, corpus: Corpus, *, events: str) -> None:
     """Makes the run's directories.
+
+    Args:
+        run: the run's directory, or its URI.
+        corpus: what the run reads.
+        events: directory of the event files, or its URI.
 
     Raises:
         UserError: the output is a file, or the corpus, or cannot be written.
     """
-    if run.resolve() == Path(corpus.directory).resolve():
+    if _place(run) == _place(corpus.directory):
         raise UserError(f"`output` {run} is the corpus; name another directory with --output")
-    try:
-        for directory in (run, run / DIRECTORY, run / EVENTS):
-            directory.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise UserError(
-            f"`output` {run} is or lies in a file; name a directory with --output"
-        ) from error
-    except OSError as error:
-        raise _unwritable(run, error) from error
-    for directory in (run, run / DIRECTORY, run / EVENTS):
-        if not os.access(directory, os.W_OK | os.X_OK):
-            raise _unwritable(directory, PermissionError("no permission"))
+    for option, given, directory in (
+        ("output", run, run),
+        ("output", run, join(run, DIRECTORY)),
+        ("events", events, events),
+    ):
+        try:
+            make_directory(directory)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise UserError(
+                f"`{option}` {given} is or lies in a file; name a directory with --{option}"
+            ) from error
+        except OSError as error:
+            raise UserError(
+                f"`{option}` {directory} cannot be written ({error.strerror or error}); "
+                f"name another --{option}"
+            ) from error
 
 
-def _unwritable(path: Path, error: OSError) -> UserError:
-    reason = error.strerror or str(error)
-    return UserError(f"`output` {path} cannot be written ({reason}); name another --output")
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Writes a file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.incomplete")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+def _place(path: str) -> str:
+    """Equal for two ways to write the path of one directory."""
+    return path.rstrip("/") if is_uri(path) else os.path.realpath(path)

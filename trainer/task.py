@@ -1,11 +1,15 @@
 """`python -m trainer.task`: flags -> configuration -> training, for clusters and schedulers."""
 
 import argparse
+import os
 
 from absl.flags import argparse_flags
 
 from pipeline.cli import main_with
 from trainer import config
+
+# What Vertex AI tells a custom job that has a `baseOutputDirectory`.
+_VERTEX_VARIABLES = {"output": "AIP_CHECKPOINT_DIR", "events": "AIP_TENSORBOARD_LOG_DIR"}
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -20,8 +24,12 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags of training, and what runs on them."""
-    config.add_arguments(parser)
+    """Adds the flags of training, and what runs on them.
+
+    In a Vertex AI job `--output` and `--events` may be left out.
+    """
+    found = {option: os.environ.get(name) for option, name in _VERTEX_VARIABLES.items()}
+    config.add_arguments(parser, {option: value for option, value in found.items() if value})
     parser.set_defaults(run=run)
 
 

@@ -1,11 +1,11 @@
 """`textreel trace`: which text was in the batch of a step?"""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from pipeline.corpus import open_corpus
 from pipeline.errors import OptionError, UserError
+from pipeline.files import join
 from pipeline.journal import read_json
 from pipeline.trace import describe, trace
 
@@ -34,7 +34,7 @@ def add_command(subparsers: Any) -> None:
 def _run(arguments: argparse.Namespace) -> None:
     settings: dict[str, Any] = {**_SETTINGS, "corpus": None}
     if arguments.run_directory is not None:
-        path = Path(arguments.run_directory, "config.json")
+        path = join(arguments.run_directory, "config.json")
         try:
             config = read_json(path)
             settings = {name: config[name] for name in settings}

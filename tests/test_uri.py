@@ -1,0 +1,118 @@
+"""Corpora and runs behind URIs. `file://` goes the way of `gs://`: TensorFlow's file system."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+from training import ROOT, assert_same_bits, checkpoint_arrays, read_events, tiny
+
+from pipeline import Corpus, UserError, open_corpus
+from pipeline.files import exists, join, make_directory, read_text, write_text
+from trainer.assess import assess
+from trainer.generate import generate
+from trainer.loop import train
+from trainer.task import build_parser
+
+
+def test_join_keeps_the_slashes_of_a_uri() -> None:
+    assert join("gs://bucket/run/", "events") == "gs://bucket/run/events"
+    assert join(Path("/run"), "events") == "/run/events"
+
+
+def test_files_are_written_whole_over_old_ones_and_read(tmp_path: Path) -> None:
+    for number, prefix in enumerate((f"{tmp_path}", f"file://{tmp_path}")):
+        folder = join(prefix, f"{number}/deep")
+        assert not exists(folder)
+        make_directory(folder)
+        make_directory(folder)
+        assert exists(folder)
+        path = join(folder, "x.json")
+        with pytest.raises(FileNotFoundError):
+            read_text(path)
+        write_text(path, "old")
+        write_text(path, "naïve\r\n" * 100_000)
+        assert read_text(path) == "naïve\r\n" * 100_000
+        assert [file.name for file in (tmp_path / f"{number}/deep").iterdir()] == ["x.json"]
+
+
+def test_what_cannot_be_written_behind_a_uri_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for call in (
+        lambda: make_directory(f"file://{tmp_path}/file/below"),
+        lambda: write_text(f"file://{tmp_path}/none/x.json", "x"),
+    ):
+        with pytest.raises(UserError, match=rf"file://{tmp_path}/.* cannot be written: "):
+            call()
+
+
+def test_a_run_behind_uris_is_the_run(
+    char_corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    corpus, run = f"file://{char_corpus.directory}", f"file://{tmp_path}/there"
+    assert open_corpus(corpus).fingerprint == char_corpus.fingerprint
+    local = train(tiny(char_corpus.directory, tmp_path / "here"), quiet=True)
+
+    events = f"file://{tmp_path}/elsewhere/events"
+    half = train(tiny(corpus, run, steps=6, events=events), quiet=True)
+    whole = train(tiny(corpus, run, eval_every=12, events=events), quiet=True)
+    assert (half.step, whole.start_step, whole.step) == (6, 6, 12)
+    assert whole.checkpoint == f"{run}/checkpoints/ckpt-12"
+    assert_same_bits(checkpoint_arrays(local.checkpoint), checkpoint_arrays(whole.checkpoint))
+    assert list(read_events(tmp_path / "elsewhere")["train/loss"]) == [4, 6, 8, 12]
+    assert sorted(file.name for file in (tmp_path / "there").iterdir()) == [
+        "checkpoints",
+        "config.json",
+        "vocabulary.json",
+    ]
+    assert list((tmp_path / "work").iterdir()) == []
+
+    assert assess(run).evaluation == whole.evaluation
+    options = {"tokens": 20, "temperature": 0.5, "seed": 1}
+    assert "".join(generate(run, **options)) == "".join(generate(local.run, **options))
+    with pytest.raises(UserError, match=f"`run` file://{tmp_path}/none is not the directory"):
+        generate(f"file://{tmp_path}/none")
+
+
+def test_an_output_that_is_the_corpus_is_refused(char_corpus: Corpus) -> None:
+    uri = f"file://{char_corpus.directory}"
+    with pytest.raises(UserError, match=r"`output` file://.* is the corpus"):
+        train(tiny(uri, uri + "/"), quiet=True)
+
+
+def test_trace_knows_a_run_behind_a_uri(char_corpus: Corpus, tmp_path: Path) -> None:
+    run = f"file://{tmp_path}/run"
+    make_directory(run)
+    config = tiny(f"file://{char_corpus.directory}", run)
+    write_text(join(run, "config.json"), config.to_json())
+    command = [sys.executable, "-m", "pipeline", "trace", "--step", "0", "--run"]
+    shown = [
+        subprocess.run([*command, name], cwd=ROOT, check=True, capture_output=True).stdout
+        for name in (run, str(tmp_path / "run"))
+    ]
+    assert shown[0]
+    assert shown[0] == shown[1]
+
+
+def test_vertex_ai_names_the_directories(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIP_CHECKPOINT_DIR", "gs://bucket/job/checkpoints/")
+    monkeypatch.setenv("AIP_TENSORBOARD_LOG_DIR", "gs://bucket/job/logs/")
+    arguments = build_parser().parse_args(["--corpus", "corpus"])
+    assert arguments.output == "gs://bucket/job/checkpoints/"
+    assert arguments.events == "gs://bucket/job/logs/"
+    flags = ["--corpus", "corpus", "--output", "run", "--events", "logs"]
+    arguments = build_parser().parse_args(flags)
+    assert (arguments.output, arguments.events) == ("run", "logs")
+
+    monkeypatch.delenv("AIP_CHECKPOINT_DIR")
+    monkeypatch.setenv("AIP_TENSORBOARD_LOG_DIR", "")
+    assert build_parser().parse_args([*flags[:4]]).events is None
+    with pytest.raises(SystemExit):
+        build_parser().parse_args(["--corpus", "corpus"])
+
+
+def test_gs_is_built_into_tensorflow() -> None:
+    assert "gs" in tf.io.gfile.get_registered_schemes()
