@@ -5,21 +5,27 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from training import tiny
 
 from pipeline import UserError
 from trainer.checkpoint import DIRECTORY, Checkpointer, RunIdentity, restore_weights
-from trainer.model import LanguageModel
+from trainer.config import MODELS
+from trainer.models import LanguageModel, build_model
 from trainer.steps import Adam
 
 IDENTITY = RunIdentity(corpus="c" * 64, vocabulary="v" * 64, settings={"units": 8, "seed": 0})
 
 
-def build(seed: int, vocabulary_size: int = 9) -> tuple[LanguageModel, Adam]:
+# Variables of two layers: weights, and the seed of each dropout layer and recurrent layer.
+NUM_VARIABLES = {"lstm": 1 + 2 * 4 + 2 + 2, "gru": 1 + 2 * 4 + 2 + 2, "transformer": 1 + 2 * 8 + 1}
+
+
+def build(
+    seed: int, vocabulary_size: int = 9, model_kind: str = "lstm"
+) -> tuple[LanguageModel, Adam]:
     keras.utils.set_random_seed(seed)
-    model = LanguageModel(
-        vocabulary_size=vocabulary_size, num_layers=2, units=8, embedding_dim=4, dropout=0.5
-    )
-    model.build()
+    config = tiny("corpus", "run", model=model_kind, embedding_dim=None, seed=seed)
+    model = build_model(config, vocabulary_size, use_cudnn=True)
     optimizer = Adam(1e-2)
     optimizer.build(model.trainable_variables)
     return model, optimizer
@@ -32,8 +38,9 @@ def checkpointer(run: Path, model: LanguageModel, optimizer: Adam, keep: int = 2
     return made
 
 
-def test_every_variable_comes_back(tmp_path: Path) -> None:
-    model, optimizer = build(seed=1)
+@pytest.mark.parametrize("kind", MODELS)
+def test_every_variable_comes_back(tmp_path: Path, kind: str) -> None:
+    model, optimizer = build(seed=1, model_kind=kind)
     model(np.zeros([2, 3], np.int32), training=True)  # moves the seed generators on
     optimizer.apply([variable * 2 for variable in model.trainable_variables])
     saved = checkpointer(tmp_path, model, optimizer)
@@ -41,11 +48,11 @@ def test_every_variable_comes_back(tmp_path: Path) -> None:
     assert saved.restore() == 0
     saved.save(7)
 
-    other_model, other_optimizer = build(seed=2)
+    other_model, other_optimizer = build(seed=2, model_kind=kind)
     assert checkpointer(tmp_path, other_model, other_optimizer).restore() == 7
-    weights_only, _ = build(seed=3)
+    weights_only, _ = build(seed=3, model_kind=kind)
     restore_weights(tmp_path, weights_only)
-    assert len(model.variables) == 1 + 2 * 4 + 2 + 2
+    assert len(model.variables) == NUM_VARIABLES[kind]
     for one, other, third in zip(
         model.variables, other_model.variables, weights_only.variables, strict=True
     ):

@@ -36,6 +36,18 @@ def make(**changes: Any) -> TrainConfig:
         ({"sample_temperatures": ()}, "to generate no text, set `sample_tokens` to 0"),
         ({"sample_temperatures": (-1.0,)}, "`sample_temperatures` must be at least 0, got -1.0"),
         ({"train_split": ""}, "`train_split` must not be empty; give a value with --train_split"),
+        ({"model": "rnn"}, "`model` must be one of lstm, gru, transformer; got 'rnn'"),
+        ({"heads": 2}, "`heads` must not be given with `model` 'lstm' (it has no attention), got"),
+        ({"heads": 0}, "`heads` must be an integer of at least 1, got 0; change --heads"),
+        ({"embedding_dim": 0}, "`embedding_dim` must be an integer of at least 1, got 0"),
+        (
+            {"model": "transformer", "units": 100, "heads": 4},
+            "`units` must be a multiple of twice the `heads` (4) of a Transformer, got 100; change",
+        ),
+        (
+            {"model": "transformer", "embedding_dim": 64},
+            "`embedding_dim` must be the `units` (256) of a Transformer, got 64; leave",
+        ),
     ],
 )
 def test_a_bad_option_is_named_with_its_rule_and_value(
@@ -50,9 +62,11 @@ CHANGED = {
     "corpus": ("other", "other"),
     "output": ("other", "other"),
     "events": ("other", "other"),
+    "model": ("gru", "gru"),
     "layers": ("3", 3),
     "units": ("8", 8),
     "embedding_dim": ("8", 8),
+    "heads": ("2", 2),
     "dropout": ("0.5", 0.5),
     "seq_len": ("40", 40),
     "stride": ("3", 3),
@@ -75,6 +89,10 @@ CHANGED = {
 }
 
 
+# What an option needs beside it to be allowed at all.
+NEEDED: dict[str, dict[str, Any]] = {"heads": {"model": "transformer"}}
+
+
 def parse(arguments: list[str]) -> TrainConfig:
     parser = argparse.ArgumentParser()
     add_arguments(parser)
@@ -85,7 +103,11 @@ def test_every_flag_sets_its_option_and_no_other() -> None:
     assert parse([]) == make()
     assert set(CHANGED) == {field.name for field in dataclasses.fields(TrainConfig)}
     for name, (text, value) in CHANGED.items():
-        assert parse([f"--{name}", text]) == dataclasses.replace(make(), **{name: value}), name
+        needed = NEEDED.get(name, {})
+        flags = [f"--{other}={needed[other]}" for other in needed]
+        assert parse([*flags, f"--{name}", text]) == dataclasses.replace(
+            make(**needed), **{name: value}
+        ), name
 
 
 def test_defaults_may_be_given_for_required_options() -> None:
@@ -123,9 +145,16 @@ def test_identity_holds_what_changes_the_weights() -> None:
     free |= {"keep_checkpoints", "strategy", "validation_split"}
     free |= {"sample_tokens", "sample_temperatures"}
     for name, (_, value) in CHANGED.items():
-        changed = dataclasses.replace(make(), **{name: value}).identity() != make().identity()
+        needed = NEEDED.get(name, {})
+        other = dataclasses.replace(make(**needed), **{name: value})
+        changed = other.identity() != make(**needed).identity()
         assert changed == (name not in free), name
-    assert make(stride=64).identity() == make().identity()
+    assert make(stride=64, embedding_dim=64).identity() == make().identity()
+    transformer = make(model="transformer")
+    assert transformer.identity()["heads"] == 4
+    assert make(model="transformer", embedding_dim=256).identity() == transformer.identity()
+    assert make(model="transformer", heads=4).identity() == transformer.identity()
+    assert make(model="transformer", units=32).num_heads == 1
 
 
 def test_differences_name_both_values() -> None:

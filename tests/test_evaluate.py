@@ -13,7 +13,7 @@ from pipeline import Corpus
 from trainer.cluster import make_strategy
 from trainer.evaluate import Evaluation, Evaluator
 from trainer.feed import evaluation_stride, validation_feed
-from trainer.model import build_model
+from trainer.models import build_model
 from trainer.steps import Adam, StepRunner
 
 

@@ -14,7 +14,7 @@ from pipeline.vocabulary import ByteVocabulary, CharVocabulary
 from trainer.checkpoint import DIRECTORY
 from trainer.generate import Sampler, choose_token, generate, shown
 from trainer.loop import train
-from trainer.model import LanguageModel
+from trainer.models.recurrent import RecurrentModel
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_bytes_come_as_whole_characters(byte_run: Path) -> None:
     assert "".join(pieces).encode()  # no half of a surrogate pair, no error
 
 
-class Spoken(LanguageModel):
+class Spoken(RecurrentModel):
     """Says given ids whatever it reads."""
 
     def step(self, tokens, state):  # type: ignore[no-untyped-def]
@@ -83,7 +83,7 @@ class Spoken(LanguageModel):
 
 
 def test_a_character_of_several_bytes_comes_with_its_last_byte() -> None:
-    model = Spoken(vocabulary_size=256, num_layers=1, units=2, embedding_dim=2)
+    model = Spoken(cell="lstm", vocabulary_size=256, num_layers=1, units=2, embedding_dim=2)
     model.build()
     sampler = Sampler(model, ByteVocabulary())
     assert list(sampler.pieces(num_tokens=4, temperature=0, seed=0)) == ["a", "", "", "日"]

@@ -12,7 +12,8 @@ from pipeline import Corpus
 from trainer.cluster import make_strategy, use_jit
 from trainer.feed import training_feed
 from trainer.loop import train
-from trainer.model import LanguageModel, build_model
+from trainer.models import LanguageModel, build_model
+from trainer.models.recurrent import RecurrentModel
 from trainer.steps import Adam, StepRunner
 
 
@@ -21,7 +22,9 @@ def make_runner(
 ) -> StepRunner:
     keras.utils.set_random_seed(1)
     if model is None:
-        model = LanguageModel(vocabulary_size=9, num_layers=1, units=8, embedding_dim=4)
+        model = RecurrentModel(
+            cell="lstm", vocabulary_size=9, num_layers=1, units=8, embedding_dim=4
+        )
         model.build()
     strategy = tf.distribute.get_strategy()
     return StepRunner(

@@ -130,6 +130,9 @@ def test_options_change_what_is_trained(char_corpus: Corpus, tmp_path: Path) -> 
     changes: list[dict[str, Any]] = [
         {},
         {"layers": 1},
+        {"model": "gru"},
+        {"model": "transformer", "embedding_dim": None},
+        {"model": "transformer", "embedding_dim": None, "heads": 2},
         {"units": 17},
         {"embedding_dim": 9},
         {"dropout": 0.0},

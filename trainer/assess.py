@@ -16,7 +16,7 @@ from trainer.cluster import make_strategy, use_jit
 from trainer.config import run_config
 from trainer.evaluate import Evaluation, Evaluator
 from trainer.feed import evaluation_stride
-from trainer.model import build_model
+from trainer.models import build_model
 from trainer.steps import Adam, StepRunner
 
 

@@ -19,6 +19,7 @@ from pipeline.files import exists, join, read_text
 
 CONFIG_FILE = "config.json"  # in the run's directory
 STRATEGIES = ("auto", "one_device", "mirrored")
+MODELS = ("lstm", "gru", "transformer")
 TARGETS = ("sequence", "last")
 JIT_MODES = ("off", "on")
 
@@ -78,11 +79,23 @@ class TrainConfig:
         default=None,
         metavar="DIR",
     )
-    layers: int = _option("number of LSTM layers", default=1, parse=int)
-    units: int = _option("units of each LSTM layer", default=256, parse=int)
-    embedding_dim: int = _option("size of a token's embedding vector", default=64, parse=int)
+    model: str = _option("kind of the model", default="lstm", choices=MODELS)
+    layers: int = _option("number of layers", default=1, parse=int)
+    units: int = _option(
+        "units of each LSTM or GRU layer; width of the Transformer", default=256, parse=int
+    )
+    embedding_dim: int | None = _option(
+        "size of a token's embedding vector; without it: 64, and the units of a Transformer",
+        default=None,
+        parse=int,
+    )
+    heads: int | None = _option(
+        "attention heads of a Transformer; without it: one every 64 units",
+        default=None,
+        parse=int,
+    )
     dropout: float = _option(
-        "share of each LSTM layer's outputs that training drops", default=0.0, parse=float
+        "share of each layer's outputs that training drops", default=0.0, parse=float
     )
     seq_len: int = _option("tokens of input in one window", default=64, parse=int)
     stride: int | None = _option(
@@ -140,7 +153,6 @@ class TrainConfig:
         for name, least in {
             "layers": 1,
             "units": 1,
-            "embedding_dim": 1,
             "seq_len": 1,
             "batch_size": 1,
             "steps": 1,
@@ -152,11 +164,13 @@ class TrainConfig:
             "seed": 0,
         }.items():
             self._check_int(name, least)
-        if self.stride is not None:
-            self._check_int("stride", 1)
+        for name in ("stride", "embedding_dim", "heads"):
+            if getattr(self, name) is not None:
+                self._check_int(name, 1)
         if self.seed >= 2**31:  # NumPy's and TensorFlow's seeds are 32-bit
             raise OptionError(f"`seed` must be below 2**31, got {self.seed}; use a smaller one")
         for name, choices in {
+            "model": MODELS,
             "targets": TARGETS,
             "strategy": STRATEGIES,
             "jit": JIT_MODES,
@@ -165,6 +179,7 @@ class TrainConfig:
                 raise OptionError(
                     f"`{name}` must be one of {', '.join(choices)}; got {getattr(self, name)!r}"
                 )
+        self._check_model()
         self._check_number("dropout", self.dropout, "at least 0 and below 1", 0 <= self.dropout < 1)
         self._check_number("learning_rate", self.learning_rate, "above 0", self.learning_rate > 0)
         self._check_number(
@@ -181,6 +196,25 @@ class TrainConfig:
             raise OptionError(
                 "`jit` must not be 'on' with `strategy` 'mirrored' (the replicas' exchange does "
                 "not compile); use --jit off or --strategy one_device"
+            )
+
+    def _check_model(self) -> None:
+        if self.model != "transformer":
+            if self.heads is not None:
+                raise OptionError(
+                    f"`heads` must not be given with `model` {self.model!r} (it has no attention), "
+                    f"got {self.heads}; leave --heads out or use --model transformer"
+                )
+            return
+        if self.units % (2 * self.num_heads):
+            raise OptionError(
+                f"`units` must be a multiple of twice the `heads` ({self.num_heads}) of a "
+                f"Transformer, got {self.units}; change --units or --heads"
+            )
+        if self.embedding_size != self.units:
+            raise OptionError(
+                f"`embedding_dim` must be the `units` ({self.units}) of a Transformer, got "
+                f"{self.embedding_dim}; leave --embedding_dim out"
             )
 
     def _check_int(self, name: str, least: int) -> None:
@@ -200,12 +234,24 @@ class TrainConfig:
         """Tokens between the starts of two windows: `stride`, or `seq_len` without one."""
         return self.seq_len if self.stride is None else self.stride
 
+    @property
+    def embedding_size(self) -> int:
+        """Size of an embedding vector: `embedding_dim`, or what its help says without one."""
+        if self.embedding_dim is not None:
+            return self.embedding_dim
+        return self.units if self.model == "transformer" else 64
+
+    @property
+    def num_heads(self) -> int:
+        """Attention heads of a Transformer: `heads`, or one every 64 units without it."""
+        return max(1, self.units // 64) if self.heads is None else self.heads
+
     def identity(self) -> dict[str, Any]:
         """Returns the settings that determine the trained weights, as JSON values.
 
         Two runs with equal identities, corpora and vocabularies are the same run:
-        one may resume the other. `stride` is resolved, so leaving it out and giving
-        `seq_len` are the same.
+        one may resume the other. What follows from other options is resolved: leaving
+        `stride` out and giving `seq_len` are the same.
         """
         settings = {
             field.name: getattr(self, field.name)
@@ -213,6 +259,8 @@ class TrainConfig:
             if field.name not in _NOT_IDENTITY
         }
         settings["stride"] = self.window_stride
+        settings["embedding_dim"] = self.embedding_size
+        settings["heads"] = self.num_heads if self.model == "transformer" else None
         return settings
 
     def to_json(self) -> str:

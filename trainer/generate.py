@@ -15,7 +15,8 @@ from pipeline.vocabularies import load_vocabulary
 from pipeline.vocabulary import Vocabulary
 from trainer.checkpoint import restore_weights
 from trainer.config import run_config
-from trainer.model import LanguageModel, State, build_model
+from trainer.models import LanguageModel, build_model
+from trainer.models.language_model import State
 
 
 def choose_token(logits: tf.Tensor, temperature: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -48,7 +49,9 @@ class Sampler:
     def __init__(self, model: LanguageModel, vocabulary: Vocabulary) -> None:
         self._model = model
         self._vocabulary = vocabulary
-        scalar, vector = tf.TensorSpec([], tf.float32), tf.TensorSpec([2], tf.int32)
+        state = tf.nest.map_structure(
+            lambda part: tf.TensorSpec(part.shape, part.dtype), model.initial_state(1)
+        )
         self._read = tf.function(
             self._read_prompt, input_signature=[tf.TensorSpec([None], tf.int32)]
         )
@@ -56,9 +59,9 @@ class Sampler:
             self._next_token,
             input_signature=[
                 tf.TensorSpec([1, vocabulary.size], tf.float32),
-                [[tf.TensorSpec([1, model.units])] * 2 for _ in model.recurrent],
-                scalar,
-                vector,
+                state,
+                tf.TensorSpec([], tf.float32),
+                tf.TensorSpec([2], tf.int32),
             ],
         )
 

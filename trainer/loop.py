@@ -24,7 +24,7 @@ from trainer.evaluate import Evaluation, Evaluator
 from trainer.events import EventWriter
 from trainer.feed import evaluation_stride, training_feed
 from trainer.generate import Sampler, shown
-from trainer.model import build_model
+from trainer.models import build_model
 from trainer.output import EVENTS, prepare_output
 from trainer.preemption import StopRequest
 from trainer.progress import Progress, logging_through_bar

@@ -1,0 +1,44 @@
+"""The kinds of models behind one face, `LanguageModel`. A further kind is one more branch."""
+
+from trainer.config import TrainConfig
+from trainer.models.language_model import LanguageModel
+from trainer.models.recurrent import RecurrentModel
+from trainer.models.transformer import Transformer
+
+__all__ = ["LanguageModel", "build_model"]
+
+
+def build_model(config: TrainConfig, vocabulary_size: int, *, use_cudnn: bool) -> LanguageModel:
+    """Builds the model that a configuration describes, with initial weights.
+
+    Args:
+        config: the run's options.
+        vocabulary_size: number of token ids.
+        use_cudnn: let a GPU use cuDNN's recurrent kernels, which XLA cannot compile.
+    """
+    model: LanguageModel
+    if config.model == "transformer":
+        model = Transformer(
+            vocabulary_size=vocabulary_size,
+            num_layers=config.layers,
+            units=config.units,
+            heads=config.num_heads,
+            context=config.seq_len,
+            dropout=config.dropout,
+            targets=config.targets,
+            seed=config.seed,
+        )
+    else:
+        model = RecurrentModel(
+            cell=config.model,
+            vocabulary_size=vocabulary_size,
+            num_layers=config.layers,
+            units=config.units,
+            embedding_dim=config.embedding_size,
+            dropout=config.dropout,
+            targets=config.targets,
+            seed=config.seed,
+            use_cudnn=use_cudnn,
+        )
+    model.build()
+    return model

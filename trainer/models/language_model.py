@@ -1,0 +1,51 @@
+"""What every kind of model is: the one face that training, sampling and export see."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+State = Any  # a nested structure of tensors; its kind is the model's own business
+
+
+class LanguageModel(keras.Model):
+    """Tokens -> logits of the next token, for whole windows and token by token.
+
+    `call` and `step` use the same weights and agree to float tolerance: `step` over a
+    window's tokens gives the logits that `call` gives at each of its places.
+    """
+
+    def build(self, input_shape: Any = None) -> None:
+        """Creates every weight without running the model; shapes do not depend on windows."""
+        raise NotImplementedError
+
+    def call(self, tokens: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Maps windows to logits.
+
+        Args:
+            tokens: `[batch, seq_len]` int32 ids.
+            training: whether dropout acts.
+
+        Returns:
+            `[batch, seq_len, vocabulary_size]` float32 logits of the token after each
+            place, or, with targets `"last"`, `[batch, vocabulary_size]` of the one after
+            the window.
+        """
+        raise NotImplementedError
+
+    def initial_state(self, batch_size: int | tf.Tensor) -> State:
+        """Returns the state before any token, a nested structure of tensors."""
+        raise NotImplementedError
+
+    def step(self, tokens: tf.Tensor, state: State) -> tuple[tf.Tensor, State]:
+        """Reads one token a row: the cost does not depend on how many came before.
+
+        Args:
+            tokens: `[batch]` int32 ids.
+            state: what `initial_state` or the previous `step` returned.
+
+        Returns:
+            `[batch, vocabulary_size]` float32 logits of the next token, and the new state,
+            of the same structure, shapes and dtypes.
+        """
+        raise NotImplementedError

@@ -1,0 +1,112 @@
+"""Embedding -> LSTM or GRU layers -> logits over the vocabulary."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from trainer.models.dropout import ReplicaDropout
+from trainer.models.language_model import LanguageModel, State
+
+_LAYERS = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
+
+
+@keras.saving.register_keras_serializable("textreel")
+class RecurrentModel(LanguageModel):
+    """Embedding -> `num_layers` recurrent layers, each followed by dropout -> Dense logits.
+
+    Dropout acts on what leaves a layer, never on the recurrence (Zaremba et al. 2014,
+    https://arxiv.org/abs/1409.2329).
+
+    Args:
+        cell: `"lstm"` or `"gru"`.
+        vocabulary_size: number of token ids.
+        num_layers: number of recurrent layers.
+        units: units of each recurrent layer.
+        embedding_dim: size of an embedding vector.
+        dropout: share of each recurrent layer's outputs that training drops.
+        targets: `"sequence"` for logits at every place of a window, `"last"` for the
+            last place alone.
+        seed: start of the dropout layers' seed streams. Initial weights come from
+            Keras' global seed (`keras.utils.set_random_seed`).
+        use_cudnn: let a GPU use its cuDNN kernel, which XLA cannot compile.
+    """
+
+    def __init__(
+        self,
+        *,
+        cell: str,
+        vocabulary_size: int,
+        num_layers: int,
+        units: int,
+        embedding_dim: int,
+        dropout: float = 0.0,
+        targets: str = "sequence",
+        seed: int = 0,
+        use_cudnn: bool = True,
+    ) -> None:
+        super().__init__(name="recurrent_model")
+        self._config: dict[str, Any] = {
+            "cell": cell,
+            "vocabulary_size": vocabulary_size,
+            "num_layers": num_layers,
+            "units": units,
+            "embedding_dim": embedding_dim,
+            "dropout": dropout,
+            "targets": targets,
+            "seed": seed,
+            "use_cudnn": use_cudnn,
+        }
+        self.embedding = keras.layers.Embedding(vocabulary_size, embedding_dim, name="embedding")
+        self.recurrent = [
+            _LAYERS[cell](
+                units,
+                return_sequences=targets == "sequence" or index + 1 < num_layers,
+                use_cudnn="auto" if use_cudnn else False,
+                seed=seed,  # of a dropout that is not used, but is saved
+                name=f"{cell}_{index}",
+            )
+            for index in range(num_layers)
+        ]
+        self.dropouts = [
+            ReplicaDropout(dropout, seed=seed * num_layers + index, name=f"dropout_{index}")
+            for index in range(num_layers)
+        ]
+        # In float32 under any precision: a loss needs the digits.
+        self.logits = keras.layers.Dense(vocabulary_size, dtype="float32", name="logits")
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of the constructor."""
+        return dict(self._config)
+
+    def build(self, input_shape: Any = None) -> None:
+        """See `LanguageModel.build`."""
+        del input_shape
+        self.embedding.build((None, None))
+        width = self.embedding.output_dim
+        for layer, dropout in zip(self.recurrent, self.dropouts, strict=True):
+            layer.build((None, None, width))
+            width = layer.units
+            dropout.build((None, None, width))
+        self.logits.build((None, width))
+        self.built = True
+
+    def call(self, tokens: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """See `LanguageModel.call`."""
+        hidden = self.embedding(tokens)
+        for layer, dropout in zip(self.recurrent, self.dropouts, strict=True):
+            hidden = dropout(layer(hidden, training=training), training=training)
+        return self.logits(hidden)
+
+    def initial_state(self, batch_size: int | tf.Tensor) -> State:
+        """Zeros: each layer's `[hidden, cell]` (LSTM) or `[hidden]` (GRU), `[batch, units]`."""
+        return [layer.cell.get_initial_state(batch_size) for layer in self.recurrent]
+
+    def step(self, tokens: tf.Tensor, state: State) -> tuple[tf.Tensor, State]:
+        """See `LanguageModel.step`."""
+        hidden = self.embedding(tokens)
+        new_state = []
+        for layer, layer_state in zip(self.recurrent, state, strict=True):
+            hidden, layer_state = layer.cell(hidden, layer_state)
+            new_state.append(layer_state)
+        return self.logits(hidden), new_state

@@ -1,0 +1,283 @@
+"""A decoder Transformer: pre-norm, RMSNorm, rotary positions, SwiGLU, tied embeddings.
+
+A place attends to itself and to the `context - 1` places before it, in `call` as in
+`step`, whose state is a cache of that many keys and values.
+"""
+
+import math
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from trainer.models.dropout import ReplicaDropout
+from trainer.models.language_model import LanguageModel, State
+
+_ROTARY_BASE = 10_000.0
+_DEVIATION = 0.02  # of initial weights, as in GPT-2
+
+
+def swiglu_width(units: int) -> int:
+    """Width of the hidden layer of a SwiGLU: 8/3 of the model's, rounded up to eights.
+
+    Its three matrices then have as many weights as the two of a common layer of width
+    `4 * units` (Shazeer 2020, https://arxiv.org/abs/2002.05202).
+    """
+    return -(-8 * units // 24) * 8
+
+
+def rotate(vectors: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
+    """Turns queries or keys by their positions, so that products depend on distances alone.
+
+    Su et al. 2021, https://arxiv.org/abs/2104.09864; component `i` is paired with
+    component `i + head_dim / 2`.
+
+    Args:
+        vectors: `[batch, places, heads, head_dim]`.
+        positions: `[places]` int32.
+
+    Returns:
+        The vectors, of the same shape and lengths.
+    """
+    half = vectors.shape[-1] // 2
+    frequencies = _ROTARY_BASE ** (-tf.range(half, dtype=tf.float32) / half)
+    # [places, 1, half]
+    angles = (tf.cast(positions, tf.float32)[:, tf.newaxis] * frequencies)[:, tf.newaxis]
+    cosine, sine = tf.cast(tf.cos(angles), vectors.dtype), tf.cast(tf.sin(angles), vectors.dtype)
+    first, second = tf.split(vectors, 2, axis=-1)
+    return tf.concat([first * cosine - second * sine, second * cosine + first * sine], axis=-1)
+
+
+def attend(queries: tf.Tensor, keys: tf.Tensor, values: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Softmax attention.
+
+    Args:
+        queries: `[batch, places, heads, head_dim]`.
+        keys: `[batch, sources, heads, head_dim]`; `values` too.
+        values: what is averaged.
+        mask: `[places, sources]` bool, True where a place sees a source; at least one each.
+
+    Returns:
+        `[batch, places, heads * head_dim]`.
+    """
+    scores = tf.einsum("bqhd,bkhd->bhqk", queries, keys)
+    scores = tf.cast(scores, tf.float32) / math.sqrt(queries.shape[-1])
+    weights = tf.nn.softmax(tf.where(mask, scores, -math.inf))
+    outputs = tf.einsum("bhqk,bkhd->bqhd", tf.cast(weights, values.dtype), values)
+    batch, places, heads, head_dim = keras.ops.shape(outputs)
+    return tf.reshape(outputs, [batch, places, heads * head_dim])
+
+
+class Block(keras.layers.Layer):
+    """One layer of the Transformer: attention, then SwiGLU, each added to its input.
+
+    Args:
+        units: width of the model.
+        heads: attention heads; `units / heads` is even.
+        context: places that attention reaches, its own included.
+        deviation: of the initial weights that write to the residual stream.
+        dropout: share of what each of both parts adds that training drops.
+        seeds: starts of the two seed streams.
+    """
+
+    def __init__(
+        self,
+        *,
+        units: int,
+        heads: int,
+        context: int,
+        deviation: float,
+        dropout: float,
+        seeds: tuple[int, int],
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.heads, self.head_dim, self.context = heads, units // heads, context
+        self.attention_norm = keras.layers.RMSNormalization(name="attention_norm")
+        self.project_in = _dense(3 * units, _DEVIATION, "project_in")
+        self.project_out = _dense(units, deviation, "project_out")
+        self.attention_dropout = ReplicaDropout(dropout, seed=seeds[0], name="attention_dropout")
+        self.mlp_norm = keras.layers.RMSNormalization(name="mlp_norm")
+        self.expand = _dense(2 * swiglu_width(units), _DEVIATION, "expand")
+        self.contract = _dense(units, deviation, "contract")
+        self.mlp_dropout = ReplicaDropout(dropout, seed=seeds[1], name="mlp_dropout")
+
+    def build(self, input_shape: Any) -> None:
+        """Creates every weight.
+
+        Args:
+            input_shape: `(batch, places, units)`.
+        """
+        units = input_shape[-1]
+        for layer in (self.attention_norm, self.project_in, self.project_out, self.mlp_norm):
+            layer.build((None, None, units))
+        self.expand.build((None, None, units))
+        self.contract.build((None, None, swiglu_width(units)))
+        self.attention_dropout.build((None, None, units))
+        self.mlp_dropout.build((None, None, units))
+        self.built = True
+
+    def call(self, hidden: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Maps `[batch, places, units]` to the same shape."""
+        positions = tf.range(tf.shape(hidden)[1])
+        distance = positions[:, tf.newaxis] - positions
+        mask = (distance >= 0) & (distance < self.context)
+        queries, keys, values = self._project(hidden, positions)
+        added = self.project_out(attend(queries, keys, values, mask))
+        hidden += self.attention_dropout(added, training=training)
+        return hidden + self.mlp_dropout(self._mlp(hidden), training=training)
+
+    def step(
+        self, hidden: tf.Tensor, cache: list[tf.Tensor], position: tf.Tensor
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Reads one place.
+
+        The place takes the slot `position % context`, that of the oldest once the cache
+        is full. With a context of 4, position 5 finds the positions `4 1 2 3`, and
+        leaves `4 5 2 3`.
+
+        Args:
+            hidden: `[batch, 1, units]`.
+            cache: keys, turned by their positions, and values, each
+                `[batch, context, heads, head_dim]`.
+            position: int32 scalar.
+
+        Returns:
+            `[batch, 1, units]`, and the new cache.
+        """
+        queries, *new = self._project(hidden, position[tf.newaxis])
+        slots = tf.range(self.context)
+        # A select, not a scatter: reading the cache costs as much, and XLA likes it.
+        is_own = (slots == position % self.context)[:, tf.newaxis, tf.newaxis]
+        cache = [tf.where(is_own, one, old) for one, old in zip(new, cache, strict=True)]
+        mask = (slots <= position)[tf.newaxis]
+        hidden += self.project_out(attend(queries, cache[0], cache[1], mask))
+        return hidden + self._mlp(hidden), cache
+
+    def _project(
+        self, hidden: tf.Tensor, positions: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Queries, keys and values, `[batch, places, heads, head_dim]`."""
+        joined = self.project_in(self.attention_norm(hidden))
+        batch, places, _ = keras.ops.shape(hidden)
+        # [batch, places, 3, heads, head_dim]
+        joined = tf.reshape(joined, [batch, places, 3, self.heads, self.head_dim])
+        queries, keys, values = tf.unstack(joined, axis=2)
+        return rotate(queries, positions), rotate(keys, positions), values
+
+    def _mlp(self, hidden: tf.Tensor) -> tf.Tensor:
+        gate, value = tf.split(self.expand(self.mlp_norm(hidden)), 2, axis=-1)
+        return self.contract(tf.nn.silu(gate) * value)
+
+
+@keras.saving.register_keras_serializable("textreel")
+class Transformer(LanguageModel):
+    """Embedding -> `num_layers` blocks -> RMSNorm -> products with the same embeddings.
+
+    Args:
+        vocabulary_size: number of token ids.
+        num_layers: number of blocks.
+        units: width of the model.
+        heads: attention heads; `units / heads` is even.
+        context: places that attention reaches: the windows' `seq_len`.
+        dropout: share of what attention and SwiGLU add that training drops.
+        targets: `"sequence"` for logits at every place of a window, `"last"` for the
+            last place alone.
+        seed: start of the dropout layers' seed streams. Initial weights come from
+            Keras' global seed (`keras.utils.set_random_seed`).
+    """
+
+    def __init__(
+        self,
+        *,
+        vocabulary_size: int,
+        num_layers: int,
+        units: int,
+        heads: int,
+        context: int,
+        dropout: float = 0.0,
+        targets: str = "sequence",
+        seed: int = 0,
+    ) -> None:
+        super().__init__(name="transformer")
+        self._config: dict[str, Any] = {
+            "vocabulary_size": vocabulary_size,
+            "num_layers": num_layers,
+            "units": units,
+            "heads": heads,
+            "context": context,
+            "dropout": dropout,
+            "targets": targets,
+            "seed": seed,
+        }
+        self.embedding = keras.layers.Embedding(
+            vocabulary_size, units, embeddings_initializer=_normal(_DEVIATION), name="embedding"
+        )
+        self.blocks = [
+            Block(
+                units=units,
+                heads=heads,
+                context=context,
+                # The sum of all that is added has the same size for any number of layers.
+                deviation=_DEVIATION / math.sqrt(2 * num_layers),
+                dropout=dropout,
+                seeds=(2 * (seed * num_layers + index), 2 * (seed * num_layers + index) + 1),
+                name=f"block_{index}",
+            )
+            for index in range(num_layers)
+        ]
+        self.norm = keras.layers.RMSNormalization(name="norm")
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of the constructor."""
+        return dict(self._config)
+
+    def build(self, input_shape: Any = None) -> None:
+        """See `LanguageModel.build`."""
+        del input_shape
+        self.embedding.build((None, None))
+        shape = (None, None, self.embedding.output_dim)
+        for block in self.blocks:
+            block.build(shape)
+        self.norm.build(shape)
+        self.built = True
+
+    def call(self, tokens: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """See `LanguageModel.call`."""
+        hidden = self.embedding(tokens)
+        for block in self.blocks:
+            hidden = block(hidden, training=training)
+        return self._logits(hidden if self._config["targets"] == "sequence" else hidden[:, -1])
+
+    def initial_state(self, batch_size: int | tf.Tensor) -> State:
+        """The next position, an int32 scalar, and each block's empty cache."""
+        units, heads = self._config["units"], self._config["heads"]
+        shape = [batch_size, self._config["context"], heads, units // heads]
+        empty = tf.zeros(shape, self.compute_dtype)
+        return [tf.constant(0), [[empty, empty] for _ in self.blocks]]
+
+    def step(self, tokens: tf.Tensor, state: State) -> tuple[tf.Tensor, State]:
+        """See `LanguageModel.step`."""
+        position, caches = state
+        hidden = self.embedding(tokens)[:, tf.newaxis]
+        new_caches = []
+        for block, cache in zip(self.blocks, caches, strict=True):
+            hidden, cache = block.step(hidden, cache, position)
+            new_caches.append(cache)
+        return self._logits(hidden[:, 0]), [position + 1, new_caches]
+
+    def _logits(self, hidden: tf.Tensor) -> tf.Tensor:
+        """In float32 under any precision: a loss needs the digits."""
+        embeddings = tf.cast(tf.convert_to_tensor(self.embedding.embeddings), tf.float32)
+        return tf.einsum("...w,vw->...v", tf.cast(self.norm(hidden), tf.float32), embeddings)
+
+
+def _dense(width: int, deviation: float, name: str) -> keras.layers.Dense:
+    return keras.layers.Dense(
+        width, use_bias=False, kernel_initializer=_normal(deviation), name=name
+    )
+
+
+def _normal(deviation: float) -> keras.initializers.Initializer:
+    """A new one for every weight: one used twice would give equal values twice."""
+    return keras.initializers.RandomNormal(stddev=deviation)
