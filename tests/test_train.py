@@ -1,6 +1,8 @@
 """trainer.loop: training, resuming bit for bit, what it writes, what it refuses."""
 
 import os
+import re
+import shlex
 import signal
 import time
 from pathlib import Path
@@ -12,6 +14,7 @@ from corpora import make, text
 from training import assert_same_bits, checkpoint_arrays, read_events, start_child, tiny
 
 from pipeline import Corpus, UserError
+from pipeline.cli import build_parser
 from pipeline.vocabularies import load_vocabulary
 from trainer.checkpoint import DIRECTORY
 from trainer.config import TrainConfig
@@ -221,10 +224,22 @@ def test_a_file_system_that_refuses(
         train(tiny(char_corpus.directory, tmp_path / "run"), quiet=True)
 
 
-def test_a_loss_that_is_not_finite_stops_with_its_step(char_corpus: Corpus, tmp_path: Path) -> None:
+def test_a_loss_that_is_not_finite_stops_with_its_step(
+    char_corpus: Corpus, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     config = tiny(char_corpus.directory, tmp_path, learning_rate=1e38, clip_norm=0.0, save_every=1)
-    with pytest.raises(UserError, match=r"stopped being finite at step \d+; the checkpoint of"):
+    with pytest.raises(
+        UserError, match=r"stopped being finite at step \d+; the checkpoint of"
+    ) as error:
         train(config, quiet=True)
+    # The command that it names shows the batch of that very step, counted from 0.
+    found = re.search(r"at step (\d+);.*`textreel (trace .*?)`", str(error.value))
+    assert found is not None
+    arguments = build_parser().parse_args(shlex.split(found[2]))
+    assert arguments.step == int(found[1]) - 1
+    arguments.run(arguments)
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("row ")]
+    assert len(rows) == config.batch_size
     for path in (tmp_path / DIRECTORY).glob("*.index"):
         for name, value in checkpoint_arrays(str(path.with_suffix(""))).items():
             if name.startswith("variables/"):

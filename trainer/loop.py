@@ -7,6 +7,7 @@ order is: report, save, evaluate; a run killed while it evaluates has lost nothi
 
 import dataclasses
 import re
+import shlex
 import signal
 import time
 from collections.abc import Iterator
@@ -237,8 +238,10 @@ class _Run:
 
     def _stop_at_bad_loss(self, step: int) -> None:
         kept = f"the checkpoint of step {self._saved_step} is kept" if self._saved_step else ""
+        trace = shlex.join(["textreel", "trace", "--run", self._config.output])
         raise UserError(
-            f"the loss stopped being finite at step {step}{'; ' + kept if kept else ''}. Train "
+            f"the loss stopped being finite at step {step}{'; ' + kept if kept else ''}. "
+            f"`{trace} --step {step - 1}` shows the text of its batch. Train "
             f"into another --output with a smaller --learning_rate (now "
             f"{self._config.learning_rate:g}) or --clip_norm (now {self._config.clip_norm:g}; "
             "0 is off)"
