@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pipeline.errors import OptionError, UserError
 from pipeline.geometry import SHUFFLE_BYTES, SINGLE_TOKENS, Windows, checked_windows, make_order
 from pipeline.manifest import Manifest, Split, load_manifest
+from pipeline.order import Order
 from pipeline.vocabularies import load_vocabulary
 from pipeline.vocabulary import Vocabulary
 
@@ -120,15 +121,8 @@ class Corpus:
             )
         windows = checked_windows(seq_len, stride)
         rows = Rows(batch_size=batch_size, host_index=host_index, host_count=host_count)
-        num_windows = self.checked_num_windows(split, windows)
+        order = self.order(split, windows, seed=seed, shuffle_bytes=shuffle_bytes)
         files = ShardFiles(self.directory, self.manifest, split, windows, read_ahead=read_ahead)
-        order = make_order(
-            windows,
-            num_windows,
-            itemsize=files.dtype.itemsize,
-            seed=seed,
-            shuffle_bytes=shuffle_bytes,
-        )
         dataset = make_dataset(files, order, windows, rows, start_step=start_step, targets=targets)
         separator_id = self.vocabulary.separator_id
         if segments:
@@ -179,13 +173,30 @@ class Corpus:
 
         checked_windows(seq_len)
         num_tokens = self._split(split).num_tokens
+        files = ShardFiles(
+            self.directory, self.manifest, split, SINGLE_TOKENS, read_ahead=read_ahead
+        )
         return make_lanes(
-            ShardFiles(self.directory, self.manifest, split, SINGLE_TOKENS, read_ahead=read_ahead),
+            files,
             num_tokens,
             Rows(batch_size=batch_size, host_index=host_index, host_count=host_count),
             seq_len=seq_len,
             separator_id=self.vocabulary.separator_id,
             start_step=start_step,
+        )
+
+    def order(self, split: str, windows: Windows, *, seed: int | None, shuffle_bytes: int) -> Order:
+        """The order in which the windows of a split are read.
+
+        Raises:
+            UserError: no such split, no window in it, or a shuffle that is too small for one span.
+        """
+        return make_order(
+            windows,
+            self.checked_num_windows(split, windows),
+            itemsize=self.vocabulary.dtype.itemsize,
+            seed=seed,
+            shuffle_bytes=shuffle_bytes,
         )
 
     def checked_num_windows(self, split: str, windows: Windows) -> int:

@@ -8,7 +8,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pipeline import random_access
+from pipeline.files import write_text
 from pipeline.manifest import Manifest
+from pipeline.records import FEATURE
 
 INFO_FILE = "dataset_info.json"
 FEATURES_FILE = "features.json"
@@ -20,13 +23,13 @@ def description(manifest: Manifest) -> str:
     return f"Tokens prepared by textreel; vocabulary of {manifest.vocabulary_size} ids."
 
 
-def write_dataset_info(directory: Path, manifest: Manifest, alternative_formats: list[str]) -> None:
+def write_dataset_info(directory: Path, manifest: Manifest, *, array_record: bool) -> None:
     """Writes both files.
 
     Args:
         directory: of the corpus.
         manifest: what it holds.
-        alternative_formats: of the files beside the TFRecords, such as `["array_record"]`.
+        array_record: whether there are such files beside the TFRecords.
     """
     info: dict[str, Any] = {
         "description": description(manifest),
@@ -44,8 +47,8 @@ def write_dataset_info(directory: Path, manifest: Manifest, alternative_formats:
         ],
         "version": VERSION,
     }
-    if alternative_formats:
-        info["alternativeFileFormats"] = alternative_formats
+    if array_record:
+        info["alternativeFileFormats"] = [random_access.FORMAT]
     tokens = {
         "pythonClassName": "tensorflow_datasets.core.features.tensor_feature.Tensor",
         "tensor": {
@@ -55,8 +58,8 @@ def write_dataset_info(directory: Path, manifest: Manifest, alternative_formats:
         },
     }
     features = {
-        "featuresDict": {"features": {"tokens": tokens}},
+        "featuresDict": {"features": {FEATURE: tokens}},
         "pythonClassName": "tensorflow_datasets.core.features.features_dict.FeaturesDict",
     }
     for name, content in {INFO_FILE: info, FEATURES_FILE: features}.items():
-        (directory / name).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
+        write_text(directory / name, json.dumps(content, indent=2, sort_keys=True) + "\n")

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from pipeline.errors import OptionError
 from pipeline.spans import ShardFiles, cut_spans, read_pieces
-from pipeline.windows import Rows
+from pipeline.windows import Rows, check_start_step
 
 _LANE_BYTES = 128 * 2**10  # of a lane, read by one seek
 _BLOCK_BYTES = 16 * 2**20  # of all lanes of a host, in memory about three times
@@ -46,8 +46,7 @@ def make_lanes(
     Raises:
         OptionError: a negative step, or fewer tokens than one batch holds.
     """
-    if start_step < 0:
-        raise OptionError(f"`start_step` must be at least 0, not {start_step}")
+    check_start_step(start_step)
     if rows.batch_size * seq_len > num_tokens or num_tokens < seq_len + 2:
         raise OptionError(
             f"`batch_size` times `seq_len` must be at most the tokens of the split: {num_tokens}"

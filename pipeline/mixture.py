@@ -16,7 +16,7 @@ import numpy as np
 
 from pipeline.corpus import READ_AHEAD, Corpus
 from pipeline.errors import OptionError
-from pipeline.geometry import SHUFFLE_BYTES, checked_windows, make_order
+from pipeline.geometry import SHUFFLE_BYTES, checked_windows
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -71,7 +71,7 @@ def mix(
     import tensorflow as tf
 
     from pipeline.spans import ShardFiles
-    from pipeline.windows import Rows, make_rows
+    from pipeline.windows import Rows, check_start_step, make_rows
 
     choices = choose(_integers([weight for _, weight in corpora]))
     first = corpora[0][0]
@@ -81,8 +81,7 @@ def mix(
                 f"`corpora` must have one vocabulary: that of {corpus.directory} is not that of"
                 f" {first.directory}; prepare one with `--vocabulary` and the other's directory"
             )
-    if start_step < 0:
-        raise OptionError(f"`start_step` must be at least 0, not {start_step}")
+    check_start_step(start_step)
     windows = checked_windows(seq_len, stride)
     rows = Rows(batch_size=batch_size, host_index=host_index, host_count=host_count)
     cycle = len(choices)
@@ -97,15 +96,9 @@ def mix(
     steps = range(start_step, start_step + num_steps + 1)
     parts = []
     for index, (corpus, _) in enumerate(corpora):
-        num_windows = corpus.checked_num_windows(split, windows)
+        part_bytes = shuffle_bytes // len(corpora)
+        order = corpus.order(split, windows, seed=seed, shuffle_bytes=part_bytes)
         files = ShardFiles(corpus.directory, corpus.manifest, split, windows, read_ahead=read_ahead)
-        order = make_order(
-            windows,
-            num_windows,
-            itemsize=files.dtype.itemsize,
-            seed=seed,
-            shuffle_bytes=shuffle_bytes // len(corpora),
-        )
         bounds = [num_before(step * batch_size, index) for step in steps]
         one_by_one = Rows(batch_size=1)
         part = make_rows(files, order, windows, one_by_one, start_row=bounds[0], targets=targets)

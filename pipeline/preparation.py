@@ -119,7 +119,7 @@ def _write(
         written = run(write_shard, tasks, advance=bar.update)
     manifest = _manifest(options, sources, tasks, written)
     random_access.remove_array_records(directory)
-    write_dataset_info(directory, manifest, [random_access.FORMAT] if array_record else [])
+    write_dataset_info(directory, manifest, array_record=array_record)
     if array_record:
         total = sum(shard.num_bytes for shards in written for shard in shards.values())
         paths = [path for task in tasks for path in task.paths.values()]

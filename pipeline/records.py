@@ -181,8 +181,9 @@ def example_prefixes(full_payload_bytes: int) -> tuple[list[int], list[int]]:
         full_payload_bytes: the payload of a full record.
 
     Returns:
-        Ascending sizes, and the bytes before the payload from each size on. For example
-        `[12, 142], [12, 15]`: 12 bytes in Examples of 12 to 141 bytes, then 15.
+        Ascending sizes, and the bytes before the payload from each size on. Of 128:
+        `[18, 131, 134, 145, 148, 151]` and `[18, 19, 20, 21, 22, 23]`, so 18 bytes in Examples
+        of up to 130 bytes.
     """
 
     def before(payload_bytes: int) -> int:

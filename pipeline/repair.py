@@ -52,7 +52,7 @@ def repair(
         if bad:
             _rebuild(directory, manifest, vocabulary, bad, sources, workers, progress)
         array_record = random_access.remove_array_records(directory)
-        write_dataset_info(directory, manifest, [random_access.FORMAT] if array_record else [])
+        write_dataset_info(directory, manifest, array_record=array_record)
         if array_record:
             paths = [
                 str(directory / shard.file)

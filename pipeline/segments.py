@@ -25,7 +25,8 @@ def mask_other_documents(
         Inputs, targets and weights; `weights` is float32 of the shape of `targets`, 0 where a
         target is of another document than the window's first token.
     """
-    own = segment(inputs, separator_id)[0] == segment(inputs, separator_id)[0][:, :1]
+    segment_ids = _segment_ids(inputs, separator_id)
+    own = segment_ids == segment_ids[:, :1]
     in_own = own if targets.shape.rank == 2 else own[:, -1]
     return (
         tf.where(own, inputs, separator_id),
@@ -45,10 +46,13 @@ def segment(inputs: tf.Tensor, separator_id: int) -> tuple[tf.Tensor, tf.Tensor]
         `segment_ids` and `positions`, `[rows, seq_len]` int32: see the module's example.
     """
     rows, seq_len = inputs.shape
-    opens = tf.cast(inputs == separator_id, tf.int32)
-    segment_ids = tf.cumsum(opens, axis=1)
+    segment_ids = _segment_ids(inputs, separator_id)
     # A segment's first place, by the number of the segment over all rows.
     flat_ids = segment_ids + tf.range(rows)[:, None] * (seq_len + 1)
     places = tf.broadcast_to(tf.range(seq_len), [rows, seq_len])
     first_places = tf.math.unsorted_segment_min(places, flat_ids, rows * (seq_len + 1))
     return segment_ids, places - tf.gather(first_places, flat_ids)
+
+
+def _segment_ids(inputs: tf.Tensor, separator_id: int) -> tf.Tensor:
+    return tf.cumsum(tf.cast(inputs == separator_id, tf.int32), axis=1)

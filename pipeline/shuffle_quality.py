@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.corpus import Corpus
-from pipeline.geometry import SHUFFLE_BYTES, Windows, checked_windows, make_order
+from pipeline.errors import OptionError
+from pipeline.geometry import SHUFFLE_BYTES, Windows, checked_windows
 
 _MAX_POSITIONS = 2**19
 _INT32_BYTES = 4
@@ -63,11 +64,10 @@ def measure(
         UserError: no such split, or arguments that `Corpus.windows` refuses.
     """
     windows = checked_windows(seq_len, stride)
-    num_windows = corpus.checked_num_windows(split, windows)
-    itemsize = np.dtype(corpus.manifest.dtype).itemsize
-    order = make_order(
-        windows, num_windows, itemsize=itemsize, seed=seed, shuffle_bytes=shuffle_bytes
-    )
+    if batch_size < 1:
+        raise OptionError(f"`batch_size` must be at least 1, not {batch_size}")
+    order = corpus.order(split, windows, seed=seed, shuffle_bytes=shuffle_bytes)
+    num_windows = order.num_windows
     num_positions = min(num_windows, _MAX_POSITIONS)
     buffer_windows = max(1, shuffle_bytes // (2 * seq_len * _INT32_BYTES))
     generator = np.random.default_rng(seed)
@@ -97,11 +97,10 @@ def _quality(windows: np.ndarray, batch_size: int, source_of: "_SourceOf") -> Qu
     sorted_windows = windows[by_window]
     neighbours = np.flatnonzero(np.diff(sorted_windows) == 1)
     first, second = by_window[neighbours], by_window[neighbours + 1]
+    distances, together = np.abs(first - second), first // batch_size == second // batch_size
     return Quality(
-        median_distance=float(np.median(np.abs(first - second))) if len(first) else float("nan"),
-        same_batch=float(np.mean(first // batch_size == second // batch_size))
-        if len(first)
-        else float("nan"),
+        median_distance=float(np.median(distances)) if len(first) else float("nan"),
+        same_batch=float(np.mean(together)) if len(first) else float("nan"),
         sources=_mean_sources(source_of(windows), batch_size),
     )
 

@@ -111,8 +111,9 @@ def read_pieces(files: ShardFiles, pieces: Pieces) -> tuple[tf.Tensor, tf.Tensor
     """Reads pieces, several at a time.
 
     Returns:
-        The tokens, `[rows, stride]`, and the row that each piece starts at, `[pieces]` int64.
-        A window is `windows.num_rows` consecutive rows, from the row of its first token on.
+        The tokens, `[rows, stride]`, the last row zeros, and the row that each piece starts at,
+        `[pieces]` int64. A window is `windows.num_rows` consecutive rows, from the row of its
+        first token on.
 
     Raises:
         InvalidArgumentError: a record is missing or damaged; it names the file and the records.
@@ -197,10 +198,10 @@ def _find_damage(
         .get_single_element()
     )
     bad = tf.argmax(whole != tf.range(tf.size(whole, out_type=tf.int64)))
-    first, count = _records_of(
+    first, num_records = _records_of(
         files, pieces.first_token[bad], files.num_tokens(pieces.num_windows[bad])
     )
-    records = [tf.strings.as_string(first), " to ", tf.strings.as_string(first + count - 1)]
+    records = [tf.strings.as_string(first), " to ", tf.strings.as_string(first + num_records - 1)]
     return tf.strings.join(
         [files.path(pieces.shard[bad]), ": one of the records ", *records, DAMAGED]
     )

@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.corpus import Corpus
 from pipeline.errors import OptionError
-from pipeline.geometry import SHUFFLE_BYTES, checked_windows, make_order
+from pipeline.geometry import SHUFFLE_BYTES, checked_windows
 from pipeline.manifest import Shard
 from pipeline.records import read_payload
 from pipeline.vocabulary import ByteVocabulary
@@ -100,14 +100,7 @@ def trace(
     for row in rows:
         if not 0 <= row < batch_size:
             raise OptionError(f"`row` must be in 0 … `batch_size` - 1: {row} of {batch_size}")
-    num_windows = corpus.checked_num_windows(split, windows)
-    order = make_order(
-        windows,
-        num_windows,
-        itemsize=corpus.vocabulary.dtype.itemsize,
-        seed=seed,
-        shuffle_bytes=shuffle_bytes,
-    )
+    order = corpus.order(split, windows, seed=seed, shuffle_bytes=shuffle_bytes)
     shards = corpus.splits[split].shards
     counts = [windows.num_windows(shard.num_tokens) for shard in shards]
     first_windows = [0, *itertools.accumulate(counts)]
@@ -121,7 +114,7 @@ def trace(
             TracedWindow(
                 row=row,
                 position=position,
-                epoch=position // num_windows,
+                epoch=position // order.num_windows,
                 window=int(window),
                 shard=shards[index].file,
                 first_token=first_token,

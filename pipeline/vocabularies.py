@@ -39,7 +39,8 @@ def load_vocabulary(path: str | os.PathLike[str], *, unknown: str = "error") -> 
         UserError: there is none, or its file is damaged.
     """
     path = os.fspath(path)
-    if not path.endswith(".json") if is_uri(path) else os.path.isdir(path):
+    is_directory = not path.endswith(".json") if is_uri(path) else os.path.isdir(path)
+    if is_directory:
         tokenizer = join(path, subword.FILE_NAME)
         path = tokenizer if exists(tokenizer) else join(path, FILE_NAME)
     try:

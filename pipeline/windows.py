@@ -42,6 +42,17 @@ _TENSORS = Functions(
 )
 
 
+def check_start_step(start_step: int) -> int:
+    """Returns the step.
+
+    Raises:
+        OptionError: it is negative.
+    """
+    if start_step < 0:
+        raise OptionError(f"`start_step` must be at least 0, not {start_step}")
+    return start_step
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rows:
     """Which rows of every global batch a host gets: `h·B/H … (h+1)·B/H - 1`."""
@@ -122,9 +133,7 @@ def make_dataset(
     Returns:
         `(inputs, targets)`: `[rows, seq_len]` int32 each, or `targets` `[rows]` int32.
     """
-    if start_step < 0:
-        raise OptionError(f"`start_step` must be at least 0, not {start_step}")
-    start_row = start_step * rows.count
+    start_row = check_start_step(start_step) * rows.count
     all_rows = make_rows(files, order, windows, rows, start_row=start_row, targets=targets)
     return all_rows.rebatch(rows.count, drop_remainder=True)
 

@@ -10,10 +10,10 @@ from pipeline import PrepareOptions, prepare
 from pipeline.dataset_info import FEATURES_FILE, INFO_FILE, VERSION, description, write_dataset_info
 
 
-@pytest.mark.parametrize("alternative_formats", [[], ["array_record"]])
+@pytest.mark.parametrize("array_record", [False, True])
 @pytest.mark.parametrize("vocabulary", ["byte", "char"])
 @pytest.mark.parametrize("splits", [{"train": 1.0}, {"train": 0.6, "validation": 0.3, "test": 0.1}])
-def test_the_same_json_as_tfds_writes(tmp_path, vocabulary, splits, alternative_formats):
+def test_the_same_json_as_tfds_writes(tmp_path, vocabulary, splits, array_record):
     import tensorflow_datasets as tfds
 
     text = tmp_path / "text.txt"
@@ -24,7 +24,7 @@ def test_the_same_json_as_tfds_writes(tmp_path, vocabulary, splits, alternative_
     directory = tmp_path / "corpus"
     manifest = prepare([text], directory, options)
     assert len(manifest.splits["train"].shards) > 1
-    write_dataset_info(directory, manifest, alternative_formats)
+    write_dataset_info(directory, manifest, array_record=array_record)
     theirs = tmp_path / "theirs"
     shutil.copytree(directory, theirs, ignore=shutil.ignore_patterns("*.json"))
     tfds.folder_dataset.write_metadata(
@@ -50,7 +50,7 @@ def test_the_same_json_as_tfds_writes(tmp_path, vocabulary, splits, alternative_
             )
             for name, split in manifest.splits.items()
         ],
-        alternative_file_formats=alternative_formats,
+        alternative_file_formats=["array_record"] if array_record else [],
         description=description(manifest),
     )
     for name in (INFO_FILE, FEATURES_FILE):

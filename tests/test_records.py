@@ -1,3 +1,4 @@
+import bisect
 import hashlib
 import io
 
@@ -7,7 +8,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.records import RecordWriter, record_bytes
+from pipeline.records import RecordWriter, example_of, example_prefixes, record_bytes
 
 
 def written_by_tensorflow(path, tokens, record_tokens):
@@ -54,3 +55,12 @@ def test_bytes_do_not_depend_on_the_blocks(sizes, record_tokens):
         return file.getvalue()
 
     assert write(np.split(tokens, np.cumsum(sizes))) == write([tokens])
+
+
+@pytest.mark.parametrize("full_payload_bytes", [1, 100, 128, 300, 16384, 20000])
+def test_the_payload_of_an_example_is_found_by_its_size(full_payload_bytes):
+    sizes, prefixes = example_prefixes(full_payload_bytes)
+    for payload_bytes in range(full_payload_bytes + 1):
+        num_bytes = len(example_of(bytes(payload_bytes)))
+        prefix = prefixes[bisect.bisect_right(sizes, num_bytes) - 1]
+        assert prefix == num_bytes - payload_bytes

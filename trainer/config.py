@@ -18,6 +18,7 @@ from pipeline.errors import OptionError, UserError
 from pipeline.files import exists, join, read_text
 
 CONFIG_FILE = "config.json"  # in the run's directory
+EVENTS = "events"  # there too
 STRATEGIES = ("auto", "one_device", "mirrored")
 MODELS = ("lstm", "gru", "transformer")
 TARGETS = ("sequence", "last")
@@ -233,6 +234,11 @@ class TrainConfig:
     def window_stride(self) -> int:
         """Tokens between the starts of two windows: `stride`, or `seq_len` without one."""
         return self.seq_len if self.stride is None else self.stride
+
+    @property
+    def events_directory(self) -> str:
+        """Where the TensorBoard files go: `events`, or `EVENTS` in `output` without it."""
+        return self.events or join(self.output, EVENTS)
 
     @property
     def embedding_size(self) -> int:

@@ -26,7 +26,7 @@ from trainer.events import EventWriter
 from trainer.feed import evaluation_stride, training_feed
 from trainer.generate import Sampler, shown
 from trainer.models import build_model
-from trainer.output import EVENTS, prepare_output
+from trainer.output import prepare_output
 from trainer.preemption import StopRequest
 from trainer.progress import Progress, logging_through_bar
 from trainer.steps import Adam, StepRunner
@@ -76,7 +76,6 @@ def train(config: TrainConfig, *, quiet: bool = False) -> TrainResult:
         OSError: the output cannot be written.
     """
     run = config.output
-    events = config.events or join(run, EVENTS)
     corpus = open_corpus(config.corpus)
     _check_splits(corpus, config)
     checkpointer = Checkpointer(
@@ -88,7 +87,7 @@ def train(config: TrainConfig, *, quiet: bool = False) -> TrainResult:
         ),
         keep=config.keep_checkpoints,
     )
-    prepare_output(run, corpus, events=events)
+    prepare_output(run, corpus, events=config.events_directory)
     checkpointer.check()
     corpus.vocabulary.save(run)
     write_text(join(run, CONFIG_FILE), config.to_json())
@@ -139,7 +138,7 @@ class _Run:
             )
             return self._result(start, loss=None, evaluation=self._evaluate(), seconds=0.0)
         self._progress.message(self._describe())
-        events = EventWriter(self._config.events or join(run, EVENTS))
+        events = EventWriter(self._config.events_directory)
         try:
             with logging_through_bar(), self._stop.listening():
                 result = self._train_steps(events)

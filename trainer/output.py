@@ -13,8 +13,6 @@ from pipeline.errors import UserError
 from pipeline.files import is_uri, join, make_directory
 from trainer.checkpoint import DIRECTORY
 
-EVENTS = "events"
-
 
 def prepare_output(run: str, corpus: Corpus, *, events: str) -> None:
     """Makes the run's directories.

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from pipeline.corpus import Corpus, open_corpus
-from pipeline.errors import OptionError
 from pipeline.records import read_records
 from pipeline.shuffle_quality import Report, measure
 from pipeline.sizes import size_text
@@ -41,8 +40,6 @@ def _run(arguments: argparse.Namespace) -> None:
     corpus = open_corpus(arguments.corpus)
     print(describe(corpus))
     if arguments.shuffle:
-        if arguments.batch_size < 1:
-            raise OptionError(f"`batch_size` must be at least 1, not {arguments.batch_size}")
         report = measure(
             corpus,
             arguments.split,
