@@ -16,6 +16,8 @@ from pipeline.engines import Advance, Result, Task
 from pipeline.errors import UserError
 
 _POLL_SECONDS = 0.1
+# Libraries that may have started threads of their own, which Python does not count.
+_WITH_THREADS = ("gigatoken", "pyarrow", "tensorflow", "tokenizers")
 _MAX_BREAKDOWNS = 3  # worker deaths in a row without a task that ended in between
 _done_bytes: "Synchronized[int]"  # in a worker: what all workers have done
 
@@ -96,9 +98,9 @@ def _start_method() -> str:
     """How workers start: a fork takes milliseconds, a spawned one imports NumPy again (0.2 s).
 
     A fork copies no threads but the locks that they hold, so a caller with threads, of its own or
-    TensorFlow's, gets spawned workers.
+    of a library, gets spawned workers.
     """
-    alone = threading.active_count() == 1 and "tensorflow" not in sys.modules
+    alone = threading.active_count() == 1 and sys.modules.keys().isdisjoint(_WITH_THREADS)
     return "fork" if alone and sys.platform == "linux" else "spawn"
 
 
