@@ -256,7 +256,7 @@ def test_interrupted_says_where_it_resumes(
         if step == 8:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("trainer.loop.EventWriter.scalar", interrupt)
+    monkeypatch.setattr("trainer.reports.EventWriter.scalar", interrupt)
     with pytest.raises(KeyboardInterrupt):
         train(tiny(char_corpus.directory, tmp_path))
     assert f"the same command resumes {tmp_path} from step 6" in capsys.readouterr().out

@@ -11,13 +11,11 @@ from pipeline.corpus import Corpus, open_corpus
 from pipeline.errors import UserError
 from pipeline.geometry import Windows
 from pipeline.vocabularies import load_vocabulary
+from trainer.assembly import assemble
 from trainer.checkpoint import restore_weights
-from trainer.cluster import make_strategy, use_jit
 from trainer.config import run_config
 from trainer.evaluate import Evaluation, Evaluator
 from trainer.feed import evaluation_stride
-from trainer.models import build_model
-from trainer.steps import Adam, StepRunner
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,20 +67,10 @@ def assess(
         )
     windows = Windows(seq_len=config.seq_len, stride=evaluation_stride(config))
     num_windows = opened.checked_num_windows(config.validation_split, windows)
-    strategy = make_strategy(config)
-    jit = use_jit(config, strategy)
-    with strategy.scope():
-        model = build_model(config, opened.vocabulary.size, use_cudnn=not jit)
-        restore_weights(run, model)
-        runner = StepRunner(
-            strategy=strategy,
-            model=model,
-            optimizer=Adam(),
-            batch_size=config.batch_size,
-            tokens_per_row=config.seq_len if config.targets == "sequence" else 1,
-            jit=jit,
-        )
-    evaluation = Evaluator(strategy, opened, config, runner).evaluate()
+    assembly = assemble(config, opened.vocabulary.size)
+    with assembly.strategy.scope():
+        restore_weights(run, assembly.model)
+    evaluation = Evaluator(assembly.strategy, opened, config, assembly.runner).evaluate()
     bits = evaluation.loss / math.log(2) * opened.splits[config.validation_split].num_tokens
     return Assessment(
         evaluation=evaluation,

@@ -18,18 +18,16 @@ import tensorflow as tf
 from pipeline.corpus import Corpus, open_corpus
 from pipeline.errors import UserError
 from pipeline.files import join, write_text
+from trainer.assembly import assemble
 from trainer.checkpoint import Checkpointer, RunIdentity
-from trainer.cluster import make_strategy, use_jit
 from trainer.config import CONFIG_FILE, TrainConfig
 from trainer.evaluate import Evaluation, Evaluator
-from trainer.events import EventWriter
 from trainer.feed import evaluation_stride, training_feed
 from trainer.generate import Sampler, shown
-from trainer.models import build_model
 from trainer.output import prepare_output
 from trainer.preemption import StopRequest
-from trainer.progress import Progress, logging_through_bar
-from trainer.steps import Adam, StepRunner
+from trainer.progress import logging_through_bar
+from trainer.reports import Reports
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -104,68 +102,66 @@ class _Run:
         self._config = config
         self._corpus = corpus
         self._checkpointer = checkpointer
-        self._strategy = make_strategy(config)
-        jit = use_jit(config, self._strategy)
-        with self._strategy.scope():
-            self._model = build_model(config, corpus.vocabulary.size, use_cudnn=not jit)
-            optimizer = Adam(config.learning_rate)
-            self._runner = StepRunner(
-                strategy=self._strategy,
-                model=self._model,
-                optimizer=optimizer,
-                batch_size=config.batch_size,
-                tokens_per_row=config.seq_len if config.targets == "sequence" else 1,
-                clip_norm=config.clip_norm,
-                jit=jit,
-            )
-            checkpointer.track(self._model, optimizer)
+        self._assembly = assemble(config, corpus.vocabulary.size)
+        with self._assembly.strategy.scope():
+            checkpointer.track(self._assembly.model, self._assembly.optimizer)
             self._start_step = checkpointer.restore()
         self._saved_step = self._start_step
         self._stop = StopRequest()
         self._evaluator = None
         if config.eval_every:
-            self._evaluator = Evaluator(self._strategy, corpus, config, self._runner)
-        self._sampler = Sampler(self._model, corpus.vocabulary)
-        self._progress = Progress(num_steps=config.steps, start_step=self._start_step, quiet=quiet)
+            self._evaluator = Evaluator(
+                self._assembly.strategy, corpus, config, self._assembly.runner
+            )
+        self._sampler = Sampler(self._assembly.model, corpus.vocabulary)
+        self._reports = Reports(config, start_step=self._start_step, quiet=quiet)
 
     def train(self) -> TrainResult:
-        run, start, steps = self._config.output, self._start_step, self._config.steps
-        if start >= steps:
-            self._progress.close()
-            self._progress.message(
-                f"{run} is finished: it has {start} steps behind it, --steps is {steps}; "
-                "a larger --steps continues it"
-            )
-            return self._result(start, loss=None, evaluation=self._evaluate(), seconds=0.0)
-        self._progress.message(self._describe())
-        events = EventWriter(self._config.events_directory)
         try:
+            if self._start_step >= self._config.steps:
+                return self._finished()
+            self._reports.message(self._describe())
             with logging_through_bar(), self._stop.listening():
-                result = self._train_steps(events)
+                result = self._train_steps()
         except tf.errors.OpError as error:
             if damaged := re.search(r"assertion failed: \[(.*?textreel repair`)\]", error.message):
                 raise UserError(damaged[1]) from error
             raise
         except (KeyboardInterrupt, SystemExit):
-            self._progress.close()
-            self._progress.message(
-                f"stopped; the same command resumes {run} from step {self._saved_step}"
+            self._reports.close()
+            self._reports.message(
+                f"stopped; the same command resumes {self._config.output} from step "
+                f"{self._saved_step}"
             )
             raise
         finally:
-            self._progress.close()
-            events.close()
-        self._progress.message(
-            f"trained {run} to step {result.step} ({result.tokens_per_second:,.0f} tokens/s); "
-            f"newest checkpoint: {result.checkpoint}\n"
-            f"next: textreel generate --run {run}"
+            self._reports.close()
+        self._reports.message(
+            f"trained {result.run} to step {result.step} ({result.tokens_per_second:,.0f} "
+            f"tokens/s); newest checkpoint: {result.checkpoint}\n"
+            f"next: textreel generate --run {result.run}"
         )
         return result
 
-    def _train_steps(self, events: EventWriter) -> TrainResult:
-        config = self._config
+    def _finished(self) -> TrainResult:
+        """Measures a run that has nothing left to train."""
+        step = self._start_step
+        self._reports.message(
+            f"{self._config.output} is finished: it has {step} steps behind it, --steps is "
+            f"{self._config.steps}; a larger --steps continues it"
+        )
+        evaluation = None
+        if self._evaluator is not None:
+            evaluation = self._evaluator.evaluate()
+            self._reports.message(f"validation at step {step}: {evaluation}")
+        return self._result(step, loss=None, evaluation=evaluation, seconds=0.0)
+
+    def _train_steps(self) -> TrainResult:
+        config, runner = self._config, self._assembly.runner
         tokens_per_step = config.batch_size * config.seq_len
-        feed = training_feed(self._strategy, self._corpus, config, start_step=self._start_step)
+        feed = training_feed(
+            self._assembly.strategy, self._corpus, config, start_step=self._start_step
+        )
         iterator = iter(feed)
         loss, evaluation, seconds = None, None, 0.0
         logged_step, logged_seconds, weighted_loss = self._start_step, 0.0, 0.0
@@ -173,7 +169,7 @@ class _Run:
         for next_step in _event_steps(config, self._start_step):
             began = time.perf_counter()
             num_steps = next_step - step
-            mean_loss, bad_index = self._runner.run_steps(iterator, tf.constant(num_steps))
+            mean_loss, bad_index = runner.run_steps(iterator, tf.constant(num_steps))
             weighted_loss += float(mean_loss) * num_steps
             seconds += time.perf_counter() - began
             if bad_index >= 0:
@@ -183,47 +179,41 @@ class _Run:
                 loss = weighted_loss / (step - logged_step)
                 rate = tokens_per_step * (step - logged_step) / (seconds - logged_seconds)
                 seconds_left = (config.steps - step) * tokens_per_step / rate
-                self._progress.update(
+                self._reports.training(
                     step, loss=loss, tokens_per_second=rate, seconds_left=seconds_left
                 )
-                events.scalar("train/loss", loss, step=step)
-                events.scalar("train/tokens_per_second", rate, step=step)
                 logged_step, logged_seconds, weighted_loss = step, seconds, 0.0
             if _is_due(step, config.save_every, config.steps):
-                self._checkpointer.save(step)
-                self._saved_step = step
+                self._save(step)
             if config.eval_every and _is_due(step, config.eval_every, config.steps):
-                evaluation = self._evaluate(events, step)
-            events.flush()
+                evaluation = self._evaluate(step)
+            self._reports.flush()
             if self._stop.signal_number is not None and step < config.steps:
                 self._save_and_exit(step, self._stop.signal_number)
         return self._result(step, loss=loss, evaluation=evaluation, seconds=seconds)
 
+    def _save(self, step: int) -> None:
+        self._checkpointer.save(step)
+        self._saved_step = step
+
     def _save_and_exit(self, step: int, signal_number: int) -> None:
         """Ends a run that a signal asked to stop, after saving what it has."""
         if self._saved_step < step:
-            self._checkpointer.save(step)
-            self._saved_step = step
+            self._save(step)
         if signal_number == signal.SIGINT:
             raise KeyboardInterrupt
         # As a shell reports a death by this signal: schedulers retry codes above 127.
         raise SystemExit(128 + signal_number)
 
-    def _evaluate(self, events: EventWriter | None = None, step: int = 0) -> Evaluation | None:
-        """Measures the model; with `events`, records that and generates samples too."""
-        if self._evaluator is None:
-            return None
+    def _evaluate(self, step: int) -> Evaluation:
+        """Measures the model, and generates samples."""
+        assert self._evaluator is not None
         evaluation = self._evaluator.evaluate()
-        self._progress.message(f"validation at step {step or self._start_step}: {evaluation}")
-        if events is None:
-            return evaluation
-        for name, value in dataclasses.asdict(evaluation).items():
-            events.scalar(f"validation/{name}", value, step=step)
+        self._reports.validation(step, evaluation)
         if self._config.sample_tokens:
             for temperature in self._config.sample_temperatures:
                 text = shown(self._sample(temperature), self._corpus.vocabulary)
-                events.text(f"sample/temperature_{temperature:g}", text, step=step)
-                self._progress.message(f"--- sample at temperature {temperature:g}\n{text}")
+                self._reports.sample(step, temperature, text)
         return evaluation
 
     def _sample(self, temperature: float) -> str:
@@ -270,8 +260,8 @@ class _Run:
         return (
             f"training on {split.num_tokens:,} tokens ({num_windows:,} windows): {start}"
             f"{config.steps:,} steps of {config.batch_size} windows ({epochs:.2g} epochs); "
-            f"{self._model.count_params():,} weights on "
-            f"{self._strategy.num_replicas_in_sync} replica(s)"
+            f"{self._assembly.model.count_params():,} weights on "
+            f"{self._assembly.strategy.num_replicas_in_sync} replica(s)"
         )
 
 

@@ -1,0 +1,56 @@
+"""Configuration -> devices, model, optimizer and compiled steps, put together in one place."""
+
+import dataclasses
+
+import tensorflow as tf
+
+from trainer.cluster import make_strategy, use_jit
+from trainer.config import TrainConfig
+from trainer.models import LanguageModel, build_model
+from trainer.steps import Adam, StepRunner
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Assembly:
+    """What trains and measures a model.
+
+    Attributes:
+        strategy: the devices.
+        model: built, with initial weights.
+        optimizer: built for the model.
+        runner: the compiled steps.
+    """
+
+    strategy: tf.distribute.Strategy
+    model: LanguageModel
+    optimizer: Adam
+    runner: StepRunner
+
+
+def assemble(config: TrainConfig, vocabulary_size: int) -> Assembly:
+    """Builds what a configuration describes.
+
+    Make one assembly a process: see `make_strategy`.
+
+    Args:
+        config: the run's options.
+        vocabulary_size: number of token ids.
+
+    Raises:
+        OptionError: the options and the devices cannot work together.
+    """
+    strategy = make_strategy(config)
+    jit = use_jit(config, strategy)
+    with strategy.scope():
+        model = build_model(config, vocabulary_size, use_cudnn=not jit)
+        optimizer = Adam(config.learning_rate)
+        runner = StepRunner(
+            strategy=strategy,
+            model=model,
+            optimizer=optimizer,
+            batch_size=config.batch_size,
+            tokens_per_row=config.seq_len if config.targets == "sequence" else 1,
+            clip_norm=config.clip_norm,
+            jit=jit,
+        )
+    return Assembly(strategy=strategy, model=model, optimizer=optimizer, runner=runner)

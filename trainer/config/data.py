@@ -1,0 +1,54 @@
+"""What a run reads."""
+
+import dataclasses
+from typing import Literal
+
+from pipeline.errors import OptionError
+from trainer.config.option import check_int, check_text, option
+
+TARGETS = ("sequence", "last")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataOptions:
+    """The text of a run and how it is cut into batches."""
+
+    corpus: str = option("directory of the prepared corpus", metavar="DIR", identity=False)
+    train_split: str = option("split to train on", default="train", metavar="NAME")
+    validation_split: str = option(
+        "split to evaluate on", default="validation", metavar="NAME", identity=False
+    )
+    seq_len: int = option("tokens of input in one window", default=64, parse=int)
+    stride: int | None = option(
+        "tokens between the starts of two windows; without it: seq_len",
+        default=None,
+        parse=int,
+    )
+    batch_size: int = option(
+        "windows of one step, over all hosts and replicas", default=64, parse=int
+    )
+    targets: Literal["sequence", "last"] = option(
+        "predict the next token at every place of a window, or only after its last one",
+        default="sequence",
+        choices=TARGETS,
+    )
+    seed: int = option("seed of the weights, the dropout and the text order", default=0, parse=int)
+
+    def check_data(self) -> None:
+        """Refuses what breaks a rule.
+
+        Raises:
+            OptionError: an option does.
+        """
+        check_text(self, "corpus", "train_split", "validation_split")
+        check_int(self, 1, "seq_len", "batch_size")
+        if self.stride is not None:
+            check_int(self, 1, "stride")
+        check_int(self, 0, "seed")
+        if self.seed >= 2**31:  # NumPy's and TensorFlow's seeds are 32-bit
+            raise OptionError(f"`seed` must be below 2**31, got {self.seed}; use a smaller one")
+
+    @property
+    def window_stride(self) -> int:
+        """Tokens between the starts of two windows: `stride`, or `seq_len` without one."""
+        return self.seq_len if self.stride is None else self.stride

@@ -1,0 +1,75 @@
+"""What a run trains."""
+
+import dataclasses
+
+from pipeline.errors import OptionError
+from trainer.config.option import check_int, check_number, option
+
+MODELS = ("lstm", "gru", "transformer")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelOptions:
+    """The kind of a model and its sizes."""
+
+    model: str = option("kind of the model", default="lstm", choices=MODELS)
+    layers: int = option("number of layers", default=1, parse=int)
+    units: int = option(
+        "units of each LSTM or GRU layer; width of the Transformer", default=256, parse=int
+    )
+    embedding_dim: int | None = option(
+        "size of a token's embedding vector; without it: 64, and the units of a Transformer",
+        default=None,
+        parse=int,
+    )
+    heads: int | None = option(
+        "attention heads of a Transformer; without it: one every 64 units",
+        default=None,
+        parse=int,
+    )
+    dropout: float = option(
+        "share of each layer's outputs that training drops", default=0.0, parse=float
+    )
+
+    def check_model(self) -> None:
+        """Refuses what breaks a rule.
+
+        Raises:
+            OptionError: an option does.
+        """
+        check_int(self, 1, "layers", "units")
+        for name in ("embedding_dim", "heads"):
+            if getattr(self, name) is not None:
+                check_int(self, 1, name)
+        check_number("dropout", self.dropout, "at least 0 and below 1", 0 <= self.dropout < 1)
+        if self.model == "transformer":
+            self._check_transformer()
+        elif self.heads is not None:
+            raise OptionError(
+                f"`heads` must not be given with `model` {self.model!r} (it has no attention), "
+                f"got {self.heads}; leave --heads out or use --model transformer"
+            )
+
+    def _check_transformer(self) -> None:
+        if self.units % (2 * self.num_heads):
+            raise OptionError(
+                f"`units` must be a multiple of twice the `heads` ({self.num_heads}) of a "
+                f"Transformer, got {self.units}; change --units or --heads"
+            )
+        if self.embedding_size != self.units:
+            raise OptionError(
+                f"`embedding_dim` must be the `units` ({self.units}) of a Transformer, got "
+                f"{self.embedding_dim}; leave --embedding_dim out"
+            )
+
+    @property
+    def embedding_size(self) -> int:
+        """Size of an embedding vector: `embedding_dim`, or what its help says without one."""
+        if self.embedding_dim is not None:
+            return self.embedding_dim
+        return self.units if self.model == "transformer" else 64
+
+    @property
+    def num_heads(self) -> int:
+        """Attention heads of a Transformer: `heads`, or one every 64 units without it."""
+        return max(1, self.units // 64) if self.heads is None else self.heads
