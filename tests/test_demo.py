@@ -4,7 +4,7 @@ import pytest
 from corpora import make, write
 
 from pipeline import UserError
-from trainer.demo import baselines, original_bytes, python_sources
+from trainer.commands.demo import baselines, original_bytes, python_sources
 
 
 def test_baselines_are_those_of_the_counts(tmp_path):

@@ -1,0 +1,11 @@
+"""`textreel train`: the same flags and the same work as `python -m trainer.task`."""
+
+from typing import Any
+
+from trainer import task
+
+
+def add_command(subparsers: Any) -> None:
+    """Adds `train` to what `ArgumentParser.add_subparsers` returned."""
+    text = "train a model on a corpus, or resume a run"
+    task.add_arguments(subparsers.add_parser("train", help=text, description=text))
