@@ -49,7 +49,7 @@ def run(runner: StepRunner, *counts: int) -> list[float]:
         (np.stack([x for x, _ in data]), np.stack([y for _, y in data]))
     )
     iterator = iter(dataset)
-    return [float(runner.run_steps(iterator, tf.constant(n))[0]) for n in counts]
+    return [float(runner.run_steps(iterator, tf.constant(n)).loss) for n in counts]
 
 
 def test_the_loss_is_the_mean_over_tokens_of_minus_log_probability() -> None:
@@ -80,18 +80,21 @@ def test_clipping_bounds_the_norm_of_all_gradients_together() -> None:
         def update_step(self, gradient, variable, learning_rate):  # type: ignore[no-untyped-def]
             self.assign_sub(variable, gradient)
 
+    reported = []
+
     def norm_of_change(clip_norm: float) -> float:
         runner = make_runner(clip_norm=clip_norm)
         runner.optimizer = Descent(1.0)
         runner.optimizer.build(runner.model.trainable_variables)
         before = [weight.numpy() for weight in runner.model.trainable_variables]
-        runner.train_step(*map(tf.constant, batches(0)[0]))
+        reported.append(float(runner.train_step(*map(tf.constant, batches(0)[0]))[1]))
         after = [weight.numpy() for weight in runner.model.trainable_variables]
         return float(np.sqrt(sum(((a - b) ** 2).sum() for a, b in zip(after, before, strict=True))))
 
     free = norm_of_change(0.0)
     assert norm_of_change(free / 3) == pytest.approx(free / 3, rel=1e-4)
     assert norm_of_change(free * 3) == pytest.approx(free, rel=1e-5)
+    assert reported == pytest.approx([free] * 3, rel=1e-5)  # the norm before clipping
 
 
 def test_rows_of_weight_0_count_for_nothing() -> None:
@@ -108,7 +111,7 @@ def test_the_first_step_that_is_not_finite_is_named() -> None:
     kernel = runner.model.logits.kernel
     kernel.assign(kernel * np.nan)
     dataset = tf.data.Dataset.from_tensors(batches(0)[0]).repeat()
-    assert int(runner.run_steps(iter(dataset), tf.constant(3))[1]) == 0
+    assert int(runner.run_steps(iter(dataset), tf.constant(3)).bad_index) == 0
 
 
 @pytest.mark.parametrize("targets", ["sequence", "last"])
@@ -129,9 +132,9 @@ def test_the_step_of_a_run_compiles_and_every_shape_is_static(
             tokens_per_row=config.seq_len if targets == "sequence" else 1,
             jit=use_jit(config, strategy),
         )
-    loss, bad_index = runner.run_steps(iter(feed), tf.constant(2))
-    assert 0 < float(loss) < 10
-    assert int(bad_index) == -1
+    metrics = runner.run_steps(iter(feed), tf.constant(2))
+    assert 0 < float(metrics.loss) < 10
+    assert int(metrics.bad_index) == -1
 
 
 TWO_REPLICAS = """

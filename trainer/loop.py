@@ -169,11 +169,11 @@ class _Run:
         for next_step in _event_steps(config, self._start_step):
             began = time.perf_counter()
             num_steps = next_step - step
-            mean_loss, bad_index = runner.run_steps(iterator, tf.constant(num_steps))
-            weighted_loss += float(mean_loss) * num_steps
+            metrics = runner.run_steps(iterator, tf.constant(num_steps))
+            weighted_loss += float(metrics.loss) * num_steps
             seconds += time.perf_counter() - began
-            if bad_index >= 0:
-                self._stop_at_bad_loss(step + int(bad_index) + 1)
+            if metrics.bad_index >= 0:
+                self._stop_at_bad_loss(step + int(metrics.bad_index) + 1)
             step = next_step
             if _is_due(step, config.log_every, config.steps):
                 loss = weighted_loss / (step - logged_step)

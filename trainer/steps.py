@@ -6,7 +6,7 @@ the number of replicas.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -23,6 +23,21 @@ def token_nats(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         Nats, of the targets' shape, float32.
     """
     return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=targets, logits=logits)
+
+
+class StepMetrics(NamedTuple):
+    """What `StepRunner.run_steps` measured.
+
+    Attributes:
+        loss: mean loss of the steps, nats a token, float32 scalar.
+        bad_index: index among them of the first whose loss is not finite, int32 scalar, or -1.
+        gradient_norm: mean over the steps of the global norm of the summed gradients, before
+            clipping, float32 scalar.
+    """
+
+    loss: tf.Tensor
+    bad_index: tf.Tensor
+    gradient_norm: tf.Tensor
 
 
 class Adam(keras.optimizers.Adam):
@@ -79,7 +94,7 @@ class StepRunner:
         self.run_steps = tf.function(self._run_steps)
         self.run_evaluation = tf.function(self._run_evaluation)
 
-    def train_step(self, inputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+    def train_step(self, inputs: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Updates the weights with one replica's rows; runs in a replica's context.
 
         Args:
@@ -87,7 +102,8 @@ class StepRunner:
             targets: `[rows, seq_len]` or `[rows]` int32.
 
         Returns:
-            This replica's share of the mean loss, a float32 scalar in nats a token.
+            This replica's share of the mean loss, in nats a token, and the global norm of the
+            summed gradients before clipping, the same on every replica; float32 scalars.
         """
         variables = self.model.trainable_variables
         with tf.GradientTape() as tape:
@@ -100,10 +116,11 @@ class StepRunner:
         if self.strategy.num_replicas_in_sync > 1:
             context = tf.distribute.get_replica_context()
             gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        norm = tf.linalg.global_norm(gradients)
         if self.clip_norm:
-            gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm)
+            gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm, use_norm=norm)
         self.optimizer.apply(gradients, variables)
-        return loss
+        return loss, norm
 
     def eval_step(
         self, inputs: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor
@@ -123,9 +140,7 @@ class StepRunner:
         num_tokens = tf.reduce_sum(weights) * self._tokens_per_row
         return tf.reduce_sum(row_nats * weights), num_tokens
 
-    def _run_steps(
-        self, iterator: Iterator[Any], num_steps: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    def _run_steps(self, iterator: Iterator[Any], num_steps: tf.Tensor) -> StepMetrics:
         """Runs training steps without returning to Python.
 
         Args:
@@ -134,18 +149,19 @@ class StepRunner:
                 anew for every value).
 
         Returns:
-            The mean loss of these steps, float32, and the index among them of the first
-            whose loss is not finite, int32, or -1.
+            What was measured over these steps.
         """
-        total = tf.zeros([])
+        total, norms = tf.zeros([]), tf.zeros([])
         bad_index = tf.constant(-1)
         for index in tf.range(num_steps):
-            losses = self.strategy.run(self._replica_train_step, args=next(iterator))
-            loss = self.strategy.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None)
+            shares, same_norms = self.strategy.run(self._replica_train_step, args=next(iterator))
+            loss = self.strategy.reduce(tf.distribute.ReduceOp.SUM, shares, axis=None)
             is_first_bad = (bad_index < 0) & ~tf.math.is_finite(loss)
             bad_index = tf.where(is_first_bad, index, bad_index)
             total += loss
-        return total / tf.cast(num_steps, tf.float32), bad_index
+            norms += self.strategy.reduce(tf.distribute.ReduceOp.MEAN, same_norms, axis=None)
+        count = tf.cast(num_steps, tf.float32)
+        return StepMetrics(total / count, bad_index, norms / count)
 
     def _run_evaluation(
         self, iterator: Iterator[Any], num_steps: tf.Tensor
