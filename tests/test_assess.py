@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from corpora import make, text
-from training import tiny
+from training import read_events, tiny
 
 from pipeline import Corpus, UserError
 from trainer.assess import assess, num_characters
@@ -31,6 +31,21 @@ def test_it_gives_the_figures_of_training_and_each_option_changes_them(
         assess(tmp_path / "run", corpus=other.directory).evaluation.loss,
     }
     assert len(losses) == 3
+
+
+def test_the_best_checkpoint_is_that_of_the_lowest_validation_loss(
+    char_corpus: Corpus, tmp_path: Path
+) -> None:
+    # A large step size makes the loss go up at first.
+    options = {"steps": 3, "eval_every": 1, "learning_rate": 1.0, "dropout": 0.0}
+    config = tiny(char_corpus.directory, tmp_path, **options)
+    result = train(config, quiet=True)
+    losses = read_events(tmp_path)["validation/loss"]
+    best = assess(tmp_path, checkpoint="best").evaluation.loss
+    assert best == pytest.approx(min(losses.values()))
+    assert result.evaluation is not None
+    assert assess(tmp_path).evaluation.loss == pytest.approx(result.evaluation.loss)
+    assert best < result.evaluation.loss
 
 
 @pytest.mark.parametrize("vocabulary", ["byte", "char", "bpe:300"])

@@ -1,5 +1,6 @@
 """trainer.checkpoint: everything is in it, and it is only restored into its own run."""
 
+import math
 from pathlib import Path
 
 import keras
@@ -8,7 +9,15 @@ import pytest
 from training import tiny
 
 from pipeline import UserError
-from trainer.checkpoint import DIRECTORY, Checkpointer, RunIdentity, restore_weights
+from pipeline.errors import OptionError
+from trainer.checkpoint import (
+    BEST_DIRECTORY,
+    DIRECTORY,
+    Checkpointer,
+    RunIdentity,
+    best_loss,
+    restore_weights,
+)
 from trainer.config import MODELS
 from trainer.models import LanguageModel, build_model
 from trainer.steps import Adam
@@ -117,3 +126,47 @@ def test_a_model_of_another_shape_is_refused(tmp_path: Path) -> None:
 def test_no_checkpoint_yet(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has no checkpoint yet"):
         restore_weights(tmp_path, build(seed=1)[0])
+
+
+def test_the_best_is_kept_beside_the_newest_and_knows_its_loss(tmp_path: Path) -> None:
+    model, optimizer = build(seed=1)
+    saved = checkpointer(tmp_path, model, optimizer)
+    assert best_loss(tmp_path, "validation") == math.inf
+    weight = model.trainable_variables[0]
+    kept = []
+    for step, loss in ((1, 3.0), (2, math.nan), (3, 2.0), (4, 2.0), (5, 2.5)):
+        weight.assign(weight * 0 + step)
+        saved.save(step)
+        kept.append(saved.save_best(step, loss, "validation"))
+    assert kept == [True, False, True, False, False]
+    assert [path.stem for path in (tmp_path / BEST_DIRECTORY).glob("*.index")] == ["ckpt-3"]
+    assert best_loss(tmp_path, "validation") == 2.0
+
+    other, _ = build(seed=2)
+    for which, step in (("newest", 5), ("best", 3)):
+        restore_weights(tmp_path, other, which=which)
+        np.testing.assert_array_equal(other.trainable_variables[0], np.full(weight.shape, step))
+
+    # A restart goes on comparing with the best one's loss, unless it measures something else.
+    again = checkpointer(tmp_path, *build(seed=3))
+    assert again.restore() == 5
+    assert not again.save_best(6, 2.1, "validation")
+    assert again.save_best(6, 2.1, "test")
+    assert best_loss(tmp_path, "test") == 2.1
+    assert best_loss(tmp_path, "validation") == math.inf
+
+
+def test_a_best_one_of_another_run_is_refused(tmp_path: Path) -> None:
+    checkpointer(tmp_path, *build(seed=1)).save_best(1, 2.0, "validation")
+    other = RunIdentity(corpus="d" * 64, vocabulary="v" * 64, settings=IDENTITY.settings)
+    with pytest.raises(UserError, match="this corpus is not the one the run was trained on"):
+        Checkpointer(tmp_path, identity=other, keep=2).check()
+
+
+def test_which_checkpoint_must_be_one_that_there_is(tmp_path: Path) -> None:
+    model, optimizer = build(seed=1)
+    checkpointer(tmp_path, model, optimizer).save(1)
+    with pytest.raises(UserError, match=r"no best checkpoint: .*--eval_every.*--checkpoint newest"):
+        restore_weights(tmp_path, model, which="best")
+    with pytest.raises(OptionError, match="`checkpoint` must be one of newest, best; got 'last'"):
+        restore_weights(tmp_path, model, which="last")

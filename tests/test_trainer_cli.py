@@ -44,7 +44,8 @@ def test_train_then_generate(char_corpus: Corpus, tmp_path: Path) -> None:
     ]
     assert out.endswith(f"next: textreel generate --run {run}\n")
 
-    code, out, err = call("trainer.cli", "evaluate", run, "--split", "train")
+    flags = [run, "--split", "train", "--checkpoint", "best"]
+    code, out, err = call("trainer.cli", "evaluate", *flags)
     assert (code, err) == (0, "")
     assert " windows: loss " in out
     assert out.endswith(" bits/character\n")

@@ -38,16 +38,22 @@ class Assessment:
 
 
 def assess(
-    run: str | os.PathLike[str], *, corpus: str | None = None, split: str | None = None
+    run: str | os.PathLike[str],
+    *,
+    corpus: str | None = None,
+    split: str | None = None,
+    checkpoint: str = "newest",
 ) -> Assessment:
-    """Measures a run's newest checkpoint on every window of a split, each once.
+    """Measures a checkpoint of a run on every window of a split, each once.
 
     Args:
         run: the directory that `textreel train` wrote.
         corpus: directory of a corpus with the run's vocabulary; None for the run's own.
         split: its split to measure; None for the run's `validation_split`.
+        checkpoint: `"newest"`, or `"best"`, the one of the lowest validation loss.
 
     Raises:
+        OptionError: `checkpoint` is neither.
         UserError: the directory is no run or has no checkpoint, or the corpus has another
             vocabulary, no such split or no window in it.
     """
@@ -69,7 +75,7 @@ def assess(
     num_windows = opened.checked_num_windows(config.validation_split, windows)
     assembly = assemble(config, opened.vocabulary.size)
     with assembly.strategy.scope():
-        restore_weights(run, assembly.model)
+        restore_weights(run, assembly.model, which=checkpoint)
     evaluation = Evaluator(assembly.strategy, opened, config, assembly.runner).evaluate()
     bits = evaluation.loss / math.log(2) * opened.splits[config.validation_split].num_tokens
     return Assessment(

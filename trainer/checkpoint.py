@@ -3,21 +3,30 @@
 A checkpoint holds the model, the optimizer, the dropout layers' seed streams, the step,
 and, as strings, the fingerprints of corpus and vocabulary and the configuration's
 identity. The text order needs no state of its own: it is a function of the step.
+
+RUN/checkpoints/   the newest ones, to resume from
+RUN/best/          the one of the lowest validation loss so far, and that loss
+
+What is the best is read from RUN/best itself, not from the newest checkpoint: a run killed
+between the two has lost neither.
 """
 
 import dataclasses
 import json
+import math
 import os
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from pipeline.errors import UserError
+from pipeline.errors import OptionError, UserError
 from pipeline.files import join
 from trainer.config import describe_differences
 
 DIRECTORY = "checkpoints"  # in the run's directory
+BEST_DIRECTORY = "best"  # likewise
+WHICH = ("newest", "best")  # the checkpoints of a run that can be asked for
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"  # how TensorFlow names a variable's entry
 
 
@@ -63,10 +72,11 @@ class RunIdentity:
 
 
 class Checkpointer:
-    """Saves a run's state and restores its newest one.
+    """Saves a run's state, keeps its best one apart, and restores its newest one.
 
     Args:
-        run: the run's directory, or its URI; checkpoints go to `DIRECTORY` in it.
+        run: the run's directory, or its URI; checkpoints go to `DIRECTORY` and
+            `BEST_DIRECTORY` in it.
         identity: what this run is.
         keep: newest checkpoints to keep.
     """
@@ -80,11 +90,11 @@ class Checkpointer:
         """Refuses a directory whose checkpoint is of another run. Needs no model.
 
         Raises:
-            UserError: the newest checkpoint is of another run, or damaged.
+            UserError: the newest or best checkpoint is of another run, or damaged.
         """
-        path = self.newest()
-        if path is not None:
-            self._identity.check(_read_identity(path), self._run)
+        for path in (newest_checkpoint(self._run), best_checkpoint(self._run)):
+            if path is not None:
+                self._identity.check(_read_identity(path), self._run)
 
     def newest(self) -> str | None:
         """Returns the path prefix of the newest checkpoint, or None."""
@@ -94,20 +104,31 @@ class Checkpointer:
         """Names what later calls save and restore. Both must be built."""
         with tf.device("CPU"):
             self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
+            self._validation_loss = tf.Variable(0.0, dtype=tf.float64, trainable=False)
+            self._validation_split = tf.Variable("")
             strings = {
                 "corpus": tf.Variable(self._identity.corpus),
                 "vocabulary": tf.Variable(self._identity.vocabulary),
                 "settings": tf.Variable(json.dumps(self._identity.settings)),
             }
-        checkpoint = tf.train.Checkpoint(
-            variables=_variables(model),
-            optimizer=optimizer,
-            step=self._step,
+        state = {
+            "variables": _variables(model),
+            "optimizer": optimizer,
+            "step": self._step,
             **strings,
-        )
-        self._checkpoint = checkpoint
+        }
+        self._checkpoint = tf.train.Checkpoint(**state)
         self._manager = tf.train.CheckpointManager(
-            checkpoint, join(self._run, DIRECTORY), max_to_keep=self._keep
+            self._checkpoint, join(self._run, DIRECTORY), max_to_keep=self._keep
+        )
+        self._best_manager = tf.train.CheckpointManager(
+            tf.train.Checkpoint(
+                **state,
+                validation_loss=self._validation_loss,
+                validation_split=self._validation_split,
+            ),
+            join(self._run, BEST_DIRECTORY),
+            max_to_keep=1,
         )
 
     def restore(self) -> int:
@@ -134,6 +155,25 @@ class Checkpointer:
         self._step.assign(step)
         return str(self._manager.save(checkpoint_number=step))
 
+    def save_best(self, step: int, loss: float, split: str) -> bool:
+        """Saves everything to `BEST_DIRECTORY` where no loss on this split was lower so far.
+
+        Args:
+            step: steps done.
+            loss: the validation loss at this step.
+            split: what it was measured on; losses of other splits are not compared.
+
+        Returns:
+            Whether it was saved: a loss that is not finite, or equal to the best, is not.
+        """
+        if not loss < best_loss(self._run, split):
+            return False
+        self._step.assign(step)
+        self._validation_loss.assign(loss)
+        self._validation_split.assign(split)
+        self._best_manager.save(checkpoint_number=step)
+        return True
+
 
 def newest_checkpoint(run: str | os.PathLike[str]) -> str | None:
     """Returns the path prefix of a run's newest complete checkpoint, or None."""
@@ -141,17 +181,51 @@ def newest_checkpoint(run: str | os.PathLike[str]) -> str | None:
     return None if path is None else str(path)
 
 
-def restore_weights(run: str | os.PathLike[str], model: keras.Model) -> None:
-    """Restores the newest checkpoint's weights alone, to use the model.
+def best_checkpoint(run: str | os.PathLike[str]) -> str | None:
+    """Returns the path prefix of a run's checkpoint of the lowest validation loss, or None."""
+    path = tf.train.latest_checkpoint(join(run, BEST_DIRECTORY))
+    return None if path is None else str(path)
+
+
+def best_loss(run: str | os.PathLike[str], split: str) -> float:
+    """Returns the validation loss of a run's best checkpoint; infinity where there is none.
+
+    Args:
+        run: the run's directory, or its URI.
+        split: what the loss was measured on; a best one of another split counts as none.
+
+    Raises:
+        UserError: the checkpoint is damaged.
+    """
+    path = best_checkpoint(run)
+    if path is None:
+        return math.inf
+    loss, measured = _read(path, "validation_loss", "validation_split")
+    return float(loss) if measured.decode() == split else math.inf
+
+
+def restore_weights(
+    run: str | os.PathLike[str], model: keras.Model, *, which: str = "newest"
+) -> None:
+    """Restores the weights alone of the newest or of the best checkpoint, to use the model.
 
     Args:
         run: the run's directory.
         model: a built model of the run's architecture.
+        which: `"newest"`, or `"best"`, the one of the lowest validation loss.
 
     Raises:
-        UserError: there is no checkpoint, or it is damaged.
+        OptionError: `which` is neither.
+        UserError: there is no such checkpoint, or it is damaged.
     """
-    path = newest_checkpoint(run)
+    if which not in WHICH:
+        raise OptionError(f"`checkpoint` must be one of {', '.join(WHICH)}; got {which!r}")
+    path = newest_checkpoint(run) if which == "newest" else best_checkpoint(run)
+    if path is None and which == "best":
+        raise UserError(
+            f"{run} has no best checkpoint: `textreel train` keeps one where it evaluates "
+            "(--eval_every); take the newest with --checkpoint newest"
+        )
     if path is None:
         raise UserError(
             f"{run} has no checkpoint yet; `textreel train` writes one every --save_every steps"
@@ -178,15 +252,19 @@ def _restore(checkpoint: tf.train.Checkpoint, path: str) -> None:
 
 
 def _read_identity(path: str) -> RunIdentity:
+    corpus, vocabulary, settings = _read(path, "corpus", "vocabulary", "settings")
+    return RunIdentity(
+        corpus=corpus.decode(), vocabulary=vocabulary.decode(), settings=json.loads(settings)
+    )
+
+
+def _read(path: str, *names: str) -> list[Any]:
+    """Returns the values of variables in a checkpoint, without a model."""
     try:
         reader = tf.train.load_checkpoint(path)
-        corpus, vocabulary, settings = (
-            reader.get_tensor(name + _VALUE).decode()
-            for name in ("corpus", "vocabulary", "settings")
-        )
+        return [reader.get_tensor(name + _VALUE) for name in names]
     except (tf.errors.OpError, IndexError, ValueError, RuntimeError) as error:
         raise _damaged(path, error) from error
-    return RunIdentity(corpus=corpus, vocabulary=vocabulary, settings=json.loads(settings))
 
 
 def _damaged(path: str, error: Exception) -> UserError:

@@ -210,6 +210,7 @@ class _Run:
         assert self._evaluator is not None
         evaluation = self._evaluator.evaluate()
         self._reports.validation(step, evaluation)
+        self._checkpointer.save_best(step, evaluation.loss, self._config.validation_split)
         if self._config.sample_tokens:
             for temperature in self._config.sample_temperatures:
                 text = shown(self._sample(temperature), self._corpus.vocabulary)

@@ -3,6 +3,8 @@
 import argparse
 from typing import Any
 
+from trainer.commands.checkpoint_flag import add_checkpoint
+
 
 def add_command(subparsers: Any) -> None:
     """Adds `evaluate` to what `ArgumentParser.add_subparsers` returned."""
@@ -21,6 +23,7 @@ def add_command(subparsers: Any) -> None:
         metavar="NAME",
         help="split to measure (default: the run's --validation_split)",
     )
+    add_checkpoint(parser)
     parser.set_defaults(run=_run)
 
 
@@ -31,6 +34,9 @@ def _run(arguments: argparse.Namespace) -> None:
     from trainer.assess import assess
 
     assessment = assess(
-        arguments.run_directory, corpus=arguments.corpus, split=arguments.validation_split
+        arguments.run_directory,
+        corpus=arguments.corpus,
+        split=arguments.validation_split,
+        checkpoint=arguments.checkpoint,
     )
     print(f"{assessment.num_windows:,} windows: {assessment}")
