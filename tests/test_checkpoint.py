@@ -18,7 +18,6 @@ from trainer.checkpoint import (
     best_loss,
     restore_weights,
 )
-from trainer.config import MODELS
 from trainer.models import LanguageModel, build_model
 from trainer.steps import Adam
 
@@ -27,6 +26,7 @@ IDENTITY = RunIdentity(corpus="c" * 64, vocabulary="v" * 64, settings={"units": 
 
 # Variables of two layers: weights, and the seed of each dropout layer and recurrent layer.
 NUM_VARIABLES = {"lstm": 1 + 2 * 4 + 2 + 2, "gru": 1 + 2 * 4 + 2 + 2, "transformer": 1 + 2 * 8 + 1}
+NUM_VARIABLES["own_models:recurrent"] = 1 + 2 * 4 + 2 + 2
 
 
 def build(
@@ -47,7 +47,7 @@ def checkpointer(run: Path, model: LanguageModel, optimizer: Adam, keep: int = 2
     return made
 
 
-@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("kind", NUM_VARIABLES)
 def test_every_variable_comes_back(tmp_path: Path, kind: str) -> None:
     model, optimizer = build(seed=1, model_kind=kind)
     model(np.zeros([2, 3], np.int32), training=True)  # moves the seed generators on

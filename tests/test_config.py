@@ -36,7 +36,9 @@ def make(**changes: Any) -> TrainConfig:
         ({"sample_temperatures": ()}, "to generate no text, set `sample_tokens` to 0"),
         ({"sample_temperatures": (-1.0,)}, "`sample_temperatures` must be at least 0, got -1.0"),
         ({"train_split": ""}, "`train_split` must not be empty; give a value with --train_split"),
-        ({"model": "rnn"}, "`model` must be one of lstm, gru, transformer; got 'rnn'"),
+        ({"model": "rnn"}, "`model` must be one of lstm, gru, transformer, or MODULE:FUNCTION;"),
+        ({"model": "a.b:"}, "or MODULE:FUNCTION; got 'a.b:'"),
+        ({"model": "a b:c"}, "or MODULE:FUNCTION; got 'a b:c'"),
         ({"heads": 2}, "`heads` must not be given with `model` 'lstm' (it has no attention), got"),
         ({"heads": 0}, "`heads` must be an integer of at least 1, got 0; change --heads"),
         ({"embedding_dim": 0}, "`embedding_dim` must be an integer of at least 1, got 0"),
@@ -68,6 +70,8 @@ CHANGED = {
     "embedding_dim": ("8", 8),
     "heads": ("2", 2),
     "dropout": ("0.5", 0.5),
+    "pretrained_embeddings": ("file.txt", "file.txt"),
+    "freeze_embeddings_steps": ("-1", -1),
     "seq_len": ("40", 40),
     "stride": ("3", 3),
     "batch_size": ("8", 8),
@@ -90,7 +94,10 @@ CHANGED = {
 
 
 # What an option needs beside it to be allowed at all.
-NEEDED: dict[str, dict[str, Any]] = {"heads": {"model": "transformer"}}
+NEEDED: dict[str, dict[str, Any]] = {
+    "heads": {"model": "transformer"},
+    "freeze_embeddings_steps": {"pretrained_embeddings": "file.txt"},
+}
 
 
 def parse(arguments: list[str]) -> TrainConfig:
@@ -143,6 +150,7 @@ def test_json_of_something_else_is_refused(tmp_path: Path, text: str) -> None:
 def test_identity_holds_what_changes_the_weights() -> None:
     free = {"corpus", "output", "events", "steps", "eval_every", "save_every", "log_every", "jit"}
     free |= {"keep_checkpoints", "strategy", "validation_split"}
+    free |= {"pretrained_embeddings"}  # the run adds the digest of the file
     free |= {"sample_tokens", "sample_temperatures"}
     for name, (_, value) in CHANGED.items():
         needed = NEEDED.get(name, {})
@@ -155,6 +163,8 @@ def test_identity_holds_what_changes_the_weights() -> None:
     assert make(model="transformer", embedding_dim=256).identity() == transformer.identity()
     assert make(model="transformer", heads=4).identity() == transformer.identity()
     assert make(model="transformer", units=32).num_heads == 1
+    own = make(model="package.module:function", heads=3)
+    assert (own.identity()["model"], own.identity()["heads"]) == ("package.module:function", 3)
 
 
 def test_differences_name_both_values() -> None:

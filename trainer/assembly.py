@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from trainer.cluster import make_strategy, use_jit
 from trainer.config import TrainConfig
+from trainer.freezing import Freeze
 from trainer.models import LanguageModel, build_model
 from trainer.steps import Adam, StepRunner
 
@@ -52,5 +53,11 @@ def assemble(config: TrainConfig, vocabulary_size: int) -> Assembly:
             tokens_per_row=config.seq_len if config.targets == "sequence" else 1,
             clip_norm=config.clip_norm,
             jit=jit,
+            freeze=_freeze(config, model),
         )
     return Assembly(strategy=strategy, model=model, optimizer=optimizer, runner=runner)
+
+
+def _freeze(config: TrainConfig, model: LanguageModel) -> Freeze | None:
+    steps = config.freeze_embeddings_steps
+    return Freeze(model.embedding.embeddings, steps) if steps else None

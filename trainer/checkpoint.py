@@ -181,6 +181,16 @@ def newest_checkpoint(run: str | os.PathLike[str]) -> str | None:
     return None if path is None else str(path)
 
 
+def saved_settings(run: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """Returns the settings in a run's newest checkpoint; None without one.
+
+    Raises:
+        UserError: the checkpoint is damaged.
+    """
+    path = newest_checkpoint(run)
+    return None if path is None else _read_identity(path).settings
+
+
 def best_checkpoint(run: str | os.PathLike[str]) -> str | None:
     """Returns the path prefix of a run's checkpoint of the lowest validation loss, or None."""
     path = tf.train.latest_checkpoint(join(run, BEST_DIRECTORY))

@@ -19,15 +19,17 @@ from pipeline.corpus import Corpus, open_corpus
 from pipeline.errors import UserError
 from pipeline.files import join, write_text
 from trainer.assembly import assemble
-from trainer.checkpoint import Checkpointer, RunIdentity
+from trainer.checkpoint import Checkpointer, RunIdentity, saved_settings
 from trainer.config import CONFIG_FILE, TrainConfig
 from trainer.evaluate import Evaluation, Evaluator
 from trainer.feed import evaluation_stride, training_feed
 from trainer.generate import Sampler, shown
 from trainer.output import prepare_output
 from trainer.preemption import StopRequest
+from trainer.pretrained import describe, load_pretrained, start_from
 from trainer.progress import logging_through_bar
 from trainer.reports import Reports
+from trainer.vectors import Vectors
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -76,12 +78,17 @@ def train(config: TrainConfig, *, quiet: bool = False) -> TrainResult:
     run = config.output
     corpus = open_corpus(config.corpus)
     _check_splits(corpus, config)
+    pretrained = load_pretrained(config, corpus.vocabulary, saved_settings(run))
+    settings = config.identity()
+    if pretrained is not None:
+        config = dataclasses.replace(config, embedding_dim=pretrained.dim)
+        settings = {**config.identity(), "pretrained_embeddings": pretrained.digest}
     checkpointer = Checkpointer(
         run,
         identity=RunIdentity(
             corpus=corpus.fingerprint,
             vocabulary=corpus.vocabulary.fingerprint,
-            settings=config.identity(),
+            settings=settings,
         ),
         keep=config.keep_checkpoints,
     )
@@ -89,14 +96,21 @@ def train(config: TrainConfig, *, quiet: bool = False) -> TrainResult:
     checkpointer.check()
     corpus.vocabulary.save(run)
     write_text(join(run, CONFIG_FILE), config.to_json())
-    return _Run(config, corpus, checkpointer, quiet=quiet).train()
+    vectors = None if pretrained is None else pretrained.vectors
+    return _Run(config, corpus, checkpointer, vectors, quiet=quiet).train()
 
 
 class _Run:
     """One call of `train`: what its events share."""
 
     def __init__(
-        self, config: TrainConfig, corpus: Corpus, checkpointer: Checkpointer, *, quiet: bool
+        self,
+        config: TrainConfig,
+        corpus: Corpus,
+        checkpointer: Checkpointer,
+        vectors: Vectors | None,
+        *,
+        quiet: bool,
     ) -> None:
         keras.utils.set_random_seed(config.seed)
         self._config = config
@@ -106,6 +120,8 @@ class _Run:
         with self._assembly.strategy.scope():
             checkpointer.track(self._assembly.model, self._assembly.optimizer)
             self._start_step = checkpointer.restore()
+            if vectors is not None:
+                start_from(vectors, self._assembly.model.embedding)
         self._saved_step = self._start_step
         self._stop = StopRequest()
         self._evaluator = None
@@ -115,6 +131,8 @@ class _Run:
             )
         self._sampler = Sampler(self._assembly.model, corpus.vocabulary)
         self._reports = Reports(config, start_step=self._start_step, quiet=quiet)
+        if vectors is not None:
+            self._reports.message(describe(vectors))
 
     def train(self) -> TrainResult:
         try:

@@ -5,11 +5,14 @@ A step's loss is the sum over a replica's tokens divided by the number of tokens
 the number of replicas.
 """
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
+
+from trainer.freezing import Freeze
 
 
 def token_nats(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
@@ -66,6 +69,7 @@ class StepRunner:
         tokens_per_row: targets of one row: `seq_len`, or 1 with targets `"last"`.
         clip_norm: largest global norm of the summed gradients; 0 turns clipping off.
         jit: whether XLA compiles the per-replica steps.
+        freeze: keeps a weight as it is for the first steps; None lets all move.
     """
 
     def __init__(
@@ -78,11 +82,13 @@ class StepRunner:
         tokens_per_row: int,
         clip_norm: float = 0.0,
         jit: bool = False,
+        freeze: Freeze | None = None,
     ) -> None:
         self.strategy = strategy
         self.model = model
         self.optimizer = optimizer
         self.clip_norm = clip_norm
+        self._freeze = freeze
         self._tokens_per_batch = batch_size * tokens_per_row
         self._tokens_per_row = tokens_per_row
         optimizer.build(model.trainable_variables)
@@ -116,10 +122,13 @@ class StepRunner:
         if self.strategy.num_replicas_in_sync > 1:
             context = tf.distribute.get_replica_context()
             gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
-        norm = tf.linalg.global_norm(gradients)
+        step = self.optimizer.iterations
+        counted = self._freeze.counted(gradients, variables, step) if self._freeze else gradients
+        norm = tf.linalg.global_norm(counted)
         if self.clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm, use_norm=norm)
-        self.optimizer.apply(gradients, variables)
+        with self._freeze.holding(step) if self._freeze else contextlib.nullcontext():
+            self.optimizer.apply(gradients, variables)
         return loss, norm
 
     def eval_step(

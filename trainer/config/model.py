@@ -12,7 +12,11 @@ MODELS = ("lstm", "gru", "transformer")
 class ModelOptions:
     """The kind of a model and its sizes."""
 
-    model: str = option("kind of the model", default="lstm", choices=MODELS)
+    model: str = option(
+        f"kind of the model: {', '.join(MODELS)}, or your own Keras model as MODULE:FUNCTION",
+        default="lstm",
+        metavar="KIND",
+    )
     layers: int = option("number of layers", default=1, parse=int)
     units: int = option(
         "units of each LSTM or GRU layer; width of the Transformer", default=256, parse=int
@@ -37,6 +41,11 @@ class ModelOptions:
         Raises:
             OptionError: an option does.
         """
+        if self.model not in MODELS and not self.is_custom_model:
+            raise OptionError(
+                f"`model` must be one of {', '.join(MODELS)}, or MODULE:FUNCTION; got "
+                f"{self.model!r}"
+            )
         check_int(self, 1, "layers", "units")
         for name in ("embedding_dim", "heads"):
             if getattr(self, name) is not None:
@@ -44,7 +53,7 @@ class ModelOptions:
         check_number("dropout", self.dropout, "at least 0 and below 1", 0 <= self.dropout < 1)
         if self.model == "transformer":
             self._check_transformer()
-        elif self.heads is not None:
+        elif self.heads is not None and not self.is_custom_model:
             raise OptionError(
                 f"`heads` must not be given with `model` {self.model!r} (it has no attention), "
                 f"got {self.heads}; leave --heads out or use --model transformer"
@@ -61,6 +70,12 @@ class ModelOptions:
                 f"`embedding_dim` must be the `units` ({self.units}) of a Transformer, got "
                 f"{self.embedding_dim}; leave --embedding_dim out"
             )
+
+    @property
+    def is_custom_model(self) -> bool:
+        """Whether `model` names a function of the user's, which gets all options."""
+        module, _, function = self.model.partition(":")
+        return all(part.isidentifier() for part in [*module.split("."), function])
 
     @property
     def embedding_size(self) -> int:

@@ -9,6 +9,7 @@ from pipeline.errors import UserError
 from pipeline.files import exists, join, read_text
 from trainer.config.data import DataOptions
 from trainer.config.devices import DeviceOptions
+from trainer.config.embeddings import EmbeddingOptions
 from trainer.config.model import ModelOptions
 from trainer.config.optimization import OptimizationOptions
 from trainer.config.option import check_choices
@@ -18,7 +19,14 @@ CONFIG_FILE = "config.json"  # in the run's directory
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TrainConfig(DataOptions, ModelOptions, OptimizationOptions, DeviceOptions, OutputOptions):
+class TrainConfig(
+    DataOptions,
+    ModelOptions,
+    EmbeddingOptions,
+    OptimizationOptions,
+    DeviceOptions,
+    OutputOptions,
+):
     """Every option of a training run; an instance is always valid.
 
     The meaning of each field is its `help` metadata, which is also the flag's help.
@@ -32,6 +40,7 @@ class TrainConfig(DataOptions, ModelOptions, OptimizationOptions, DeviceOptions,
         check_choices(self)
         self.check_data()
         self.check_model()
+        self.check_embeddings()
         self.check_optimization()
         self.check_devices()
         self.check_outputs()
@@ -50,7 +59,7 @@ class TrainConfig(DataOptions, ModelOptions, OptimizationOptions, DeviceOptions,
         }
         settings["stride"] = self.window_stride
         settings["embedding_dim"] = self.embedding_size
-        settings["heads"] = self.num_heads if self.model == "transformer" else None
+        settings["heads"] = self.num_heads if self.model == "transformer" else self.heads
         return settings
 
     def to_json(self) -> str:

@@ -1,6 +1,7 @@
 """The kinds of models behind one face, `LanguageModel`. A further kind is one more branch."""
 
 from trainer.config import TrainConfig
+from trainer.models.custom import build_custom_model
 from trainer.models.language_model import LanguageModel
 from trainer.models.recurrent import RecurrentModel
 from trainer.models.transformer import Transformer
@@ -15,9 +16,14 @@ def build_model(config: TrainConfig, vocabulary_size: int, *, use_cudnn: bool) -
         config: the run's options.
         vocabulary_size: number of token ids.
         use_cudnn: let a GPU use cuDNN's recurrent kernels, which XLA cannot compile.
+
+    Raises:
+        UserError: a model of the user's own cannot be built or used.
     """
     model: LanguageModel
-    if config.model == "transformer":
+    if config.is_custom_model:
+        model = build_custom_model(config, vocabulary_size)
+    elif config.model == "transformer":
         model = Transformer(
             vocabulary_size=vocabulary_size,
             num_layers=config.layers,

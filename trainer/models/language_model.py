@@ -13,7 +13,12 @@ class LanguageModel(keras.Model):
 
     `call` and `step` use the same weights and agree to float tolerance: `step` over a
     window's tokens gives the logits that `call` gives at each of its places.
+
+    Attributes:
+        embedding: ids -> vectors, a layer with `embeddings`; a user's own model has none.
     """
+
+    embedding: keras.layers.Embedding
 
     def build(self, input_shape: Any = None) -> None:
         """Creates every weight without running the model; shapes do not depend on windows."""

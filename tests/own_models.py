@@ -1,0 +1,50 @@
+"""Models as a user writes them, for `--model own_models:NAME`, and some that cannot work."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+def recurrent(vocabulary_size: int, config: Any) -> keras.Model:
+    layers = [keras.layers.Embedding(vocabulary_size, config.embedding_size)]
+    for index in range(config.layers):
+        sequences = config.targets == "sequence" or index + 1 < config.layers
+        rnn = keras.layers.SimpleRNN(config.units, return_sequences=sequences, seed=config.seed)
+        layers.append(rnn)
+        layers.append(keras.layers.Dropout(config.dropout, seed=config.seed))
+    return keras.Sequential([*layers, keras.layers.Dense(vocabulary_size)])
+
+
+def functional(vocabulary_size: int, config: Any) -> keras.Model:
+    """Takes windows of `seq_len` tokens and no others."""
+    inputs = keras.Input([config.seq_len], dtype="int32")
+    hidden = keras.layers.Embedding(vocabulary_size, config.units)(inputs)
+    hidden = keras.layers.Conv1D(config.units, 3, padding="causal", activation="relu")(hidden)
+    return keras.Model(inputs, keras.layers.Dense(vocabulary_size)(hidden))
+
+
+def bidirectional(vocabulary_size: int, config: Any) -> keras.Model:
+    sequences = config.targets == "sequence"
+    return keras.Sequential(
+        [
+            keras.layers.Embedding(vocabulary_size, 8),
+            keras.layers.Bidirectional(keras.layers.GRU(8, return_sequences=sequences)),
+            keras.layers.Dense(vocabulary_size),
+        ]
+    )
+
+
+def too_wide(vocabulary_size: int, config: Any) -> keras.Model:
+    return keras.Sequential([keras.layers.Embedding(vocabulary_size, vocabulary_size + 1)])
+
+
+def of_floats(vocabulary_size: int, config: Any) -> keras.Model:
+    return keras.Sequential([keras.Input([config.seq_len, 3]), keras.layers.Dense(4)])
+
+
+def no_model(vocabulary_size: int, config: Any) -> Any:
+    return tf.zeros([vocabulary_size])
+
+
+not_a_function = 3

@@ -1,0 +1,50 @@
+"""Where a model's embedding vectors come from, and when they move."""
+
+import dataclasses
+from typing import Any
+
+from pipeline.errors import OptionError
+from trainer.config.option import check_int, check_text, option
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EmbeddingOptions:
+    """The embeddings of tokens."""
+
+    # A run is known by the file's content, not by its path: see `trainer.pretrained`.
+    pretrained_embeddings: str | None = option(
+        "file of vectors to start from: word2vec's or GloVe's text, or .npy in the order of "
+        "the ids; read at a run's first start alone",
+        default=None,
+        metavar="FILE",
+        identity=False,
+    )
+    freeze_embeddings_steps: int = option(
+        "first steps in which pretrained embeddings stay as they are; -1: always",
+        default=0,
+        parse=int,
+    )
+
+    def check_embeddings(self: Any) -> None:
+        """Refuses what breaks a rule.
+
+        Raises:
+            OptionError: an option does.
+        """
+        check_int(self, -1, "freeze_embeddings_steps")
+        if self.pretrained_embeddings is None:
+            if self.freeze_embeddings_steps:
+                raise OptionError(
+                    "`freeze_embeddings_steps` must not be given without "
+                    "`pretrained_embeddings` (random vectors are not worth keeping), got "
+                    f"{self.freeze_embeddings_steps}; leave it out or give "
+                    "--pretrained_embeddings"
+                )
+            return
+        check_text(self, "pretrained_embeddings")
+        if self.is_custom_model:
+            raise OptionError(
+                "`pretrained_embeddings` must not be given with a `model` of your own "
+                f"({self.model}): only your function knows its embeddings; let it load them "
+                "and leave --pretrained_embeddings out"
+            )

@@ -1,0 +1,160 @@
+"""A user's own Keras model behind the face of the others: `--model MODULE:FUNCTION`.
+
+`FUNCTION(vocabulary_size, config)` returns a `keras.Model` that maps tokens `[batch, seq_len]`
+to logits. `config` is the run's `TrainConfig`: a function that reads `config.units` has made
+`--units` an option of its model.
+"""
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from pipeline.errors import UserError
+from trainer.config import TrainConfig
+from trainer.models.language_model import LanguageModel, State
+
+_LOOK_AHEAD = 1e-3  # of the largest logit: more than rounding
+
+
+@keras.saving.register_keras_serializable("textreel")
+class CustomModel(LanguageModel):
+    """Any Keras model from windows of tokens to logits.
+
+    Generating reads the last `seq_len` tokens anew for every token. Before there are so many,
+    they stand at the start of the window and the logits of the last of them are taken, which
+    is right as no place sees what is after it. With targets `"last"` they stand at the end,
+    behind ids 0 (the separators of bytes and characters).
+
+    Args:
+        network: tokens `[batch, seq_len]` int32 -> logits of any float dtype.
+        seq_len: tokens of a window.
+        targets: whether the logits are of every place (`"sequence"`) or of the last one.
+    """
+
+    def __init__(self, *, network: keras.Model, seq_len: int, targets: str) -> None:
+        super().__init__(name="custom_model")
+        self.network = network
+        self._seq_len = seq_len
+        self._targets = targets
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of the constructor, the network serialised by Keras."""
+        network = keras.saving.serialize_keras_object(self.network)
+        return {"network": network, "seq_len": self._seq_len, "targets": self._targets}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "CustomModel":
+        """Builds the model that `get_config` describes."""
+        network = keras.saving.deserialize_keras_object(config["network"], custom_objects)
+        return cls(**{**config, "network": network})
+
+    def build(self, input_shape: Any = None) -> None:
+        """See `LanguageModel.build`; the network is run once, for some build only then."""
+        del input_shape
+        self.network(tf.zeros([1, self._seq_len], tf.int32))
+        self.built = True
+
+    def call(self, tokens: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """See `LanguageModel.call`; Keras tells the network's layers whether this is training."""
+        del training
+        return tf.cast(self.network(tokens), tf.float32)
+
+    def initial_state(self, batch_size: int | tf.Tensor) -> State:
+        """The window, `[batch, seq_len]` int32, and how many tokens are in it, a scalar."""
+        return [tf.zeros([batch_size, self._seq_len], tf.int32), tf.constant(0)]
+
+    def step(self, tokens: tf.Tensor, state: State) -> tuple[tf.Tensor, State]:
+        """See `LanguageModel.step`; here the cost is that of a whole window."""
+        window, num_tokens = state
+        shifted = tf.concat([window[:, 1:], tokens[:, tf.newaxis]], axis=1)
+        if self._targets == "last":
+            return self(shifted), [shifted, num_tokens]
+        place = tf.minimum(num_tokens, self._seq_len - 1)
+        is_new = tf.range(self._seq_len) == place
+        filled = tf.where(is_new, tokens[:, tf.newaxis], window)
+        window = tf.where(num_tokens < self._seq_len, filled, shifted)
+        num_tokens = tf.minimum(num_tokens + 1, self._seq_len)
+        return tf.gather(self(window), place, axis=1), [window, num_tokens]
+
+
+def build_custom_model(config: TrainConfig, vocabulary_size: int) -> CustomModel:
+    """Calls the user's function and checks what it returns.
+
+    Args:
+        config: the run's options; `model` names the function.
+        vocabulary_size: number of token ids.
+
+    Raises:
+        UserError: there is no such function, it returns no Keras model, or the model's
+            logits are of another shape or depend on the tokens that they predict.
+    """
+    network = _load_function(config.model)(vocabulary_size, config)
+    if not isinstance(network, keras.Model):
+        raise UserError(
+            f"`model` {config.model} must return a keras.Model, got {_type_of(network)}; return "
+            "the model itself"
+        )
+    # Two windows that differ in their last token.
+    tokens = np.arange(config.seq_len) % vocabulary_size * np.ones([2, 1], int)
+    tokens[1, -1] = (tokens[1, -1] + 1) % vocabulary_size
+    try:
+        logits = tf.convert_to_tensor(network(tf.constant(tokens, tf.int32)))
+    except (TypeError, ValueError, tf.errors.InvalidArgumentError) as error:
+        raise UserError(
+            f"`model` {config.model}: the model does not take tokens of shape [batch, seq_len] "
+            f"= {list(tokens.shape)} int32: {error}"
+        ) from error
+    places = [config.seq_len] if config.targets == "sequence" else []
+    expected = [len(tokens), *places, vocabulary_size]
+    if logits.shape.as_list() != expected or not logits.dtype.is_floating:
+        names = "[batch, seq_len, vocabulary size]" if places else "[batch, vocabulary size]"
+        raise UserError(
+            f"`model` {config.model}: for tokens of shape {list(tokens.shape)} and --targets "
+            f"{config.targets} the model must give logits of shape {names} = {expected}, got "
+            f"{logits.shape.as_list()} {logits.dtype.name}"
+        )
+    if places:
+        _check_causal(config.model, tf.cast(logits, tf.float32).numpy()[:, :-1])
+    return CustomModel(network=network, seq_len=config.seq_len, targets=config.targets)
+
+
+def _check_causal(name: str, logits: np.ndarray) -> None:
+    """Refuses a model whose logits depend on later tokens: it would be told what to predict."""
+    difference = np.abs(logits[0] - logits[1]).max(initial=0.0)
+    if difference > _LOOK_AHEAD * np.abs(logits).max(initial=0.0):
+        raise UserError(
+            f"`model` {name}: the model's logits depend on later tokens of the window, so it "
+            "would see what it is to predict (a bidirectional layer, or attention without "
+            "`use_causal_mask=True`?); let a place see only the tokens up to it, or train with "
+            "--targets last"
+        )
+
+
+def _load_function(name: str) -> Any:
+    """Imports `MODULE:FUNCTION`; the current directory is searched first, as by `python -m`."""
+    module_name, _, function_name = name.partition(":")
+    if not {"", os.getcwd()} & set(sys.path):
+        sys.path.insert(0, os.getcwd())
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise UserError(
+            f"`model` {name}: the module {module_name} cannot be imported ({error}); start in "
+            "the directory where it lies, or set PYTHONPATH"
+        ) from error
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        found = "none" if function is None else _type_of(function)
+        raise UserError(
+            f"`model` {name}: {module.__file__} must have a function {function_name}, got {found}"
+        )
+    return function
+
+
+def _type_of(value: object) -> str:
+    return f"{type(value).__module__}.{type(value).__qualname__}"
