@@ -4,7 +4,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import tensorflow as tf
 from training import read_events, tiny
@@ -12,9 +11,10 @@ from training import read_events, tiny
 from pipeline import Corpus, OptionError, UserError
 from pipeline.vocabulary import ByteVocabulary, CharVocabulary
 from trainer.checkpoint import DIRECTORY
-from trainer.generate import Sampler, choose_token, generate, shown
+from trainer.generate import Sampler, generate, load_sampler, shown
 from trainer.loop import train
 from trainer.models.recurrent import RecurrentModel
+from trainer.request import Request
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def byte_run(byte_corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 def text(run: Path, **options: object) -> str:
-    return "".join(generate(run, **{"tokens": 60, **options}))  # type: ignore[arg-type]
+    return "".join(generate(run, **{"tokens": 60, **options}))
 
 
 def test_the_same_seed_gives_the_same_text_and_every_option_changes_it(run: Path) -> None:
@@ -86,21 +86,58 @@ def test_a_character_of_several_bytes_comes_with_its_last_byte() -> None:
     model = Spoken(cell="lstm", vocabulary_size=256, num_layers=1, units=2, embedding_dim=2)
     model.build()
     sampler = Sampler(model, ByteVocabulary())
-    assert list(sampler.pieces(num_tokens=4, temperature=0, seed=0)) == ["a", "", "", "日"]
+    assert list(sampler.stream(Request(tokens=4, temperature=0))) == ["a", "", "", "日"]
     # A text that ends within a character says so.
-    assert list(sampler.pieces(num_tokens=2, temperature=0, seed=0)) == [
+    assert list(sampler.stream(Request(tokens=2, temperature=0))) == [
         "a",
         "\N{REPLACEMENT CHARACTER}",
     ]
 
 
-def test_draws_follow_the_tempered_distribution() -> None:
-    probabilities = np.array([0.5, 0.3, 0.2])
-    logits = tf.constant(np.tile(np.log(probabilities), (20_000, 1)), tf.float32)
-    for temperature in (1.0, 0.5):
-        drawn = choose_token(logits, tf.constant(temperature), tf.constant([1, 2]))
-        expected = probabilities ** (1 / temperature) / (probabilities ** (1 / temperature)).sum()
-        np.testing.assert_allclose(np.bincount(drawn) / 20_000, expected, atol=0.02)
+def test_a_text_ends_before_a_stop_text(run: Path) -> None:
+    whole = text(run, seed=4)
+    stop = whole[20:26]  # of several tokens
+    before = whole[: whole.index(stop)]
+    assert text(run, seed=4, stop=(stop,)) == before
+    assert text(run, seed=4, stop=("Q", whole[10:13], stop)) == whole[: whole.index(whole[10:13])]
+    assert text(run, seed=4, stop=(whole[-1] + "Q",)) == whole  # held back, then let go
+
+
+def test_filters_change_the_text(run: Path) -> None:
+    greedy, whole = text(run, temperature=0), text(run, temperature=1.5)
+    assert text(run, temperature=1.5, top_k=1) == greedy
+    assert text(run, temperature=1.5, top_p=1e-6) == greedy
+    filtered = {text(run, temperature=1.5, top_k=3), text(run, temperature=1.5, top_p=0.5)}
+    assert len(filtered | {whole, greedy}) == 4
+
+
+def test_a_sample_is_the_same_among_any_number_of_samples(run: Path) -> None:
+    sampler = load_sampler(run)
+    request = Request(prompt="lorem ", tokens=40, seed=5)
+    texts = sampler.texts(request, 5)
+    assert len(set(texts)) == 5
+    for samples in (1, 2, 4):
+        assert sampler.texts(request, samples) == texts[:samples]
+    assert "".join(sampler.stream(request)) == texts[0]
+    assert all(
+        map(texts[1].startswith, sampler.texts(Request(prompt="lorem ", seed=5, tokens=9), 2)[1:])
+    )
+
+
+def test_each_sample_ends_at_its_own_stop_text(run: Path) -> None:
+    sampler = load_sampler(run)
+    whole = sampler.texts(Request(tokens=60, seed=6, temperature=1), 3)
+    stopped = sampler.texts(Request(tokens=60, seed=6, temperature=1, stop=("m", " ")), 3)
+    assert stopped == [min(text.split("m")[0], text.split(" ")[0], key=len) for text in whole]
+
+
+@pytest.mark.parametrize("chunk", [1, 7])
+def test_the_size_of_chunks_changes_nothing(
+    run: Path, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = text(run, seed=7)
+    monkeypatch.setattr("trainer.generate._MAX_CHUNK", chunk)
+    assert text(run, seed=7) == expected
 
 
 def test_a_document_end_is_shown_as_a_newline() -> None:
@@ -110,16 +147,27 @@ def test_a_document_end_is_shown_as_a_newline() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"tokens": -1}, "`tokens` must be at least 0, got -1"),
+        ({"tokens": -1}, "`tokens` must be an integer of at least 0, got -1"),
+        ({"tokens": 2**31}, "`tokens` must be below 2**31, got 2147483648"),
         ({"temperature": -0.5}, "`temperature` must be at least 0 and finite, got -0.5"),
         ({"temperature": float("nan")}, "`temperature` must be at least 0 and finite, got nan"),
-        ({"seed": -1}, "`seed` must be at least 0 and below 2**31, got -1"),
+        ({"top_k": -1}, "`top_k` must be an integer of at least 0, got -1"),
+        ({"top_p": 0.0}, "`top_p` must be above 0 and at most 1 (1: all), got 0.0"),
+        ({"top_p": 1.5}, "`top_p` must be above 0 and at most 1 (1: all), got 1.5"),
+        ({"seed": -1}, "`seed` must be an integer of at least 0, got -1"),
+        ({"stop": ("a", "")}, "`stop` must not be empty"),
+        ({"stop": "end"}, "`stop` must be a tuple of texts, got the text 'end'"),
     ],
 )
-def test_bad_options(run: Path, options: dict[str, float], message: str) -> None:
+def test_bad_options(run: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(OptionError) as error:
-        generate(run, **options)  # type: ignore[arg-type]
+        generate(run, **options)
     assert message in str(error.value)
+
+
+def test_there_is_at_least_one_sample(run: Path) -> None:
+    with pytest.raises(OptionError, match="`samples` must be at least 1, got 0; change --samples"):
+        load_sampler(run).texts(Request(), 0)
 
 
 def test_a_prompt_that_the_vocabulary_lacks(run: Path) -> None:

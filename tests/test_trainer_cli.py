@@ -55,6 +55,14 @@ def test_train_then_generate(char_corpus: Corpus, tmp_path: Path) -> None:
     assert (code, err) == (0, "")
     assert out.startswith("lorem")
     assert len(out) == len("lorem") + 9 + 1
+    text = out.removesuffix("\n")
+
+    (tmp_path / "prompt.txt").write_text("lorem")
+    flags = ["--run", run, "--tokens", "9", "--seed", "3", "--samples", "2"]
+    flags += ["--prompt_file", str(tmp_path / "prompt.txt")]
+    code, out, err = call("trainer.cli", "generate", *flags)
+    assert (code, err) == (0, "")
+    assert out.startswith(f"--- sample 1 of 2\n{text}\n--- sample 2 of 2\nlorem")
 
 
 def test_ctrl_c_ends_with_130_and_says_how_to_go_on(char_corpus: Corpus, tmp_path: Path) -> None:
@@ -84,6 +92,10 @@ def test_errors_have_no_traceback(tmp_path: Path) -> None:
     assert (code, err.count("\n")) == (2, 1)
     assert err.startswith("textreel: error: `units` must be an integer of at least 1, got 0")
 
+    code, _, err = call("trainer.cli", "generate", "--run", "x", "--top_p", "2")
+    assert (code, err.count("\n")) == (2, 1)
+    assert err.startswith("textreel: error: `top_p` must be above 0 and at most 1")
+
     code, _, err = call("trainer.cli", "train", "--corpus", "x")
     assert code == 2
     assert "the following arguments are required: --output" in err
@@ -102,5 +114,12 @@ print("tensorflow" in sys.modules)
 def test_help_needs_no_tensorflow() -> None:
     out = run_child(HELP)
     assert out.endswith("\nFalse\n")
-    for word in ("prepare", "train", "generate", "--sample_temperatures", "--temperature"):
+    for word in (
+        "prepare",
+        "train",
+        "generate",
+        "--sample_temperatures",
+        "--temperature",
+        "--stop",
+    ):
         assert word in out

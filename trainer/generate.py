@@ -1,11 +1,13 @@
 """Text from a trained model: stateful sampling, one model step a token.
 
-The randomness of token `i` depends on `(seed, i)` alone: the same run, prompt, seed and
-temperature give the same text, however it is consumed.
+The same run and `Request` give the same text, however it is consumed; sample `s` is the
+same among any number of samples (to what rounding does with another number of rows).
 """
 
 import os
+import time
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -16,30 +18,17 @@ from pipeline.vocabulary import Vocabulary
 from trainer.checkpoint import restore_weights
 from trainer.config import run_config
 from trainer.models import LanguageModel, build_model
-from trainer.models.language_model import State
+from trainer.request import Request
+from trainer.sampling import Drawing, Rows, advance, begin
+from trainer.stop import StopFilter
 
-
-def choose_token(logits: tf.Tensor, temperature: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Draws the next token of each row from softmax(logits / temperature).
-
-    Args:
-        logits: `[batch, vocabulary_size]` float32.
-        temperature: float32 scalar; 0 takes the likeliest token.
-        seed: `[2]` int32.
-
-    Returns:
-        `[batch]` int32 ids.
-    """
-    # Relative to the largest, so that a small temperature gives -inf, never inf.
-    logits -= tf.reduce_max(logits, axis=-1, keepdims=True)
-    safe_temperature = tf.where(temperature > 0, temperature, 1.0)
-    drawn = tf.random.stateless_categorical(logits / safe_temperature, 1, seed, dtype=tf.int32)
-    likeliest = tf.argmax(logits, axis=-1, output_type=tf.int32)
-    return tf.where(temperature > 0, drawn[:, 0], likeliest)
+# One call of the compiled loop generates a few tokens: as many as look smooth on a screen.
+_SMOOTH_SECONDS = 0.05
+_MAX_CHUNK = 64
 
 
 class Sampler:
-    """Generates text from a model; its two compiled functions are traced once each.
+    """Generates text from a model; its compiled loop is traced once a number of samples.
 
     Args:
         model: a built model; its weights are read at every call.
@@ -49,109 +38,146 @@ class Sampler:
     def __init__(self, model: LanguageModel, vocabulary: Vocabulary) -> None:
         self._model = model
         self._vocabulary = vocabulary
-        state = tf.nest.map_structure(
-            lambda part: tf.TensorSpec(part.shape, part.dtype), model.initial_state(1)
-        )
-        self._read = tf.function(
-            self._read_prompt, input_signature=[tf.TensorSpec([None], tf.int32)]
-        )
-        self._next = tf.function(
-            self._next_token,
-            input_signature=[
-                tf.TensorSpec([1, vocabulary.size], tf.float32),
-                state,
-                tf.TensorSpec([], tf.float32),
-                tf.TensorSpec([2], tf.int32),
-            ],
-        )
+        self._advance = tf.function(self._advance_rows, reduce_retracing=True)
 
-    def _read_prompt(self, tokens: tf.Tensor) -> tuple[tf.Tensor, State]:
-        """Reads `[n]` tokens, n at least 1, from the initial state."""
-        logits, state = self._model.step(tokens[:1], self._model.initial_state(1))
-        for token in tokens[1:]:
-            logits, state = self._model.step(token[tf.newaxis], state)
-        return logits, state
-
-    def _next_token(
-        self, logits: tf.Tensor, state: State, temperature: tf.Tensor, seed: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, State]:
-        token = choose_token(logits, temperature, seed)
-        logits, state = self._model.step(token, state)
-        return token[0], logits, state
-
-    def pieces(
-        self, *, prompt: str = "", num_tokens: int, temperature: float, seed: int
-    ) -> Iterator[str]:
-        """Checks the arguments, then returns an iterator over the text that follows a prompt.
+    def stream(self, request: Request) -> Iterator[str]:
+        """Returns an iterator over the text that follows a prompt, as it comes: sample 0.
 
         Args:
-            prompt: text to continue. Without any, a document begins.
-            num_tokens: tokens to generate.
-            temperature: 1 draws from the model's own distribution, less is bolder in what
-                is likely, 0 always takes the likeliest.
-            seed: of the draws, below 2**31.
+            request: what to generate.
 
         Returns:
-            Pieces of text; a piece is empty while a character is incomplete.
+            Pieces of text, one a token; a piece is empty while a character is incomplete,
+            or may belong to a stop text.
 
         Raises:
-            OptionError: an argument is out of range.
             UserError: the prompt has characters that the vocabulary lacks.
         """
-        if num_tokens < 0:
-            raise OptionError(f"`tokens` must be at least 0, got {num_tokens}")
-        if not 0 <= temperature < float("inf"):
-            raise OptionError(f"`temperature` must be at least 0 and finite, got {temperature}")
-        if not 0 <= seed < 2**31:
-            raise OptionError(f"`seed` must be at least 0 and below 2**31, got {seed}")
+        return self._pieces(request, self._ids(request.prompt))
+
+    def texts(self, request: Request, samples: int) -> list[str]:
+        """Returns several texts that follow a prompt, generated together.
+
+        Args:
+            request: what to generate.
+            samples: number of texts, at least 1.
+
+        Raises:
+            OptionError: `samples` is below 1.
+            UserError: the prompt has characters that the vocabulary lacks.
+        """
+        if samples < 1:
+            raise OptionError(f"`samples` must be at least 1, got {samples}; change --samples")
+        writers = [_Writer(self._vocabulary, request.stop) for _ in range(samples)]
+        for tokens in self._tokens(request, self._ids(request.prompt), samples):
+            for writer, ids in zip(writers, tokens, strict=True):
+                writer.write(ids)
+            if all(writer.is_over for writer in writers):
+                break
+        return [writer.finish() for writer in writers]
+
+    def _ids(self, prompt: str) -> np.ndarray:
+        """A prompt's ids, `[n]` int32, n at least 1."""
         if prompt:
-            ids = np.asarray(self._vocabulary.encode(prompt), np.int32)
-        else:
-            ids = np.array([self._vocabulary.separator_id], np.int32)
-        return self._pieces(ids, num_tokens, temperature, seed)
+            return np.asarray(self._vocabulary.encode(prompt), np.int32)
+        return np.array([self._vocabulary.separator_id], np.int32)
 
-    def _pieces(
-        self, ids: np.ndarray, num_tokens: int, temperature: float, seed: int
-    ) -> Iterator[str]:
-        decoder = self._vocabulary.decoder()
-        logits, state = self._read(tf.constant(ids))
-        heat = tf.constant(temperature, tf.float32)
-        for index in range(num_tokens):
-            token, logits, state = self._next(logits, state, heat, tf.constant([seed, index]))
-            yield decoder.decode([int(token)], final=index + 1 == num_tokens)
+    def _pieces(self, request: Request, prompt: np.ndarray) -> Iterator[str]:
+        writer = _Writer(self._vocabulary, request.stop)
+        num_left = request.tokens
+        for (ids,) in self._tokens(request, prompt, 1):
+            for token in ids:
+                num_left -= 1
+                yield writer.write([token], final=num_left == 0)
+                if writer.is_over:
+                    return
+
+    def _tokens(self, request: Request, prompt: np.ndarray, samples: int) -> Iterator[np.ndarray]:
+        """Yields the generated ids, a chunk `[samples, n]` int32 at a time."""
+        drawing = Drawing(
+            temperature=tf.constant(request.temperature, tf.float32),
+            top_k=tf.constant(request.top_k),
+            top_p=tf.constant(request.top_p, tf.float32),
+            seed=tf.constant(request.seed),
+            samples=tf.range(samples),
+        )
+        prompts = tf.tile(tf.constant(prompt)[tf.newaxis], [samples, 1])
+        lengths = tf.fill([samples], len(prompt))
+        rows = begin(self._model, self._vocabulary.size, samples)
+        _, rows = self._advance(rows, prompts, lengths, drawing, tf.constant(len(prompt)))
+        num_left, chunk = request.tokens, 1
+        while num_left:
+            began = time.perf_counter()
+            num_tokens = tf.constant(min(chunk, num_left))
+            tokens, rows = self._advance(rows, prompts, lengths, drawing, num_tokens)
+            yield tokens.numpy()
+            num_left -= tokens.shape[1]
+            if time.perf_counter() - began < _SMOOTH_SECONDS / 2:
+                chunk = min(2 * chunk, _MAX_CHUNK)
+
+    def _advance_rows(self, *arguments: Any) -> tuple[tf.Tensor, Rows]:
+        return advance(self._model, *arguments)
 
 
-def generate(
-    run: str | os.PathLike[str],
-    *,
-    prompt: str = "",
-    tokens: int = 500,
-    temperature: float = 0.7,
-    seed: int = 0,
-) -> Iterator[str]:
-    """Generates text with a run's newest checkpoint. The corpus is not needed.
+class _Writer:
+    """Ids -> text, up to a stop text."""
+
+    def __init__(self, vocabulary: Vocabulary, stops: tuple[str, ...]) -> None:
+        self._decoder = vocabulary.decoder()
+        self._filter = StopFilter(stops)
+        self._text: list[str] = []
+
+    @property
+    def is_over(self) -> bool:
+        """Whether a stop text came."""
+        return self._filter.is_over
+
+    def write(self, ids: Any, *, final: bool = False) -> str:
+        """Takes ids; returns the text that is complete and certain."""
+        piece = self._filter.feed(self._decoder.decode(ids, final=final), final=final)
+        self._text.append(piece)
+        return piece
+
+    def finish(self) -> str:
+        """Returns the whole text."""
+        self.write([], final=True)
+        return "".join(self._text)
+
+
+def load_sampler(run: str | os.PathLike[str]) -> Sampler:
+    """Makes a sampler of a run's newest checkpoint. The corpus is not needed.
 
     Args:
         run: the directory that `textreel train` wrote.
-        prompt: text to continue. Without any, a document begins.
-        tokens: tokens to generate.
-        temperature: see `Sampler.pieces`.
-        seed: of the draws; the same seed gives the same text.
-
-    Returns:
-        An iterator over pieces of text, each as soon as it is there.
 
     Raises:
-        UserError: the directory is no run or has no checkpoint yet, or an argument cannot
-            work (see `Sampler.pieces`).
+        UserError: the directory is no run or has no checkpoint yet.
     """
     config = run_config(run)
     vocabulary = load_vocabulary(run)
     model = build_model(config, vocabulary.size, use_cudnn=True)
     restore_weights(run, model)
-    return Sampler(model, vocabulary).pieces(
-        prompt=prompt, num_tokens=tokens, temperature=temperature, seed=seed
-    )
+    return Sampler(model, vocabulary)
+
+
+def generate(run: str | os.PathLike[str], **options: Any) -> Iterator[str]:
+    """Generates text with a run's newest checkpoint.
+
+    For example `"".join(generate("RUN", prompt="Once", tokens=100, temperature=0.8))`.
+
+    Args:
+        run: the directory that `textreel train` wrote.
+        **options: those of `Request`.
+
+    Returns:
+        An iterator over pieces of text, each as soon as it is there.
+
+    Raises:
+        UserError: the directory is no run or has no checkpoint yet, or an option cannot
+            work (see `Request` and `Sampler.stream`).
+    """
+    request = Request(**options)
+    return load_sampler(run).stream(request)
 
 
 def shown(piece: str, vocabulary: Vocabulary) -> str:

@@ -29,6 +29,7 @@ from trainer.preemption import StopRequest
 from trainer.pretrained import describe, load_pretrained, start_from
 from trainer.progress import logging_through_bar
 from trainer.reports import Reports
+from trainer.request import Request
 from trainer.vectors import Vectors
 
 
@@ -236,13 +237,10 @@ class _Run:
         return evaluation
 
     def _sample(self, temperature: float) -> str:
-        return "".join(
-            self._sampler.pieces(
-                num_tokens=self._config.sample_tokens,
-                temperature=temperature,
-                seed=self._config.seed,
-            )
+        request = Request(
+            tokens=self._config.sample_tokens, temperature=temperature, seed=self._config.seed
         )
+        return "".join(self._sampler.stream(request))
 
     def _stop_at_bad_loss(self, step: int) -> None:
         kept = f"the checkpoint of step {self._saved_step} is kept" if self._saved_step else ""
