@@ -10,7 +10,7 @@ from training import read_events, tiny
 
 from pipeline import Corpus, OptionError, UserError
 from pipeline.vocabulary import ByteVocabulary, CharVocabulary
-from trainer.checkpoint import DIRECTORY
+from trainer.checkpoint import DIRECTORY, restore_weights
 from trainer.generate import Sampler, generate, load_sampler, shown
 from trainer.loop import train
 from trainer.models.recurrent import RecurrentModel
@@ -163,6 +163,18 @@ def test_bad_options(run: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(OptionError) as error:
         generate(run, **options)
     assert message in str(error.value)
+
+
+def test_the_checkpoint_is_the_one_named(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = []
+
+    def note(*arguments: Any, which: str) -> None:
+        taken.append(which)
+        restore_weights(*arguments, which=which)
+
+    monkeypatch.setattr("trainer.generate.restore_weights", note)
+    assert text(run, checkpoint="best") == text(run)  # this run was evaluated once, at its end
+    assert taken == ["best", "newest"]
 
 
 def test_there_is_at_least_one_sample(run: Path) -> None:

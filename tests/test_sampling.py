@@ -152,7 +152,7 @@ def test_rows_of_any_length_go_on_side_by_side(chunk: int) -> None:
     for _ in range(10 // chunk):
         tokens, rows = step(rows, prompts, lengths, drawing, tf.constant(chunk))
         found.append(tokens)
-    assert ["".join(map(str, row)) for row in np.concatenate(found, axis=1)] == [
+    assert ["".join(map(str, row)) for row in np.concatenate(found).T] == [
         "1234567890",
         "9012345678",
         "5567890123",

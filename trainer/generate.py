@@ -110,8 +110,8 @@ class Sampler:
             began = time.perf_counter()
             num_tokens = tf.constant(min(chunk, num_left))
             tokens, rows = self._advance(rows, prompts, lengths, drawing, num_tokens)
-            yield tokens.numpy()
-            num_left -= tokens.shape[1]
+            yield tokens.numpy().T
+            num_left -= len(tokens)
             if time.perf_counter() - began < _SMOOTH_SECONDS / 2:
                 chunk = min(2 * chunk, _MAX_CHUNK)
 
@@ -144,40 +144,44 @@ class _Writer:
         return "".join(self._text)
 
 
-def load_sampler(run: str | os.PathLike[str]) -> Sampler:
-    """Makes a sampler of a run's newest checkpoint. The corpus is not needed.
+def load_sampler(run: str | os.PathLike[str], *, checkpoint: str = "newest") -> Sampler:
+    """Makes a sampler of a run's model. The corpus is not needed.
 
     Args:
         run: the directory that `textreel train` wrote.
+        checkpoint: `"newest"`, or `"best"`, the one of the lowest validation loss.
 
     Raises:
-        UserError: the directory is no run or has no checkpoint yet.
+        UserError: the directory is no run or has no such checkpoint.
     """
     config = run_config(run)
     vocabulary = load_vocabulary(run)
     model = build_model(config, vocabulary.size, use_cudnn=True)
-    restore_weights(run, model)
+    restore_weights(run, model, which=checkpoint)
     return Sampler(model, vocabulary)
 
 
-def generate(run: str | os.PathLike[str], **options: Any) -> Iterator[str]:
-    """Generates text with a run's newest checkpoint.
+def generate(
+    run: str | os.PathLike[str], *, checkpoint: str = "newest", **options: Any
+) -> Iterator[str]:
+    """Generates text with a run's model.
 
     For example `"".join(generate("RUN", prompt="Once", tokens=100, temperature=0.8))`.
 
     Args:
         run: the directory that `textreel train` wrote.
+        checkpoint: see `load_sampler`.
         **options: those of `Request`.
 
     Returns:
         An iterator over pieces of text, each as soon as it is there.
 
     Raises:
-        UserError: the directory is no run or has no checkpoint yet, or an option cannot
+        UserError: the directory is no run or has no such checkpoint, or an option cannot
             work (see `Request` and `Sampler.stream`).
     """
     request = Request(**options)
-    return load_sampler(run).stream(request)
+    return load_sampler(run, checkpoint=checkpoint).stream(request)
 
 
 def shown(piece: str, vocabulary: Vocabulary) -> str:

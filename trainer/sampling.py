@@ -132,7 +132,7 @@ def advance(
         num_tokens: int32 scalar; tokens of each row to go on by.
 
     Returns:
-        The tokens, `[batch, num_tokens]` int32, and the rows behind them.
+        The tokens, `[num_tokens, batch]` int32, and the rows behind them.
     """
     width = tf.shape(prompts)[1]
     place, logits, state = rows
@@ -151,7 +151,8 @@ def advance(
         logits, state = model.step(token, state)
         place += 1
         tokens = tokens.write(offset, token)
-    return tf.transpose(tokens.stack()), Rows(place, logits, state)
+    # Not transposed: for int32, oneDNN would log an error, and leave it to another kernel.
+    return tokens.stack(), Rows(place, logits, state)
 
 
 def begin(model: LanguageModel, vocabulary_size: int, batch_size: int | tf.Tensor) -> Rows:

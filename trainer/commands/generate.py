@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.files import read_text
+from trainer.commands.checkpoint_flag import add_checkpoint
 from trainer.request import Request
 
 
@@ -22,6 +23,7 @@ def add_command(subparsers: Any) -> None:
         metavar="DIR",
         help="directory of the run: the --output of `textreel train`",
     )
+    add_checkpoint(parser)
     prompt = parser.add_mutually_exclusive_group()
     prompt.add_argument(
         "--prompt", default="", metavar="TEXT", help="text to continue (default: a new document)"
@@ -89,7 +91,7 @@ def _run(arguments: argparse.Namespace) -> None:
     from pipeline.vocabularies import load_vocabulary
     from trainer.generate import load_sampler, shown
 
-    sampler = load_sampler(arguments.run_directory)
+    sampler = load_sampler(arguments.run_directory, checkpoint=arguments.checkpoint)
     vocabulary = load_vocabulary(arguments.run_directory)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show a character
