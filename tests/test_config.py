@@ -29,6 +29,44 @@ def make(**changes: Any) -> TrainConfig:
         ({"dropout": float("nan")}, "`dropout` must be at least 0 and below 1, got nan"),
         ({"learning_rate": 0.0}, "`learning_rate` must be above 0, got 0.0"),
         ({"clip_norm": -1.0}, "`clip_norm` must be at least 0 (0 turns clipping off), got -1.0"),
+        ({"optimizer": "sgd"}, "`optimizer` must be one of adam, adamw, rmsprop; got 'sgd'"),
+        ({"schedule": "linear"}, "`schedule` must be one of constant, cosine; got 'linear'"),
+        ({"warmup_steps": -1}, "`warmup_steps` must be an integer of at least 0, got -1; change"),
+        (
+            {"warmup_steps": 50, "schedule": "cosine", "steps": 50},
+            "`warmup_steps` must be below the step at which the cosine ends (50), got 50; change",
+        ),
+        (
+            {"decay_steps": 9},
+            "`decay_steps` must not be given with `schedule` 'constant' (it has no effect), got 9; "
+            "leave --decay_steps out or use --schedule cosine",
+        ),
+        (
+            {"decay_steps": 0, "schedule": "cosine"},
+            "`decay_steps` must be an integer of at least 1, got 0; change --decay_steps",
+        ),
+        (
+            {"min_learning_rate_ratio": 0.1},
+            "`min_learning_rate_ratio` must not be given with `schedule` 'constant' (it has no",
+        ),
+        (
+            {"min_learning_rate_ratio": 1.5, "schedule": "cosine"},
+            "`min_learning_rate_ratio` must be from 0 to 1, got 1.5; change",
+        ),
+        (
+            {"min_learning_rate_ratio": 0.0, "schedule": "cosine", "decay_steps": 9, "steps": 10},
+            "`steps` must be at most `decay_steps` (9) with `min_learning_rate_ratio` 0 (later "
+            "steps would change nothing), got 10; change --decay_steps or",
+        ),
+        (
+            {"weight_decay": 0.1},
+            "`weight_decay` must not be given with `optimizer` 'adam' (it has no effect), got 0.1; "
+            "leave --weight_decay out or use --optimizer adamw",
+        ),
+        (
+            {"weight_decay": -0.1, "optimizer": "adamw"},
+            "`weight_decay` must be at least 0, got -0.1; change --weight_decay",
+        ),
         ({"targets": "first"}, "`targets` must be one of sequence, last; got 'first'"),
         ({"strategy": "tpu"}, "`strategy` must be one of auto, one_device, mirrored; got 'tpu'"),
         ({"jit": "yes"}, "`jit` must be one of off, on; got 'yes'"),
@@ -79,6 +117,12 @@ CHANGED = {
     "seed": ("8", 8),
     "targets": ("last", "last"),
     "learning_rate": ("0.5", 0.5),
+    "optimizer": ("rmsprop", "rmsprop"),
+    "schedule": ("cosine", "cosine"),
+    "warmup_steps": ("8", 8),
+    "decay_steps": ("8", 8),
+    "min_learning_rate_ratio": ("0.5", 0.5),
+    "weight_decay": ("0.5", 0.5),
     "clip_norm": ("0", 0.0),
     "eval_every": ("0", 0),
     "save_every": ("8", 8),
@@ -95,6 +139,9 @@ CHANGED = {
 
 # What an option needs beside it to be allowed at all.
 NEEDED: dict[str, dict[str, Any]] = {
+    "decay_steps": {"schedule": "cosine"},
+    "min_learning_rate_ratio": {"schedule": "cosine"},
+    "weight_decay": {"optimizer": "adamw"},
     "heads": {"model": "transformer"},
     "freeze_embeddings_steps": {"pretrained_embeddings": "file.txt"},
 }
@@ -163,6 +210,11 @@ def test_identity_holds_what_changes_the_weights() -> None:
     assert make(model="transformer", embedding_dim=256).identity() == transformer.identity()
     assert make(model="transformer", heads=4).identity() == transformer.identity()
     assert make(model="transformer", units=32).num_heads == 1
+    cosine = make(schedule="cosine", steps=50)
+    assert cosine.identity() != make(schedule="cosine", steps=60).identity()
+    assert make(schedule="cosine", steps=60, decay_steps=50).identity() == cosine.identity()
+    adamw = make(optimizer="adamw")
+    assert make(optimizer="adamw", weight_decay=0.01).identity() == adamw.identity()
     own = make(model="package.module:function", heads=3)
     assert (own.identity()["model"], own.identity()["heads"]) == ("package.module:function", 3)
 
@@ -172,4 +224,9 @@ def test_differences_name_both_values() -> None:
         "`units`: the run has 256, now 8",
         "`seq_len`: the run has 64, now 32",
         "`stride`: the run has 64, now 32",
+    ]
+    shorter, longer = (make(schedule="cosine", steps=steps).identity() for steps in (50, 60))
+    assert describe_differences(shorter, longer) == [
+        "`decay_steps`: the run has 50, now 60 (where it is not given, it is --steps; give "
+        "--decay_steps 50)"
     ]

@@ -12,7 +12,8 @@ from training import run_child, tiny
 from trainer.config import MODELS
 from trainer.models import LanguageModel, build_model
 from trainer.models.transformer import Block, Transformer, rotate, swiglu_width
-from trainer.steps import Adam, StepRunner
+from trainer.optimization import Adam
+from trainer.steps import StepRunner
 
 SIZE = 11  # of the vocabulary
 TOKENS = np.random.default_rng(0).integers(SIZE, size=(3, 7)).astype(np.int32)

@@ -14,7 +14,8 @@ from trainer.feed import training_feed
 from trainer.loop import train
 from trainer.models import LanguageModel, build_model
 from trainer.models.recurrent import RecurrentModel
-from trainer.steps import Adam, StepRunner
+from trainer.optimization import Adam
+from trainer.steps import StepRunner
 
 
 def make_runner(

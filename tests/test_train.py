@@ -145,6 +145,9 @@ def test_options_change_what_is_trained(char_corpus: Corpus, tmp_path: Path) -> 
         {"seed": 1},
         {"targets": "last"},
         {"learning_rate": 1e-2},
+        {"optimizer": "rmsprop"},
+        {"optimizer": "adamw", "weight_decay": 10.0},
+        {"schedule": "cosine"},
         {"train_split": "validation"},
     ]
     losses = []

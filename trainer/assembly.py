@@ -2,13 +2,15 @@
 
 import dataclasses
 
+import keras
 import tensorflow as tf
 
 from trainer.cluster import make_strategy, use_jit
 from trainer.config import TrainConfig
 from trainer.freezing import Freeze
 from trainer.models import LanguageModel, build_model
-from trainer.steps import Adam, StepRunner
+from trainer.optimization import LearningRate, make_optimizer
+from trainer.steps import StepRunner
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -19,12 +21,14 @@ class Assembly:
         strategy: the devices.
         model: built, with initial weights.
         optimizer: built for the model.
+        learning_rate: step, counted from 0 -> the optimizer's rate in it, a float32 scalar.
         runner: the compiled steps.
     """
 
     strategy: tf.distribute.Strategy
     model: LanguageModel
-    optimizer: Adam
+    optimizer: keras.optimizers.Optimizer
+    learning_rate: LearningRate
     runner: StepRunner
 
 
@@ -44,7 +48,7 @@ def assemble(config: TrainConfig, vocabulary_size: int) -> Assembly:
     jit = use_jit(config, strategy)
     with strategy.scope():
         model = build_model(config, vocabulary_size, use_cudnn=not jit)
-        optimizer = Adam(config.learning_rate)
+        optimizer = make_optimizer(config, model)
         runner = StepRunner(
             strategy=strategy,
             model=model,
@@ -55,7 +59,13 @@ def assemble(config: TrainConfig, vocabulary_size: int) -> Assembly:
             jit=jit,
             freeze=_freeze(config, model),
         )
-    return Assembly(strategy=strategy, model=model, optimizer=optimizer, runner=runner)
+    return Assembly(
+        strategy=strategy,
+        model=model,
+        optimizer=optimizer,
+        learning_rate=LearningRate.from_config(config),
+        runner=runner,
+    )
 
 
 def _freeze(config: TrainConfig, model: LanguageModel) -> Freeze | None:

@@ -43,18 +43,6 @@ class StepMetrics(NamedTuple):
     gradient_norm: tf.Tensor
 
 
-class Adam(keras.optimizers.Adam):
-    """Adam for gradients that are summed over the replicas before it gets them.
-
-    Keras' own optimizers clip a replica's gradients and then sum; clipping must come after
-    the sum. So the step sums and clips, and the optimizer must not sum again. The test of
-    one replica against two guards this override of a private method.
-    """
-
-    def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> list[Any]:
-        return list(grads_and_vars)
-
-
 class StepRunner:
     """Runs training and evaluation steps of one model under one strategy.
 
@@ -64,7 +52,7 @@ class StepRunner:
     Args:
         strategy: where the steps run.
         model: a built model; `model(tokens, training=...)` gives logits.
-        optimizer: this module's, without clipping of its own.
+        optimizer: of `trainer.optimization`, without clipping of its own.
         batch_size: rows of the global batch.
         tokens_per_row: targets of one row: `seq_len`, or 1 with targets `"last"`.
         clip_norm: largest global norm of the summed gradients; 0 turns clipping off.
@@ -77,7 +65,7 @@ class StepRunner:
         *,
         strategy: tf.distribute.Strategy,
         model: keras.Model,
-        optimizer: Adam,
+        optimizer: keras.optimizers.Optimizer,
         batch_size: int,
         tokens_per_row: int,
         clip_norm: float = 0.0,

@@ -1,8 +1,15 @@
 """How a run's weights are updated."""
 
 import dataclasses
+from typing import Any
 
+from pipeline.errors import OptionError
 from trainer.config.option import check_int, check_number, option
+
+OPTIMIZERS = ("adam", "adamw", "rmsprop")
+SCHEDULES = ("constant", "cosine")
+_WEIGHT_DECAY = 0.01
+_LOWEST_RATIO = 0.1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -12,7 +19,33 @@ class OptimizationOptions:
     steps: int = option(
         "steps of the whole run (a resumed one included)", default=2000, parse=int, identity=False
     )
-    learning_rate: float = option("step size of Adam", default=2e-3, parse=float)
+    optimizer: str = option("how gradients become updates", default="adam", choices=OPTIMIZERS)
+    learning_rate: float = option(
+        "step size of the optimizer, at its largest", default=2e-3, parse=float
+    )
+    schedule: str = option(
+        "course of the learning rate: constant, or down half a cosine by --decay_steps",
+        default="constant",
+        choices=SCHEDULES,
+    )
+    warmup_steps: int = option(
+        "first steps, in which the learning rate rises linearly", default=0, parse=int
+    )
+    decay_steps: int | None = option(
+        "step at which the cosine ends; without it: --steps", default=None, parse=int
+    )
+    min_learning_rate_ratio: float | None = option(
+        "share of the learning rate that is left where the cosine ends, and stays; without "
+        f"it: {_LOWEST_RATIO}",
+        default=None,
+        parse=float,
+    )
+    weight_decay: float | None = option(
+        "share of the weights that adamw takes off a step, times the learning rate; biases, "
+        f"norms and embeddings are spared; without it: {_WEIGHT_DECAY}",
+        default=None,
+        parse=float,
+    )
     clip_norm: float = option(
         "largest global norm of the gradients; 0 turns clipping off", default=1.0, parse=float
     )
@@ -28,3 +61,69 @@ class OptimizationOptions:
         check_number(
             "clip_norm", self.clip_norm, "at least 0 (0 turns clipping off)", self.clip_norm >= 0
         )
+        check_int(self, 0, "warmup_steps")
+        self._check_decay_of_rate()
+        if self.weight_decay is not None:
+            self._check_belongs("weight_decay", "optimizer", "adamw")
+            check_number("weight_decay", self.weight_decay, "at least 0", self.weight_decay >= 0)
+
+    def _check_decay_of_rate(self) -> None:
+        ratio = self.min_learning_rate_ratio
+        if self.decay_steps is not None:
+            self._check_belongs("decay_steps", "schedule", "cosine")
+            check_int(self, 1, "decay_steps")
+        if ratio is not None:
+            self._check_belongs("min_learning_rate_ratio", "schedule", "cosine")
+            check_number("min_learning_rate_ratio", ratio, "from 0 to 1", 0 <= ratio <= 1)
+        if self.decay_end is None:
+            return
+        if self.warmup_steps >= self.decay_end:
+            raise OptionError(
+                f"`warmup_steps` must be below the step at which the cosine ends "
+                f"({self.decay_end}), got {self.warmup_steps}; change --warmup_steps or "
+                "--decay_steps"
+            )
+        if ratio == 0 and self.steps > self.decay_end:
+            raise OptionError(
+                f"`steps` must be at most `decay_steps` ({self.decay_end}) with "
+                f"`min_learning_rate_ratio` 0 (later steps would change nothing), got "
+                f"{self.steps}; change --decay_steps or --min_learning_rate_ratio"
+            )
+
+    def _check_belongs(self, name: str, other: str, value: str) -> None:
+        """Refuses an option that has no effect but with `value` of the option `other`."""
+        if getattr(self, other) != value:
+            raise OptionError(
+                f"`{name}` must not be given with `{other}` {getattr(self, other)!r} (it has no "
+                f"effect), got {getattr(self, name)}; leave --{name} out or use --{other} {value}"
+            )
+
+    @property
+    def decay_end(self) -> int | None:
+        """Step at which the cosine ends: `decay_steps`, or `steps`; None if there is none."""
+        if self.schedule == "constant":
+            return None
+        return self.steps if self.decay_steps is None else self.decay_steps
+
+    @property
+    def lowest_learning_rate_ratio(self) -> float | None:
+        """`min_learning_rate_ratio`, or what its help says; None if the rate is constant."""
+        if self.schedule == "constant":
+            return None
+        ratio = self.min_learning_rate_ratio
+        return _LOWEST_RATIO if ratio is None else ratio
+
+    @property
+    def weight_decay_rate(self) -> float | None:
+        """`weight_decay`, or what its help says; None if the optimizer has none."""
+        if self.optimizer != "adamw":
+            return None
+        return _WEIGHT_DECAY if self.weight_decay is None else self.weight_decay
+
+    def resolved_optimization(self) -> dict[str, Any]:
+        """Returns what follows from other options where it is not given, for the identity."""
+        return {
+            "decay_steps": self.decay_end,
+            "min_learning_rate_ratio": self.lowest_learning_rate_ratio,
+            "weight_decay": self.weight_decay_rate,
+        }

@@ -60,7 +60,7 @@ class TrainConfig(
         settings["stride"] = self.window_stride
         settings["embedding_dim"] = self.embedding_size
         settings["heads"] = self.num_heads if self.model == "transformer" else self.heads
-        return settings
+        return {**settings, **self.resolved_optimization()}
 
     def to_json(self) -> str:
         """Returns all settings as JSON text, one a line."""
@@ -101,8 +101,13 @@ def describe_differences(saved: dict[str, Any], current: dict[str, Any]) -> list
 
     Example: `["`units`: the run has 256, now 512"]`.
     """
-    return [
-        f"`{name}`: the run has {saved.get(name)!r}, now {current.get(name)!r}"
+    differences = {
+        name: f"`{name}`: the run has {saved.get(name)!r}, now {current.get(name)!r}"
         for name in dict.fromkeys([*current, *saved])
         if saved.get(name) != current.get(name)
-    ]
+    }
+    if "decay_steps" in differences and saved.get("decay_steps") is not None:
+        differences["decay_steps"] += (
+            f" (where it is not given, it is --steps; give --decay_steps {saved['decay_steps']})"
+        )
+    return list(differences.values())
