@@ -19,7 +19,7 @@ from trainer.checkpoint import (
     restore_weights,
 )
 from trainer.models import LanguageModel, build_model
-from trainer.steps import Adam
+from trainer.optimization import Adam
 
 IDENTITY = RunIdentity(corpus="c" * 64, vocabulary="v" * 64, settings={"units": 8, "seed": 0})
 

@@ -14,7 +14,8 @@ from trainer.cluster import make_strategy
 from trainer.evaluate import Evaluation, Evaluator
 from trainer.feed import evaluation_stride, validation_feed
 from trainer.models import build_model
-from trainer.steps import Adam, StepRunner
+from trainer.optimization import Adam
+from trainer.steps import StepRunner
 
 
 @pytest.mark.parametrize("targets", ["sequence", "last"])

@@ -19,8 +19,9 @@ from trainer.freezing import Freeze
 from trainer.generate import generate
 from trainer.loop import TrainResult, train
 from trainer.models.recurrent import RecurrentModel
+from trainer.optimization import Adam
 from trainer.pretrained import start_from
-from trainer.steps import Adam, StepRunner
+from trainer.steps import StepRunner
 from trainer.vectors import Vectors, words_of
 
 DIM = 5
