@@ -112,6 +112,7 @@ CHANGED = {
     "freeze_embeddings_steps": ("-1", -1),
     "seq_len": ("40", 40),
     "stride": ("3", 3),
+    "lanes": ("", True),
     "batch_size": ("8", 8),
     "steps": ("8", 8),
     "seed": ("8", 8),
@@ -159,7 +160,7 @@ def test_every_flag_sets_its_option_and_no_other() -> None:
     for name, (text, value) in CHANGED.items():
         needed = NEEDED.get(name, {})
         flags = [f"--{other}={needed[other]}" for other in needed]
-        assert parse([*flags, f"--{name}", text]) == dataclasses.replace(
+        assert parse([*flags, f"--{name}", *([text] if text else [])]) == dataclasses.replace(
             make(**needed), **{name: value}
         ), name
 

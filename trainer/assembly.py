@@ -8,6 +8,7 @@ import tensorflow as tf
 from trainer.cluster import make_strategy, use_jit
 from trainer.config import TrainConfig
 from trainer.freezing import Freeze
+from trainer.lane_state import LaneState
 from trainer.models import LanguageModel, build_model
 from trainer.optimization import LearningRate, make_optimizer
 from trainer.steps import StepRunner
@@ -23,6 +24,7 @@ class Assembly:
         optimizer: built for the model.
         learning_rate: step, counted from 0 -> the optimizer's rate in it, a float32 scalar.
         runner: the compiled steps.
+        lanes: what the lanes remember; None for windows.
     """
 
     strategy: tf.distribute.Strategy
@@ -30,6 +32,7 @@ class Assembly:
     optimizer: keras.optimizers.Optimizer
     learning_rate: LearningRate
     runner: StepRunner
+    lanes: LaneState | None
 
 
 def assemble(config: TrainConfig, vocabulary_size: int) -> Assembly:
@@ -49,6 +52,7 @@ def assemble(config: TrainConfig, vocabulary_size: int) -> Assembly:
     with strategy.scope():
         model = build_model(config, vocabulary_size, use_cudnn=not jit)
         optimizer = make_optimizer(config, model)
+        lanes = LaneState(strategy, model, config.batch_size) if config.lanes else None
         runner = StepRunner(
             strategy=strategy,
             model=model,
@@ -58,6 +62,7 @@ def assemble(config: TrainConfig, vocabulary_size: int) -> Assembly:
             clip_norm=config.clip_norm,
             jit=jit,
             freeze=_freeze(config, model),
+            lanes=lanes,
         )
     return Assembly(
         strategy=strategy,
@@ -65,6 +70,7 @@ def assemble(config: TrainConfig, vocabulary_size: int) -> Assembly:
         optimizer=optimizer,
         learning_rate=LearningRate.from_config(config),
         runner=runner,
+        lanes=lanes,
     )
 
 

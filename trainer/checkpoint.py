@@ -23,6 +23,7 @@ import tensorflow as tf
 from pipeline.errors import OptionError, UserError
 from pipeline.files import join
 from trainer.config import describe_differences
+from trainer.lane_state import LaneState
 
 DIRECTORY = "checkpoints"  # in the run's directory
 BEST_DIRECTORY = "best"  # likewise
@@ -100,8 +101,14 @@ class Checkpointer:
         """Returns the path prefix of the newest checkpoint, or None."""
         return newest_checkpoint(self._run)
 
-    def track(self, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
-        """Names what later calls save and restore. Both must be built."""
+    def track(
+        self,
+        model: keras.Model,
+        optimizer: keras.optimizers.Optimizer,
+        lanes: LaneState | None = None,
+    ) -> None:
+        """Names what later calls save and restore. Model and optimizer must be built."""
+        self._lanes = lanes
         with tf.device("CPU"):
             self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
             self._validation_loss = tf.Variable(0.0, dtype=tf.float64, trainable=False)
@@ -115,6 +122,7 @@ class Checkpointer:
             "variables": _variables(model),
             "optimizer": optimizer,
             "step": self._step,
+            "lanes": [] if lanes is None else lanes.saved,
             **strings,
         }
         self._checkpoint = tf.train.Checkpoint(**state)
@@ -144,6 +152,8 @@ class Checkpointer:
         if path is None:
             return 0
         _restore(self._checkpoint, path)
+        if self._lanes is not None:
+            self._lanes.spread()
         return int(self._step.numpy())
 
     def save(self, step: int) -> str:
@@ -152,7 +162,7 @@ class Checkpointer:
         Returns:
             The path prefix of the checkpoint's files.
         """
-        self._step.assign(step)
+        self._collect(step)
         return str(self._manager.save(checkpoint_number=step))
 
     def save_best(self, step: int, loss: float, split: str) -> bool:
@@ -168,11 +178,16 @@ class Checkpointer:
         """
         if not loss < best_loss(self._run, split):
             return False
-        self._step.assign(step)
+        self._collect(step)
         self._validation_loss.assign(loss)
         self._validation_split.assign(split)
         self._best_manager.save(checkpoint_number=step)
         return True
+
+    def _collect(self, step: int) -> None:
+        self._step.assign(step)
+        if self._lanes is not None:
+            self._lanes.collect()
 
 
 def newest_checkpoint(run: str | os.PathLike[str]) -> str | None:

@@ -15,7 +15,7 @@ from trainer.config import TrainConfig
 def training_feed(
     strategy: tf.distribute.Strategy, corpus: Corpus, config: TrainConfig, *, start_step: int
 ) -> tf.distribute.DistributedDataset:
-    """Endless batches in training order.
+    """Endless batches in training order, windows or lanes.
 
     Args:
         strategy: whose hosts and replicas share each batch.
@@ -25,21 +25,28 @@ def training_feed(
 
     Returns:
         A distributed dataset of `(inputs, targets)`: a replica gets `[rows, seq_len]` int32
-        and `[rows, seq_len]` or `[rows]` int32, with static shapes.
+        and `[rows, seq_len]` or `[rows]` int32, with static shapes. With lanes the inputs are
+        `(tokens, resets)`, `resets` being `[rows, seq_len]` bool.
     """
 
     def host_dataset(context: tf.distribute.InputContext) -> tf.data.Dataset:
-        dataset = corpus.windows(
-            config.train_split,
-            seq_len=config.seq_len,
-            batch_size=config.batch_size,
-            stride=config.window_stride,
-            seed=config.seed,
-            start_step=start_step,
-            host_index=context.input_pipeline_id,
-            host_count=context.num_input_pipelines,
-            targets=config.targets,
-        )
+        rows = {
+            "seq_len": config.seq_len,
+            "batch_size": config.batch_size,
+            "start_step": start_step,
+            "host_index": context.input_pipeline_id,
+            "host_count": context.num_input_pipelines,
+        }
+        if config.lanes:
+            dataset = corpus.lanes(config.train_split, **rows)
+        else:
+            dataset = corpus.windows(
+                config.train_split,
+                **rows,
+                stride=config.window_stride,
+                seed=config.seed,
+                targets=config.targets,
+            )
         return _rows_for_replicas(dataset, context, config.batch_size)
 
     return strategy.distribute_datasets_from_function(host_dataset)
@@ -90,6 +97,15 @@ def validation_feed(
         return _rows_for_replicas(dataset, context, config.batch_size)
 
     return strategy.distribute_datasets_from_function(host_dataset), num_batches
+
+
+def num_training_windows(corpus: Corpus, config: TrainConfig) -> int:
+    """Rows of an epoch: the windows of the training split, or what its lanes read of it."""
+    if config.lanes:
+        return corpus.splits[config.train_split].num_tokens // config.seq_len
+    return corpus.num_windows(
+        config.train_split, seq_len=config.seq_len, stride=config.window_stride
+    )
 
 
 def evaluation_stride(config: TrainConfig) -> int:

@@ -22,7 +22,7 @@ from trainer.assembly import assemble
 from trainer.checkpoint import Checkpointer, RunIdentity, saved_settings
 from trainer.config import CONFIG_FILE, TrainConfig
 from trainer.evaluate import Evaluation, Evaluator
-from trainer.feed import evaluation_stride, training_feed
+from trainer.feed import evaluation_stride, num_training_windows, training_feed
 from trainer.generate import Sampler, shown
 from trainer.output import prepare_output
 from trainer.preemption import StopRequest
@@ -119,7 +119,7 @@ class _Run:
         self._checkpointer = checkpointer
         self._assembly = assemble(config, corpus.vocabulary.size)
         with self._assembly.strategy.scope():
-            checkpointer.track(self._assembly.model, self._assembly.optimizer)
+            checkpointer.track(self._assembly.model, self._assembly.optimizer, self._assembly.lanes)
             self._start_step = checkpointer.restore()
             if vectors is not None:
                 start_from(vectors, self._assembly.model.embedding)
@@ -269,14 +269,13 @@ class _Run:
 
     def _describe(self) -> str:
         config, split = self._config, self._corpus.splits[self._config.train_split]
-        num_windows = self._corpus.num_windows(
-            config.train_split, seq_len=config.seq_len, stride=config.window_stride
-        )
+        num_windows = num_training_windows(self._corpus, config)
         start = f"resuming at step {self._start_step}, " if self._start_step else ""
         epochs = config.steps * config.batch_size / num_windows
         return (
             f"training on {split.num_tokens:,} tokens ({num_windows:,} windows): {start}"
-            f"{config.steps:,} steps of {config.batch_size} windows ({epochs:.2g} epochs); "
+            f"{config.steps:,} steps of {config.batch_size} "
+            f"{'lanes' if config.lanes else 'windows'} ({epochs:.2g} epochs); "
             f"{self._assembly.model.count_params():,} weights on "
             f"{self._assembly.strategy.num_replicas_in_sync} replica(s)"
         )
@@ -312,6 +311,10 @@ def _check_splits(corpus: Corpus, config: TrainConfig) -> None:
                 f"`{option}`: {config.corpus} has no split {name!r}, only "
                 f"{', '.join(corpus.splits)}; change --{option}{remedy}"
             )
+        if config.lanes and option == "train_split":
+            # Refuses too short a split by itself: lanes run across the ends of shards.
+            corpus.lanes(name, seq_len=config.seq_len, batch_size=config.batch_size)
+            continue
         if corpus.num_windows(name, seq_len=config.seq_len, stride=stride) < 1:
             raise UserError(
                 f"`{option}`: the split {name!r} of {config.corpus} is too short: it has "

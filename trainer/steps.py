@@ -13,6 +13,7 @@ import keras
 import tensorflow as tf
 
 from trainer.freezing import Freeze
+from trainer.lane_state import LaneState
 
 
 def token_nats(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
@@ -58,6 +59,7 @@ class StepRunner:
         clip_norm: largest global norm of the summed gradients; 0 turns clipping off.
         jit: whether XLA compiles the per-replica steps.
         freeze: keeps a weight as it is for the first steps; None lets all move.
+        lanes: reads on in training, with inputs `(tokens, resets)`; None for windows.
     """
 
     def __init__(
@@ -71,12 +73,14 @@ class StepRunner:
         clip_norm: float = 0.0,
         jit: bool = False,
         freeze: Freeze | None = None,
+        lanes: LaneState | None = None,
     ) -> None:
         self.strategy = strategy
         self.model = model
         self.optimizer = optimizer
         self.clip_norm = clip_norm
         self._freeze = freeze
+        self._lanes = lanes
         self._tokens_per_batch = batch_size * tokens_per_row
         self._tokens_per_row = tokens_per_row
         optimizer.build(model.trainable_variables)
@@ -88,11 +92,11 @@ class StepRunner:
         self.run_steps = tf.function(self._run_steps)
         self.run_evaluation = tf.function(self._run_evaluation)
 
-    def train_step(self, inputs: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def train_step(self, inputs: Any, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Updates the weights with one replica's rows; runs in a replica's context.
 
         Args:
-            inputs: `[rows, seq_len]` int32.
+            inputs: `[rows, seq_len]` int32; with lanes, with their resets, bool.
             targets: `[rows, seq_len]` or `[rows]` int32.
 
         Returns:
@@ -101,7 +105,7 @@ class StepRunner:
         """
         variables = self.model.trainable_variables
         with tf.GradientTape() as tape:
-            logits = self.model(inputs, training=True)
+            logits = self._logits(inputs)
             loss = tf.reduce_sum(token_nats(targets, logits)) / self._tokens_per_batch
         gradients = tape.gradient(loss, [variable.value for variable in variables])
         # The embedding's sparse gradient has one slice a token and repeats ids: its norm is
@@ -118,6 +122,11 @@ class StepRunner:
         with self._freeze.holding(step) if self._freeze else contextlib.nullcontext():
             self.optimizer.apply(gradients, variables)
         return loss, norm
+
+    def _logits(self, inputs: Any) -> tf.Tensor:
+        if self._lanes is None:
+            return self.model(inputs, training=True)
+        return self._lanes.read(*inputs)
 
     def eval_step(
         self, inputs: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor

@@ -1,9 +1,10 @@
 """What a run reads."""
 
 import dataclasses
-from typing import Literal
+from typing import Any, Literal
 
 from pipeline.errors import OptionError
+from trainer.config.model import RECURRENT
 from trainer.config.option import check_int, check_text, option
 
 TARGETS = ("sequence", "last")
@@ -24,8 +25,13 @@ class DataOptions:
         default=None,
         parse=int,
     )
+    lanes: bool = option(
+        "read the text in order, a row going on where it was at the step before with the "
+        "state it had there, instead of shuffled windows; for lstm and gru",
+        default=False,
+    )
     batch_size: int = option(
-        "windows of one step, over all hosts and replicas", default=64, parse=int
+        "windows (or lanes) of one step, over all hosts and replicas", default=64, parse=int
     )
     targets: Literal["sequence", "last"] = option(
         "predict the next token at every place of a window, or only after its last one",
@@ -44,9 +50,28 @@ class DataOptions:
         check_int(self, 1, "seq_len", "batch_size")
         if self.stride is not None:
             check_int(self, 1, "stride")
+        if self.lanes:
+            self._check_lanes()
         check_int(self, 0, "seed")
         if self.seed >= 2**31:  # NumPy's and TensorFlow's seeds are 32-bit
             raise OptionError(f"`seed` must be below 2**31, got {self.seed}; use a smaller one")
+
+    def _check_lanes(self: Any) -> None:
+        if self.stride is not None:
+            raise OptionError(
+                "`stride` must not be given with `lanes` (a lane leaves nothing out and reads "
+                f"nothing twice), got {self.stride}; leave --stride or --lanes out"
+            )
+        if self.targets != "sequence":
+            raise OptionError(
+                "`targets` must be 'sequence' with `lanes` (every token is predicted once), got "
+                f"{self.targets!r}; leave --targets or --lanes out"
+            )
+        if self.model not in RECURRENT:
+            raise OptionError(
+                f"`model` must be one of {', '.join(RECURRENT)} with `lanes` (which carry a "
+                f"recurrent state on), got {self.model!r}; leave --lanes out or change --model"
+            )
 
     @property
     def window_stride(self) -> int:

@@ -26,6 +26,10 @@ def add_arguments(
 
 
 def _add_flag(group: argparse._ArgumentGroup, field: dataclasses.Field, default: object) -> None:
+    if isinstance(default, bool):
+        text = field.metadata["help"]
+        group.add_argument(f"--{field.name}", action="store_true", default=default, help=text)
+        return
     required = default is dataclasses.MISSING
     default = None if required else default
     text = field.metadata["help"]

@@ -6,6 +6,7 @@ from pipeline.errors import OptionError
 from trainer.config.option import check_int, check_number, option
 
 MODELS = ("lstm", "gru", "transformer")
+RECURRENT = ("lstm", "gru")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -38,6 +38,23 @@ class LanguageModel(keras.Model):
         """
         raise NotImplementedError
 
+    def read(
+        self, tokens: tf.Tensor, resets: tf.Tensor, state: State, training: bool = False
+    ) -> tuple[tf.Tensor, State]:
+        """Reads windows that go on where others ended; only for kinds that carry a state on.
+
+        Args:
+            tokens: `[batch, seq_len]` int32 ids.
+            resets: `[batch, seq_len]` bool; True where a row forgets what came before a token.
+            state: what `initial_state`, `read` or `step` returned.
+            training: whether dropout acts.
+
+        Returns:
+            `[batch, seq_len, vocabulary_size]` float32 logits of the token after each place,
+            and the state after the last one.
+        """
+        raise NotImplementedError
+
     def initial_state(self, batch_size: int | tf.Tensor) -> State:
         """Returns the state before any token, a nested structure of tensors."""
         raise NotImplementedError

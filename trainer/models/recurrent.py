@@ -98,6 +98,20 @@ class RecurrentModel(LanguageModel):
             hidden = dropout(layer(hidden, training=training), training=training)
         return self.logits(hidden)
 
+    def read(
+        self, tokens: tf.Tensor, resets: tf.Tensor, state: State, training: bool = False
+    ) -> tuple[tf.Tensor, State]:
+        """See `LanguageModel.read`. Runs the cells one by one: cuDNN's kernels cannot forget."""
+        hidden = self.embedding(tokens)
+        # [seq_len, batch, 1]
+        keep = tf.cast(~tf.transpose(resets)[:, :, tf.newaxis], hidden.dtype)
+        new_state = []
+        for layer, dropout, layer_state in zip(self.recurrent, self.dropouts, state, strict=True):
+            hidden, layer_state = _scan(layer.cell, hidden, keep, layer_state)
+            hidden = dropout(hidden, training=training)
+            new_state.append(layer_state)
+        return self.logits(hidden), new_state
+
     def initial_state(self, batch_size: int | tf.Tensor) -> State:
         """Zeros: each layer's `[hidden, cell]` (LSTM) or `[hidden]` (GRU), `[batch, units]`."""
         return [layer.cell.get_initial_state(batch_size) for layer in self.recurrent]
@@ -110,3 +124,27 @@ class RecurrentModel(LanguageModel):
             hidden, layer_state = layer.cell(hidden, layer_state)
             new_state.append(layer_state)
         return self.logits(hidden), new_state
+
+
+def _scan(
+    cell: Any, inputs: tf.Tensor, keep: tf.Tensor, state: list[tf.Tensor]
+) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    """Runs a cell over `[batch, seq_len, width]`, its state multiplied by `keep` before a place.
+
+    Args:
+        cell: Keras's, whose output is the first part of its state.
+        inputs: of every place.
+        keep: `[seq_len, batch, 1]`, 0 where the state is forgotten, else 1.
+        state: before the first place.
+
+    Returns:
+        The outputs, `[batch, seq_len, units]`, and the state after the last place.
+    """
+
+    def advance(state: list[tf.Tensor], place: tuple[tf.Tensor, tf.Tensor]) -> list[tf.Tensor]:
+        now, keep_now = place
+        _, state = cell(now, [part * keep_now for part in state])
+        return state
+
+    states = tf.scan(advance, (tf.transpose(inputs, [1, 0, 2]), keep), state)
+    return tf.transpose(states[0], [1, 0, 2]), [part[-1] for part in states]

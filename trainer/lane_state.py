@@ -1,0 +1,88 @@
+"""What every lane remembers from step to step, on its replica and in checkpoints."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from trainer.models import LanguageModel
+
+
+class LaneState:
+    """The state of the model after each lane's last token.
+
+    A replica keeps the state of its own rows beside it, in variables that no other sees. For
+    a checkpoint, which another number of hosts and replicas may continue, the rows of all are
+    put together in the order of the global batch.
+
+    Build it inside the strategy's scope.
+
+    Args:
+        strategy: where the steps run.
+        model: a built model that reads on (see `LanguageModel.read`).
+        batch_size: rows of the global batch, a multiple of the replicas.
+
+    Attributes:
+        saved: variables `[batch_size, …]`, a part of the state each: what a checkpoint holds.
+            They are those of the replicas after `collect` or before `spread`.
+    """
+
+    def __init__(
+        self, strategy: tf.distribute.Strategy, model: LanguageModel, batch_size: int
+    ) -> None:
+        self._strategy = strategy
+        self._model = model
+        self._rows = batch_size // strategy.num_replicas_in_sync
+        self._own = tf.nest.map_structure(_own_variable, model.initial_state(self._rows))
+        self.saved = [
+            tf.Variable(part, trainable=False)
+            for part in tf.nest.flatten(model.initial_state(batch_size))
+        ]
+
+    def read(self, tokens: tf.Tensor, resets: tf.Tensor) -> tf.Tensor:
+        """Lets a replica's lanes read on in training; runs in a replica's context.
+
+        No gradient goes back beyond these tokens: back-propagation is truncated to them.
+
+        Args:
+            tokens: `[rows, seq_len]` int32 ids.
+            resets: `[rows, seq_len]` bool; True where the state is forgotten first.
+
+        Returns:
+            `[rows, seq_len, vocabulary_size]` float32 logits.
+        """
+        state = tf.nest.map_structure(lambda variable: variable.read_value(), self._own)
+        logits, state = self._model.read(tokens, resets, state, training=True)
+        self._assign(tf.nest.flatten(state))
+        return logits
+
+    def collect(self) -> None:
+        """Puts the rows of all replicas into `saved`; all hosts take part."""
+        parts = self._strategy.run(
+            lambda: [variable.read_value() for variable in tf.nest.flatten(self._own)]
+        )
+        for variable, part in zip(self.saved, parts, strict=True):
+            variable.assign(self._strategy.gather(part, axis=0))
+
+    def spread(self) -> None:
+        """Gives every replica its rows of `saved`."""
+
+        def rows_of(context: tf.distribute.ReplicaContext) -> list[tf.Tensor]:
+            first = context.replica_id_in_sync_group * self._rows
+            return [variable.read_value()[first : first + self._rows] for variable in self.saved]
+
+        parts = self._strategy.experimental_distribute_values_from_function(rows_of)
+        self._strategy.run(self._assign, args=(parts,))
+
+    def _assign(self, parts: list[tf.Tensor]) -> None:
+        for variable, part in zip(tf.nest.flatten(self._own), parts, strict=True):
+            variable.assign(part)
+
+
+def _own_variable(value: tf.Tensor) -> Any:
+    """Returns a variable of which each replica has its own, never put together by itself."""
+    return tf.Variable(
+        value,
+        trainable=False,
+        synchronization=tf.VariableSynchronization.ON_READ,
+        aggregation=tf.VariableAggregation.NONE,
+    )
