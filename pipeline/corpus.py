@@ -55,7 +55,7 @@ class Corpus:
             UserError: no such split, or a number that is not positive.
         """
         windows = checked_windows(seq_len, stride)
-        return sum(windows.num_windows(shard.num_tokens) for shard in self._split(split).shards)
+        return sum(windows.num_windows(shard.num_tokens) for shard in self.split(split).shards)
 
     def windows(
         self,
@@ -172,7 +172,7 @@ class Corpus:
         from pipeline.windows import Rows
 
         checked_windows(seq_len)
-        num_tokens = self._split(split).num_tokens
+        num_tokens = self.split(split).num_tokens
         files = ShardFiles(
             self.directory, self.manifest, split, SINGLE_TOKENS, read_ahead=read_ahead
         )
@@ -205,19 +205,24 @@ class Corpus:
         Raises:
             UserError: no such split, or it has no window.
         """
-        shards = self._split(split).shards
+        shards = self.split(split).shards
         num_windows = sum(windows.num_windows(shard.num_tokens) for shard in shards)
         if num_windows == 0:
             longest = max(shard.num_tokens for shard in shards)
             raise UserError(
                 f"split {split!r} has no window of `seq_len` {windows.seq_len}: a window needs"
                 f" {windows.num_tokens} tokens in one shard, and the longest shard has {longest}"
-                f" (the split: {self._split(split).num_tokens}); use a shorter `seq_len` or"
+                f" (the split: {self.split(split).num_tokens}); use a shorter `seq_len` or"
                 " prepare more text"
             )
         return num_windows
 
-    def _split(self, name: str) -> Split:
+    def split(self, name: str) -> Split:
+        """One of the splits.
+
+        Raises:
+            UserError: no such split.
+        """
         if name not in self.splits:
             raise UserError(f"no split {name!r} in {self.directory}; it has {list(self.splits)}")
         return self.splits[name]

@@ -11,6 +11,11 @@ _TEXT_ORDER_SPAN_BYTES = 2**20
 _COPIES = 4  # of a group in memory: in use, ready, and being read as pieces and as a whole
 
 
+def lane_start(lane: int, num_lanes: int, num_tokens: int) -> int:
+    """Where a lane begins in a split of `num_tokens` tokens."""
+    return lane * num_tokens // num_lanes
+
+
 @dataclass(frozen=True, kw_only=True)
 class Windows:
     """Which windows a split is cut into.

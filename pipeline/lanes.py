@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.errors import OptionError
+from pipeline.geometry import lane_start
 from pipeline.spans import ShardFiles, cut_spans, read_pieces
 from pipeline.windows import Rows, check_start_step
 
@@ -53,8 +54,10 @@ def make_lanes(
             f" tokens for {rows.batch_size} lanes of {seq_len}; use fewer lanes or a shorter"
             " `seq_len`"
         )
-    starts = [lane * num_tokens // rows.batch_size for lane in range(rows.batch_size)]
-    own_starts = np.array(starts[rows.first : rows.first + rows.count], np.int64)
+    own_lanes = range(rows.first, rows.first + rows.count)
+    own_starts = np.array(
+        [lane_start(lane, rows.batch_size, num_tokens) for lane in own_lanes], np.int64
+    )
     lane_tokens = min(_LANE_BYTES, _BLOCK_BYTES // rows.count) // files.dtype.itemsize
     steps = max(1, min(lane_tokens, num_tokens - 2) // seq_len)  # read at once
 

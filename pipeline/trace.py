@@ -9,31 +9,9 @@ import numpy as np
 
 from pipeline.corpus import Corpus
 from pipeline.errors import OptionError
-from pipeline.geometry import SHUFFLE_BYTES, checked_windows
+from pipeline.geometry import SHUFFLE_BYTES, checked_windows, lane_start
 from pipeline.manifest import Shard
-from pipeline.records import read_payload
-from pipeline.vocabulary import ByteVocabulary
-
-_CHUNK_TOKENS = 2**20
-
-
-@dataclass(frozen=True, kw_only=True)
-class Passage:
-    """Consecutive bytes of a source's text: `start … stop - 1`.
-
-    Attributes:
-        source: its name.
-        start: the first byte.
-        stop: the byte after the last.
-        document: of a source with many documents, which of them the bytes are of, for people;
-            exact to the row where the corpus has one split, else to the document of the piece,
-            counted from 0.
-    """
-
-    source: str
-    start: int
-    stop: int
-    document: str = ""
+from pipeline.passages import Passage, find_passages, read_tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +34,25 @@ class TracedWindow:
     epoch: int
     window: int
     shard: str
+    first_token: int
+    text: str
+    passages: tuple[Passage, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TracedLane:
+    """What one lane reads at a step.
+
+    Attributes:
+        row: index in the global batch.
+        round: how often the lane has passed the end of the split.
+        first_token: index in the split of its first token.
+        text: what it says; `seq_len + 1` tokens.
+        passages: where that stands in the sources.
+    """
+
+    row: int
+    round: int
     first_token: int
     text: str
     passages: tuple[Passage, ...]
@@ -92,14 +89,7 @@ def trace(
         UserError: the split has no window, a shard is damaged, or an argument is out of range.
     """
     windows = checked_windows(seq_len, stride)
-    if step < 0:
-        raise OptionError(f"`step` must be at least 0, not {step}")
-    if batch_size < 1:
-        raise OptionError(f"`batch_size` must be at least 1, not {batch_size}")
-    rows = range(batch_size) if rows is None else rows
-    for row in rows:
-        if not 0 <= row < batch_size:
-            raise OptionError(f"`row` must be in 0 … `batch_size` - 1: {row} of {batch_size}")
+    rows = _checked_rows(rows, step=step, batch_size=batch_size)
     order = corpus.order(split, windows, seed=seed, shuffle_bytes=shuffle_bytes)
     shards = corpus.splits[split].shards
     counts = [windows.num_windows(shard.num_tokens) for shard in shards]
@@ -109,7 +99,7 @@ def trace(
     for row, position, window in zip(rows, positions, order.windows(positions), strict=True):
         index = bisect.bisect_right(first_windows, window) - 1
         first_token = int(window - first_windows[index]) * windows.stride
-        tokens = _read_tokens(corpus, shards[index], first_token, first_token + windows.num_tokens)
+        tokens = read_tokens(corpus, shards[index], first_token, first_token + windows.num_tokens)
         traced.append(
             TracedWindow(
                 row=row,
@@ -119,122 +109,94 @@ def trace(
                 shard=shards[index].file,
                 first_token=first_token,
                 text=corpus.vocabulary.decode(tokens),
-                passages=_passages(corpus, shards[index], first_token, tokens),
+                passages=find_passages(corpus, shards[index], first_token, tokens),
             )
         )
     return traced
 
 
-def _read_tokens(corpus: Corpus, shard: Shard, start: int, stop: int) -> np.ndarray:
-    """Returns the tokens `start … stop - 1` of a shard."""
-    record_tokens = corpus.manifest.record_tokens
-    itemsize = corpus.vocabulary.dtype.itemsize
-    payload = read_payload(
-        f"{corpus.directory}/{shard.file}",
-        first_record=start // record_tokens,
-        last_record=(stop - 1) // record_tokens,
-        full_payload_bytes=record_tokens * itemsize,
-    )
-    first = start // record_tokens * record_tokens
-    return np.frombuffer(payload, corpus.vocabulary.dtype)[start - first : stop - first]
+def trace_lanes(
+    corpus: Corpus,
+    split: str,
+    *,
+    step: int,
+    seq_len: int,
+    batch_size: int,
+    rows: Sequence[int] | None = None,
+) -> list[TracedLane]:
+    """Returns what the lanes read at a step; the arguments are those of `Corpus.lanes`.
 
+    Args:
+        corpus: the corpus.
+        split: its name.
+        step: the batch, from 0.
+        seq_len: tokens of an input.
+        batch_size: rows of the global batch.
+        rows: which rows of the batch; `None` for all.
 
-def _passages(
-    corpus: Corpus, shard: Shard, first_token: int, tokens: np.ndarray
-) -> tuple[Passage, ...]:
-    """Where the tokens stand in the sources."""
-    if all(corpus.manifest.sources[index].is_plain for index, _, _, _ in shard.pieces):
-        return _plain_passages(corpus, shard, first_token, tokens)
-    return _document_passages(corpus, shard, first_token, tokens)
-
-
-def _plain_passages(
-    corpus: Corpus, shard: Shard, first_token: int, tokens: np.ndarray
-) -> tuple[Passage, ...]:
-    """Of a shard whose pieces are bytes of files.
-
-    The text of the shard, with its separators, is one stream of bytes; the manifest says where
-    each piece begins in it, and the length of the text before a token says where the token is.
+    Raises:
+        UserError: no such split, a shard is damaged, or an argument is out of range.
     """
-    vocabulary, sources = corpus.vocabulary, corpus.manifest.sources
-    separator_bytes = len(vocabulary.decode_bytes([vocabulary.separator_id]))
-    start = first_token
-    if not isinstance(vocabulary, ByteVocabulary):
-        start = sum(
-            len(vocabulary.decode_bytes(before)) for before in _chunks(corpus, shard, first_token)
+    checked_windows(seq_len)
+    rows = _checked_rows(rows, step=step, batch_size=batch_size)
+    num_tokens = corpus.split(split).num_tokens
+    traced = []
+    for row in rows:
+        start = lane_start(row, batch_size, num_tokens) + step * seq_len
+        tokens: list[np.ndarray] = []
+        passages: list[Passage] = []
+        for shard, first, last in _pieces(corpus.split(split).shards, start, seq_len + 1):
+            tokens.append(read_tokens(corpus, shard, first, last))
+            passages += find_passages(corpus, shard, first, tokens[-1])
+        traced.append(
+            TracedLane(
+                row=row,
+                round=start // num_tokens,
+                first_token=start % num_tokens,
+                text=corpus.vocabulary.decode(np.concatenate(tokens)),
+                passages=tuple(passages),
+            )
         )
-    stop = start + len(vocabulary.decode_bytes(tokens))
-    passages = []
-    piece_start = 0
-    for index, first, last, num_documents in shard.pieces:
-        begin = max(first, first + start - piece_start)
-        end = min(last, first + stop - piece_start)
-        if begin < end:
-            passages.append(Passage(source=sources[index].name, start=begin, stop=end))
-        piece_start += last - first + separator_bytes * num_documents
-        if piece_start >= stop:
-            break
-    return tuple(passages)
+    return traced
 
 
-def _document_passages(
-    corpus: Corpus, shard: Shard, first_token: int, tokens: np.ndarray
-) -> tuple[Passage, ...]:
-    """Of a shard with rows, lines or compressed text: separators say which document it is."""
-    vocabulary = corpus.vocabulary
-    document = num_bytes = 0  # documents before the window, bytes of the one it begins in
-    for before in _chunks(corpus, shard, first_token):
-        ends = np.flatnonzero(before == vocabulary.separator_id)
-        document += len(ends)
-        if len(ends):
-            before, num_bytes = before[ends[-1] + 1 :], 0
-        num_bytes += len(vocabulary.decode_bytes(before))
-    passages = []
-    ends = np.flatnonzero(tokens == vocabulary.separator_id)
-    for part in np.split(tokens, ends + 1):
-        stop = num_bytes + len(vocabulary.decode_bytes(part[part != vocabulary.separator_id]))
-        if stop > num_bytes:
-            passages.append(_document_passage(corpus, shard, document, num_bytes, stop))
-        document, num_bytes = document + 1, 0
-    return tuple(passages)
+def _pieces(
+    shards: Sequence[Shard], start: int, num_tokens: int
+) -> Iterator[tuple[Shard, int, int]]:
+    """Yields the pieces of a stretch of the ring of all tokens: shard, first token, end."""
+    first_tokens = [0, *itertools.accumulate(shard.num_tokens for shard in shards)]
+    while num_tokens:
+        start %= first_tokens[-1]
+        index = bisect.bisect_right(first_tokens, start) - 1
+        first = start - first_tokens[index]
+        last = min(first + num_tokens, shards[index].num_tokens)
+        yield shards[index], first, last
+        start, num_tokens = start + last - first, num_tokens - (last - first)
 
 
-def _document_passage(
-    corpus: Corpus, shard: Shard, document: int, start: int, stop: int
-) -> Passage:
-    """Bytes of the text of a shard's document, by its number in the shard."""
-    sources = corpus.manifest.sources
-    pieces = iter(shard.pieces)
-    index, first, last, num_documents = next(pieces)
-    while document >= num_documents and not (document == 0 and sources[index].is_document):
-        document -= num_documents
-        index, first, last, num_documents = next(pieces)
-    source = sources[index]
-    if source.is_document:
-        begin = first if source.is_plain else 0
-        return Passage(source=source.name, start=begin + start, stop=begin + stop)
-    unit = "bytes" if source.length == source.num_bytes else "rows"
-    if len(corpus.splits) == 1 and unit == "rows":
-        where = f"row {first + document}"
-    else:
-        split = "" if len(corpus.splits) == 1 else " that are in this split"
-        where = f"document {document} of those from {unit} {first}-{last - 1}{split}"
-    return Passage(source=source.name, start=start, stop=stop, document=where)
+def _checked_rows(rows: Sequence[int] | None, *, step: int, batch_size: int) -> Sequence[int]:
+    if step < 0:
+        raise OptionError(f"`step` must be at least 0, not {step}")
+    if batch_size < 1:
+        raise OptionError(f"`batch_size` must be at least 1, not {batch_size}")
+    rows = range(batch_size) if rows is None else rows
+    for row in rows:
+        if not 0 <= row < batch_size:
+            raise OptionError(f"`row` must be in 0 … `batch_size` - 1: {row} of {batch_size}")
+    return rows
 
 
-def _chunks(corpus: Corpus, shard: Shard, stop: int) -> Iterator[np.ndarray]:
-    """Yields the first `stop` tokens of a shard, some at a time."""
-    for first, last in itertools.pairwise([*range(0, stop, _CHUNK_TOKENS), stop]):
-        yield _read_tokens(corpus, shard, first, last)
-
-
-def describe(window: TracedWindow) -> str:
-    """Returns a traced window for people: where it is from, then its text."""
+def describe(traced: TracedWindow | TracedLane) -> str:
+    """Returns a traced row for people: where it is from, then its text."""
     places = "; ".join(
         f"{p.source} {p.document + ', ' if p.document else ''}bytes {p.start}-{p.stop - 1}"
-        for p in window.passages
+        for p in traced.passages
     )
-    return (
-        f"row {window.row} (epoch {window.epoch}, window {window.window}, {window.shard} token"
-        f" {window.first_token})\n  {places}\n  {window.text!r}"
-    )
+    if isinstance(traced, TracedLane):
+        where = f"round {traced.round}, token {traced.first_token} of the split"
+    else:
+        where = (
+            f"epoch {traced.epoch}, window {traced.window}, {traced.shard} token"
+            f" {traced.first_token}"
+        )
+    return f"row {traced.row} ({where})\n  {places}\n  {traced.text!r}"

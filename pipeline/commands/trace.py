@@ -1,13 +1,14 @@
 """`textreel trace`: which text was in the batch of a step?"""
 
 import argparse
+from collections.abc import Sequence
 from typing import Any
 
 from pipeline.corpus import open_corpus
 from pipeline.errors import OptionError, UserError
 from pipeline.files import join
 from pipeline.journal import read_json
-from pipeline.trace import describe, trace
+from pipeline.trace import TracedLane, TracedWindow, describe, trace, trace_lanes
 
 # A run's own settings, as they are called in RUN/config.json, and their defaults without a run.
 _SETTINGS = {"seq_len": 64, "stride": None, "batch_size": 64, "seed": 0, "train_split": "train"}
@@ -27,6 +28,7 @@ def add_command(subparsers: Any) -> None:
     parser.add_argument("--seq_len", type=int, help="tokens of an input (default: 64)")
     parser.add_argument("--stride", type=int, help="tokens between windows (default: seq_len)")
     parser.add_argument("--batch_size", type=int, help="rows of the global batch (default: 64)")
+    parser.add_argument("--lanes", action="store_true", help="lanes were read, not windows")
     parser.add_argument("--seed", type=int, help="of the shuffle (default: 0)")
     parser.set_defaults(run=_run)
 
@@ -38,18 +40,20 @@ def _run(arguments: argparse.Namespace) -> None:
         try:
             config = read_json(path)
             settings = {name: config[name] for name in settings}
+            arguments.lanes |= config["lanes"]
         except (KeyError, TypeError):
             raise UserError(f"{path}: no configuration; give the --output of a run") from None
     given = {name: getattr(arguments, name) for name in settings}
     settings |= {name: value for name, value in given.items() if value is not None}
     if settings["corpus"] is None:
         raise OptionError("give the directory of a corpus, or `--run RUN`")
-    traced = trace(
-        open_corpus(settings.pop("corpus")),
-        settings.pop("train_split"),
-        step=arguments.step,
-        rows=None if arguments.row is None else [arguments.row],
-        **settings,
-    )
-    for window in traced:
-        print(describe(window))
+    traced: Sequence[TracedWindow | TracedLane]
+    corpus, split = open_corpus(settings.pop("corpus")), settings.pop("train_split")
+    settings |= {"step": arguments.step, "rows": None if arguments.row is None else [arguments.row]}
+    if arguments.lanes:
+        del settings["seed"], settings["stride"]
+        traced = trace_lanes(corpus, split, **settings)
+    else:
+        traced = trace(corpus, split, **settings)
+    for row in traced:
+        print(describe(row))
