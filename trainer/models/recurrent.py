@@ -104,7 +104,7 @@ class RecurrentModel(LanguageModel):
         """See `LanguageModel.read`. Runs the cells one by one: cuDNN's kernels cannot forget."""
         hidden = self.embedding(tokens)
         # [seq_len, batch, 1]
-        keep = tf.cast(~tf.transpose(resets)[:, :, tf.newaxis], hidden.dtype)
+        keep = tf.transpose(tf.cast(~resets, hidden.dtype))[:, :, tf.newaxis]
         new_state = []
         for layer, dropout, layer_state in zip(self.recurrent, self.dropouts, state, strict=True):
             hidden, layer_state = _scan(layer.cell, hidden, keep, layer_state)
