@@ -67,6 +67,17 @@ def make(**changes: Any) -> TrainConfig:
             {"weight_decay": -0.1, "optimizer": "adamw"},
             "`weight_decay` must be at least 0, got -0.1; change --weight_decay",
         ),
+        ({"label_smoothing": 1.0}, "`label_smoothing` must be at least 0 and below 1, got 1.0"),
+        ({"accumulate_steps": 0}, "`accumulate_steps` must be an integer of at least 1, got 0"),
+        (
+            {"accumulate_steps": 2, "lanes": True},
+            "`accumulate_steps` must be 1 with `lanes` (whose state belongs to whole steps), got "
+            "2; leave --accumulate_steps or --lanes out",
+        ),
+        (
+            {"precision": "float8"},
+            "`precision` must be one of float32, bfloat16, float16; got 'float8'",
+        ),
         ({"targets": "first"}, "`targets` must be one of sequence, last; got 'first'"),
         ({"strategy": "tpu"}, "`strategy` must be one of auto, one_device, mirrored; got 'tpu'"),
         ({"jit": "yes"}, "`jit` must be one of off, on; got 'yes'"),
@@ -125,6 +136,9 @@ CHANGED = {
     "min_learning_rate_ratio": ("0.5", 0.5),
     "weight_decay": ("0.5", 0.5),
     "clip_norm": ("0", 0.0),
+    "label_smoothing": ("0.1", 0.1),
+    "precision": ("bfloat16", "bfloat16"),
+    "accumulate_steps": ("4", 4),
     "eval_every": ("0", 0),
     "save_every": ("8", 8),
     "log_every": ("8", 8),
@@ -197,6 +211,7 @@ def test_json_of_something_else_is_refused(tmp_path: Path, text: str) -> None:
 
 def test_identity_holds_what_changes_the_weights() -> None:
     free = {"corpus", "output", "events", "steps", "eval_every", "save_every", "log_every", "jit"}
+    free |= {"accumulate_steps"}
     free |= {"keep_checkpoints", "strategy", "validation_split"}
     free |= {"pretrained_embeddings"}  # the run adds the digest of the file
     free |= {"sample_tokens", "sample_temperatures"}

@@ -1,6 +1,7 @@
 """trainer.steps: the loss, clipping, one trace, and any number of replicas."""
 
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,12 +15,12 @@ from trainer.feed import training_feed
 from trainer.loop import train
 from trainer.models import LanguageModel, build_model
 from trainer.models.recurrent import RecurrentModel
-from trainer.optimization import Adam
+from trainer.optimization import Adam, Optimizer
 from trainer.steps import StepRunner
 
 
 def make_runner(
-    model: LanguageModel | None = None, *, clip_norm: float = 0.0, jit: bool = False
+    model: LanguageModel | None = None, optimizer: Optimizer | None = None, **options: Any
 ) -> StepRunner:
     keras.utils.set_random_seed(1)
     if model is None:
@@ -31,11 +32,10 @@ def make_runner(
     return StepRunner(
         strategy=strategy,
         model=model,
-        optimizer=Adam(1e-2),
+        optimizer=optimizer or Adam(1e-2),
         batch_size=4,
         tokens_per_row=5,
-        clip_norm=clip_norm,
-        jit=jit,
+        **options,
     )
 
 
@@ -96,6 +96,38 @@ def test_clipping_bounds_the_norm_of_all_gradients_together() -> None:
     assert norm_of_change(free / 3) == pytest.approx(free / 3, rel=1e-4)
     assert norm_of_change(free * 3) == pytest.approx(free, rel=1e-5)
     assert reported == pytest.approx([free] * 3, rel=1e-5)  # the norm before clipping
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_a_step_in_parts_is_the_whole_step_traced_once(jit: bool) -> None:
+    whole, parts = (
+        make_runner(clip_norm=0.1),
+        make_runner(clip_norm=0.1, accumulate_steps=2, jit=jit),
+    )
+    np.testing.assert_allclose(run(parts, 1, 11), run(whole, 1, 11), rtol=1e-5)
+    for one, other in zip(whole.model.weights, parts.model.weights, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-3)
+    assert parts.run_steps.experimental_get_tracing_count() == 1
+
+
+def test_smoothing_acts_in_training_alone() -> None:
+    plain, smooth = make_runner(), make_runner(label_smoothing=0.5)
+    inputs, targets = map(tf.constant, batches(0)[0])
+    for runner in (plain, smooth):  # so that the logits are far from equal
+        runner.model.logits.kernel.assign(runner.model.logits.kernel * 20)
+    weights = tf.ones([4])
+    assert smooth.eval_step(inputs, targets, weights) == plain.eval_step(inputs, targets, weights)
+    assert run(smooth, 1) != pytest.approx(run(plain, 1), rel=1e-3)
+
+
+def test_gradients_that_are_not_finite_are_bad_though_the_loss_is() -> None:
+    """Else weights that they spoiled would be saved before the next loss shows it."""
+    runner = make_runner()
+    runner.model.logits.kernel.assign(runner.model.logits.kernel * 1e37)
+    dataset = tf.data.Dataset.from_tensors(batches(0)[0]).repeat()
+    metrics = runner.run_steps(iter(dataset), tf.constant(1))
+    assert np.isfinite(metrics.loss)
+    assert int(metrics.bad_index) == 0
 
 
 def test_rows_of_weight_0_count_for_nothing() -> None:

@@ -148,6 +148,8 @@ def test_options_change_what_is_trained(char_corpus: Corpus, tmp_path: Path) -> 
         {"optimizer": "rmsprop"},
         {"optimizer": "adamw", "weight_decay": 10.0},
         {"schedule": "cosine"},
+        {"label_smoothing": 0.1},
+        {"precision": "bfloat16"},
         {"train_split": "validation"},
     ]
     losses = []

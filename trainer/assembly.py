@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import keras
 import tensorflow as tf
 
 from trainer.cluster import make_strategy, use_jit
@@ -10,7 +9,7 @@ from trainer.config import TrainConfig
 from trainer.freezing import Freeze
 from trainer.lane_state import LaneState
 from trainer.models import LanguageModel, build_model
-from trainer.optimization import LearningRate, make_optimizer
+from trainer.optimization import LearningRate, Optimizer, make_optimizer
 from trainer.steps import StepRunner
 
 
@@ -29,7 +28,7 @@ class Assembly:
 
     strategy: tf.distribute.Strategy
     model: LanguageModel
-    optimizer: keras.optimizers.Optimizer
+    optimizer: Optimizer
     learning_rate: LearningRate
     runner: StepRunner
     lanes: LaneState | None
@@ -60,6 +59,8 @@ def assemble(config: TrainConfig, vocabulary_size: int) -> Assembly:
             batch_size=config.batch_size,
             tokens_per_row=config.seq_len if config.targets == "sequence" else 1,
             clip_norm=config.clip_norm,
+            accumulate_steps=config.accumulate_steps,
+            label_smoothing=config.label_smoothing,
             jit=jit,
             freeze=_freeze(config, model),
             lanes=lanes,

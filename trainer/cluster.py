@@ -53,6 +53,13 @@ def make_strategy(config: TrainConfig) -> tf.distribute.Strategy:
             f"{config.batch_size}; change --batch_size to "
             f"{-(-config.batch_size // replicas) * replicas}"
         )
+    parts = replicas * config.accumulate_steps
+    if config.batch_size % parts:
+        raise OptionError(
+            f"`batch_size` must be a multiple of `accumulate_steps` ({config.accumulate_steps}) "
+            f"times the number of replicas ({replicas}), got {config.batch_size}; change "
+            f"--batch_size to {-(-config.batch_size // parts) * parts}, or --accumulate_steps"
+        )
     return strategy
 
 

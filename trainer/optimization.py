@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from trainer.config import TrainConfig
+from trainer.loss_scale import LossScale
 
 
 class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
@@ -64,32 +65,37 @@ class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
         return rate
 
 
-class _SummedGradients:
-    """Makes a Keras optimizer take gradients that are summed over the replicas already.
+class Optimizer(keras.optimizers.Optimizer):
+    """A Keras optimizer that takes gradients summed over the replicas already.
 
     Keras' own optimizers clip a replica's gradients and then sum; clipping must come after
     the sum. So the step sums and clips, and the optimizer must not sum again. The test of
     one replica against two guards this override of a private method.
+
+    Attributes:
+        loss_scale: what its gradients are multiplied by, in float16; else None.
     """
+
+    loss_scale: LossScale | None = None
 
     def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> list[Any]:
         return list(grads_and_vars)
 
 
-class Adam(_SummedGradients, keras.optimizers.Adam):
+class Adam(Optimizer, keras.optimizers.Adam):
     """Adam (Kingma and Ba 2014, https://arxiv.org/abs/1412.6980)."""
 
 
-class AdamW(_SummedGradients, keras.optimizers.AdamW):
+class AdamW(Optimizer, keras.optimizers.AdamW):
     """Adam with decoupled weight decay (https://arxiv.org/abs/1711.05101)."""
 
 
-class RMSprop(_SummedGradients, keras.optimizers.RMSprop):
+class RMSprop(Optimizer, keras.optimizers.RMSprop):
     """RMSprop, what `lstm_text_generation.py` trained with."""
 
 
-def make_optimizer(config: TrainConfig, model: keras.Model) -> keras.optimizers.Optimizer:
-    """Returns the optimizer of a run, not built yet.
+def make_optimizer(config: TrainConfig, model: keras.Model) -> Optimizer:
+    """Returns the optimizer of a run, not built yet. Call it inside the strategy's scope.
 
     Weight decay spares biases, the scales of norms and embeddings: pulling a scale to 0
     shrinks nothing that the next layer could not undo, and a token's vector would decay while
@@ -100,14 +106,18 @@ def make_optimizer(config: TrainConfig, model: keras.Model) -> keras.optimizers.
         model: built; what it will train.
     """
     rate = LearningRate.from_config(config)
+    optimizer: Optimizer
     if config.optimizer == "rmsprop":
-        return RMSprop(rate)
-    if config.optimizer == "adam":
-        return Adam(rate)
-    optimizer = AdamW(rate, weight_decay=config.weight_decay_rate)
-    optimizer.exclude_from_weight_decay(
-        [variable for variable in model.trainable_variables if not _decays(variable)]
-    )
+        optimizer = RMSprop(rate)
+    elif config.optimizer == "adamw":
+        optimizer = AdamW(rate, weight_decay=config.weight_decay_rate)
+        optimizer.exclude_from_weight_decay(
+            [variable for variable in model.trainable_variables if not _decays(variable)]
+        )
+    else:
+        optimizer = Adam(rate)
+    if config.precision == "float16":
+        optimizer.loss_scale = LossScale()
     return optimizer
 
 

@@ -1,4 +1,4 @@
-"""The loss, one training step, one evaluation step, and the compiled loops over them.
+"""One training step, one evaluation step, and the compiled loops over them.
 
 A step's loss is the sum over a replica's tokens divided by the number of tokens of the
 *global* batch, so that summing losses or gradients over replicas gives the mean, whatever
@@ -14,19 +14,8 @@ import tensorflow as tf
 
 from trainer.freezing import Freeze
 from trainer.lane_state import LaneState
-
-
-def token_nats(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Cross-entropy of each target token.
-
-    Args:
-        targets: `[batch, seq_len]` or `[batch]` int32 ids.
-        logits: the same shape and one more axis, the vocabulary; float32.
-
-    Returns:
-        Nats, of the targets' shape, float32.
-    """
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=targets, logits=logits)
+from trainer.loss import smoothed_nats, token_nats
+from trainer.optimization import Optimizer
 
 
 class StepMetrics(NamedTuple):
@@ -34,14 +23,17 @@ class StepMetrics(NamedTuple):
 
     Attributes:
         loss: mean loss of the steps, nats a token, float32 scalar.
-        bad_index: index among them of the first whose loss is not finite, int32 scalar, or -1.
-        gradient_norm: mean over the steps of the global norm of the summed gradients, before
-            clipping, float32 scalar.
+        bad_index: index among them of the first whose loss or gradients are not finite, int32
+            scalar, or -1. A step that loss scaling skipped is not one of these.
+        gradient_norm: mean of the global norm of the summed gradients, before clipping, over
+            the steps that were not skipped, float32 scalar.
+        num_skipped: steps that loss scaling skipped, int32 scalar.
     """
 
     loss: tf.Tensor
     bad_index: tf.Tensor
     gradient_norm: tf.Tensor
+    num_skipped: tf.Tensor
 
 
 class StepRunner:
@@ -57,6 +49,9 @@ class StepRunner:
         batch_size: rows of the global batch.
         tokens_per_row: targets of one row: `seq_len`, or 1 with targets `"last"`.
         clip_norm: largest global norm of the summed gradients; 0 turns clipping off.
+        accumulate_steps: parts into which a replica's rows are cut in training, one after
+            the other, so that memory is needed for one part only; divides their number.
+        label_smoothing: see `trainer.loss.smoothed_nats`; acts in training alone.
         jit: whether XLA compiles the per-replica steps.
         freeze: keeps a weight as it is for the first steps; None lets all move.
         lanes: reads on in training, with inputs `(tokens, resets)`; None for windows.
@@ -67,10 +62,12 @@ class StepRunner:
         *,
         strategy: tf.distribute.Strategy,
         model: keras.Model,
-        optimizer: keras.optimizers.Optimizer,
+        optimizer: Optimizer,
         batch_size: int,
         tokens_per_row: int,
         clip_norm: float = 0.0,
+        accumulate_steps: int = 1,
+        label_smoothing: float = 0.0,
         jit: bool = False,
         freeze: Freeze | None = None,
         lanes: LaneState | None = None,
@@ -79,6 +76,8 @@ class StepRunner:
         self.model = model
         self.optimizer = optimizer
         self.clip_norm = clip_norm
+        self._accumulate_steps = accumulate_steps
+        self._label_smoothing = label_smoothing
         self._freeze = freeze
         self._lanes = lanes
         self._tokens_per_batch = batch_size * tokens_per_row
@@ -103,30 +102,68 @@ class StepRunner:
             This replica's share of the mean loss, in nats a token, and the global norm of the
             summed gradients before clipping, the same on every replica; float32 scalars.
         """
-        variables = self.model.trainable_variables
-        with tf.GradientTape() as tape:
-            logits = self._logits(inputs)
-            loss = tf.reduce_sum(token_nats(targets, logits)) / self._tokens_per_batch
-        gradients = tape.gradient(loss, [variable.value for variable in variables])
-        # The embedding's sparse gradient has one slice a token and repeats ids: its norm is
-        # not the gradient's. The dense one is exact and, for a vocabulary, small.
-        gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
+        loss, gradients = self._accumulated(inputs, targets)
         if self.strategy.num_replicas_in_sync > 1:
             context = tf.distribute.get_replica_context()
             gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
-        step = self.optimizer.iterations
-        counted = self._freeze.counted(gradients, variables, step) if self._freeze else gradients
-        norm = tf.linalg.global_norm(counted)
-        if self.clip_norm:
-            gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm, use_norm=norm)
-        with self._freeze.holding(step) if self._freeze else contextlib.nullcontext():
-            self.optimizer.apply(gradients, variables)
-        return loss, norm
+        return loss, self._update(gradients)
+
+    def _accumulated(self, inputs: Any, targets: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Loss and gradients of one replica's rows, part by part."""
+        if self._accumulate_steps == 1:
+            return self._loss_and_gradients(inputs, targets)
+        # [parts, rows of a part, ...]
+        parts = [
+            tf.reshape(rows, [self._accumulate_steps, -1, *rows.shape[1:]])
+            for rows in (inputs, targets)
+        ]
+        loss = tf.zeros([])
+        gradients = [tf.zeros_like(weight.value) for weight in self.model.trainable_variables]
+        for index in tf.range(self._accumulate_steps):
+            part_loss, part_gradients = self._loss_and_gradients(parts[0][index], parts[1][index])
+            loss += part_loss
+            gradients = [
+                total + part for total, part in zip(gradients, part_gradients, strict=True)
+            ]
+        return loss, gradients
+
+    def _loss_and_gradients(
+        self, inputs: Any, targets: tf.Tensor
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """These rows' share of the mean loss, and its gradients: dense, scaled."""
+        with tf.GradientTape() as tape:
+            logits = self._logits(inputs)
+            nats = smoothed_nats(targets, logits, self._label_smoothing)
+            loss = tf.reduce_sum(nats) / self._tokens_per_batch
+            scale = self.optimizer.loss_scale
+            scaled_loss = loss if scale is None else loss * scale.value
+        weights = [variable.value for variable in self.model.trainable_variables]
+        # The embedding's sparse gradient has one slice a token and repeats ids: its norm is
+        # not the gradient's. The dense one is exact and, for a vocabulary, small.
+        return loss, [tf.convert_to_tensor(one) for one in tape.gradient(scaled_loss, weights)]
 
     def _logits(self, inputs: Any) -> tf.Tensor:
         if self._lanes is None:
             return self.model(inputs, training=True)
         return self._lanes.read(*inputs)
+
+    def _update(self, gradients: list[tf.Tensor]) -> tf.Tensor:
+        """Changes the weights by summed gradients; returns the norm of these."""
+        variables, step = self.model.trainable_variables, self.optimizer.iterations
+        scale = self.optimizer.loss_scale
+        if scale is not None:
+            gradients = scale.unscaled(gradients)
+        counted = self._freeze.counted(gradients, variables, step) if self._freeze else gradients
+        norm = tf.linalg.global_norm(counted)
+        finite = tf.math.is_finite(tf.linalg.global_norm(gradients) if self._freeze else norm)
+        if self.clip_norm:
+            gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm, use_norm=norm)
+        with self._freeze.holding(step) if self._freeze else contextlib.nullcontext():
+            if scale is None:
+                self.optimizer.apply(gradients, variables)
+            else:
+                scale.apply_if(finite, self.optimizer, gradients, variables)
+        return norm
 
     def eval_step(
         self, inputs: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor
@@ -157,17 +194,32 @@ class StepRunner:
         Returns:
             What was measured over these steps.
         """
-        total, norms = tf.zeros([]), tf.zeros([])
-        bad_index = tf.constant(-1)
+        total_loss, total_norm = tf.zeros([]), tf.zeros([])
+        bad_index, num_skipped = tf.constant(-1), tf.constant(0)
         for index in tf.range(num_steps):
             shares, same_norms = self.strategy.run(self._replica_train_step, args=next(iterator))
             loss = self.strategy.reduce(tf.distribute.ReduceOp.SUM, shares, axis=None)
-            is_first_bad = (bad_index < 0) & ~tf.math.is_finite(loss)
-            bad_index = tf.where(is_first_bad, index, bad_index)
-            total += loss
-            norms += self.strategy.reduce(tf.distribute.ReduceOp.MEAN, same_norms, axis=None)
-        count = tf.cast(num_steps, tf.float32)
-        return StepMetrics(total / count, bad_index, norms / count)
+            norm = self.strategy.reduce(tf.distribute.ReduceOp.MEAN, same_norms, axis=None)
+            skipped = self._is_skipped(norm)
+            is_bad = ~tf.math.is_finite(loss) | (~tf.math.is_finite(norm) & ~skipped)
+            bad_index = tf.where((bad_index < 0) & is_bad, index, bad_index)
+            total_loss += loss
+            total_norm += tf.where(skipped, 0.0, norm)
+            num_skipped += tf.cast(skipped, tf.int32)
+        num_updates = tf.cast(tf.maximum(num_steps - num_skipped, 1), tf.float32)
+        return StepMetrics(
+            loss=total_loss / tf.cast(num_steps, tf.float32),
+            bad_index=bad_index,
+            gradient_norm=total_norm / num_updates,
+            num_skipped=num_skipped,
+        )
+
+    def _is_skipped(self, norm: tf.Tensor) -> tf.Tensor:
+        """Whether loss scaling skipped the last step, and may find a scale that works."""
+        scale = self.optimizer.loss_scale
+        if scale is None:
+            return tf.constant(False)
+        return ~tf.math.is_finite(norm) & (scale.value >= 1)
 
     def _run_evaluation(
         self, iterator: Iterator[Any], num_steps: tf.Tensor

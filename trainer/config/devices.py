@@ -1,9 +1,10 @@
 """Where a run computes, and how."""
 
 import dataclasses
+from typing import Any
 
 from pipeline.errors import OptionError
-from trainer.config.option import option
+from trainer.config.option import check_int, option
 
 STRATEGIES = ("auto", "one_device", "mirrored")
 JIT_MODES = ("off", "on")
@@ -25,13 +26,26 @@ class DeviceOptions:
         choices=JIT_MODES,
         identity=False,
     )
+    accumulate_steps: int = option(
+        "parts of a step's windows to compute one after the other, to save memory; the update "
+        "is that of the whole step",
+        default=1,
+        parse=int,
+        identity=False,
+    )
 
-    def check_devices(self) -> None:
+    def check_devices(self: Any) -> None:
         """Refuses what breaks a rule.
 
         Raises:
             OptionError: an option does.
         """
+        check_int(self, 1, "accumulate_steps")
+        if self.lanes and self.accumulate_steps > 1:
+            raise OptionError(
+                "`accumulate_steps` must be 1 with `lanes` (whose state belongs to whole steps), "
+                f"got {self.accumulate_steps}; leave --accumulate_steps or --lanes out"
+            )
         if self.jit == "on" and self.strategy == "mirrored":
             raise OptionError(
                 "`jit` must not be 'on' with `strategy` 'mirrored' (the replicas' exchange does "

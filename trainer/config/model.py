@@ -5,6 +5,7 @@ import dataclasses
 from pipeline.errors import OptionError
 from trainer.config.option import check_int, check_number, option
 
+PRECISIONS = ("float32", "bfloat16", "float16")
 MODELS = ("lstm", "gru", "transformer")
 RECURRENT = ("lstm", "gru")
 
@@ -34,6 +35,11 @@ class ModelOptions:
     )
     dropout: float = option(
         "share of each layer's outputs that training drops", default=0.0, parse=float
+    )
+    precision: str = option(
+        "numbers in which layers compute; weights, logits and loss are float32 in any case",
+        default="float32",
+        choices=PRECISIONS,
     )
 
     def check_model(self) -> None:
@@ -77,6 +83,11 @@ class ModelOptions:
         """Whether `model` names a function of the user's, which gets all options."""
         module, _, function = self.model.partition(":")
         return all(part.isidentifier() for part in [*module.split("."), function])
+
+    @property
+    def dtype_policy(self) -> str:
+        """Name of the Keras dtype policy of the layers."""
+        return "float32" if self.precision == "float32" else f"mixed_{self.precision}"
 
     @property
     def embedding_size(self) -> int:

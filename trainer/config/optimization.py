@@ -49,6 +49,12 @@ class OptimizationOptions:
     clip_norm: float = option(
         "largest global norm of the gradients; 0 turns clipping off", default=1.0, parse=float
     )
+    label_smoothing: float = option(
+        "share of the probability that training wants spread over all tokens; the training "
+        "loss is then another than that of the validation",
+        default=0.0,
+        parse=float,
+    )
 
     def check_optimization(self) -> None:
         """Refuses what breaks a rule.
@@ -60,6 +66,12 @@ class OptimizationOptions:
         check_number("learning_rate", self.learning_rate, "above 0", self.learning_rate > 0)
         check_number(
             "clip_norm", self.clip_norm, "at least 0 (0 turns clipping off)", self.clip_norm >= 0
+        )
+        check_number(
+            "label_smoothing",
+            self.label_smoothing,
+            "at least 0 and below 1",
+            0 <= self.label_smoothing < 1,
         )
         check_int(self, 0, "warmup_steps")
         self._check_decay_of_rate()

@@ -33,6 +33,7 @@ def build_model(config: TrainConfig, vocabulary_size: int, *, use_cudnn: bool) -
             dropout=config.dropout,
             targets=config.targets,
             seed=config.seed,
+            dtype=config.dtype_policy,
         )
     else:
         model = RecurrentModel(
@@ -44,6 +45,7 @@ def build_model(config: TrainConfig, vocabulary_size: int, *, use_cudnn: bool) -
             dropout=config.dropout,
             targets=config.targets,
             seed=config.seed,
+            dtype=config.dtype_policy,
             use_cudnn=use_cudnn,
         )
     model.build()

@@ -30,6 +30,8 @@ class RecurrentModel(LanguageModel):
         seed: start of the dropout layers' seed streams. Initial weights come from
             Keras' global seed (`keras.utils.set_random_seed`).
         use_cudnn: let a GPU use its cuDNN kernel, which XLA cannot compile.
+        dtype: Keras dtype policy of the layers, such as `"mixed_bfloat16"`; logits are float32
+            under any.
     """
 
     def __init__(
@@ -44,8 +46,9 @@ class RecurrentModel(LanguageModel):
         targets: str = "sequence",
         seed: int = 0,
         use_cudnn: bool = True,
+        dtype: str = "float32",
     ) -> None:
-        super().__init__(name="recurrent_model")
+        super().__init__(name="recurrent_model", dtype=dtype)
         self._config: dict[str, Any] = {
             "cell": cell,
             "vocabulary_size": vocabulary_size,
@@ -56,23 +59,29 @@ class RecurrentModel(LanguageModel):
             "targets": targets,
             "seed": seed,
             "use_cudnn": use_cudnn,
+            "dtype": dtype,
         }
-        self.embedding = keras.layers.Embedding(vocabulary_size, embedding_dim, name="embedding")
+        self.embedding = keras.layers.Embedding(
+            vocabulary_size, embedding_dim, dtype=dtype, name="embedding"
+        )
         self.recurrent = [
             _LAYERS[cell](
                 units,
                 return_sequences=targets == "sequence" or index + 1 < num_layers,
                 use_cudnn="auto" if use_cudnn else False,
                 seed=seed,  # of a dropout that is not used, but is saved
+                dtype=dtype,
                 name=f"{cell}_{index}",
             )
             for index in range(num_layers)
         ]
         self.dropouts = [
-            ReplicaDropout(dropout, seed=seed * num_layers + index, name=f"dropout_{index}")
+            ReplicaDropout(
+                dropout, seed=seed * num_layers + index, dtype=dtype, name=f"dropout_{index}"
+            )
             for index in range(num_layers)
         ]
-        # In float32 under any precision: a loss needs the digits.
+        # In float32 under any policy: a loss needs the digits.
         self.logits = keras.layers.Dense(vocabulary_size, dtype="float32", name="logits")
 
     def get_config(self) -> dict[str, Any]:

@@ -93,14 +93,17 @@ class Block(keras.layers.Layer):
     ) -> None:
         super().__init__(**options)
         self.heads, self.head_dim, self.context = heads, units // heads, context
-        self.attention_norm = keras.layers.RMSNormalization(name="attention_norm")
-        self.project_in = _dense(3 * units, _DEVIATION, "project_in")
-        self.project_out = _dense(units, deviation, "project_out")
-        self.attention_dropout = ReplicaDropout(dropout, seed=seeds[0], name="attention_dropout")
-        self.mlp_norm = keras.layers.RMSNormalization(name="mlp_norm")
-        self.expand = _dense(2 * swiglu_width(units), _DEVIATION, "expand")
-        self.contract = _dense(units, deviation, "contract")
-        self.mlp_dropout = ReplicaDropout(dropout, seed=seeds[1], name="mlp_dropout")
+        dtype = self.dtype_policy
+        self.attention_norm = keras.layers.RMSNormalization(dtype=dtype, name="attention_norm")
+        self.project_in = _dense(3 * units, _DEVIATION, "project_in", dtype)
+        self.project_out = _dense(units, deviation, "project_out", dtype)
+        self.attention_dropout = ReplicaDropout(
+            dropout, seed=seeds[0], dtype=dtype, name="attention_dropout"
+        )
+        self.mlp_norm = keras.layers.RMSNormalization(dtype=dtype, name="mlp_norm")
+        self.expand = _dense(2 * swiglu_width(units), _DEVIATION, "expand", dtype)
+        self.contract = _dense(units, deviation, "contract", dtype)
+        self.mlp_dropout = ReplicaDropout(dropout, seed=seeds[1], dtype=dtype, name="mlp_dropout")
 
     def build(self, input_shape: Any) -> None:
         """Creates every weight.
@@ -185,6 +188,8 @@ class Transformer(LanguageModel):
             last place alone.
         seed: start of the dropout layers' seed streams. Initial weights come from
             Keras' global seed (`keras.utils.set_random_seed`).
+        dtype: Keras dtype policy of the layers, such as `"mixed_bfloat16"`; logits are float32
+            under any.
     """
 
     def __init__(
@@ -198,8 +203,9 @@ class Transformer(LanguageModel):
         dropout: float = 0.0,
         targets: str = "sequence",
         seed: int = 0,
+        dtype: str = "float32",
     ) -> None:
-        super().__init__(name="transformer")
+        super().__init__(name="transformer", dtype=dtype)
         self._config: dict[str, Any] = {
             "vocabulary_size": vocabulary_size,
             "num_layers": num_layers,
@@ -209,9 +215,14 @@ class Transformer(LanguageModel):
             "dropout": dropout,
             "targets": targets,
             "seed": seed,
+            "dtype": dtype,
         }
         self.embedding = keras.layers.Embedding(
-            vocabulary_size, units, embeddings_initializer=_normal(_DEVIATION), name="embedding"
+            vocabulary_size,
+            units,
+            embeddings_initializer=_normal(_DEVIATION),
+            dtype=dtype,
+            name="embedding",
         )
         self.blocks = [
             Block(
@@ -222,11 +233,12 @@ class Transformer(LanguageModel):
                 deviation=_DEVIATION / math.sqrt(2 * num_layers),
                 dropout=dropout,
                 seeds=(2 * (seed * num_layers + index), 2 * (seed * num_layers + index) + 1),
+                dtype=dtype,
                 name=f"block_{index}",
             )
             for index in range(num_layers)
         ]
-        self.norm = keras.layers.RMSNormalization(name="norm")
+        self.norm = keras.layers.RMSNormalization(dtype=dtype, name="norm")
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the constructor."""
@@ -267,14 +279,14 @@ class Transformer(LanguageModel):
         return self._logits(hidden[:, 0]), [position + 1, new_caches]
 
     def _logits(self, hidden: tf.Tensor) -> tf.Tensor:
-        """In float32 under any precision: a loss needs the digits."""
+        """In float32 under any policy: a loss needs the digits."""
         embeddings = tf.cast(tf.convert_to_tensor(self.embedding.embeddings), tf.float32)
         return tf.einsum("...w,vw->...v", tf.cast(self.norm(hidden), tf.float32), embeddings)
 
 
-def _dense(width: int, deviation: float, name: str) -> keras.layers.Dense:
+def _dense(width: int, deviation: float, name: str, dtype: keras.DTypePolicy) -> keras.layers.Dense:
     return keras.layers.Dense(
-        width, use_bias=False, kernel_initializer=_normal(deviation), name=name
+        width, use_bias=False, kernel_initializer=_normal(deviation), dtype=dtype, name=name
     )
 
 
