@@ -53,6 +53,22 @@ def test_steps_give_the_logits_of_the_whole_window(model: str, layers: int) -> N
     np.testing.assert_allclose(step_through(made), whole, atol=1e-5)
 
 
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_low_precision_gives_nearly_the_same_logits_in_float32(model: str, precision: str) -> None:
+    exact, made = make(model)(TOKENS).numpy(), make(model, precision=precision)
+    layers = [*made._flatten_layers(include_self=False)]
+    computing = {layer.compute_dtype for layer in layers if layer.name != "logits"}
+    assert computing == {precision}
+    assert {variable.dtype for variable in made.trainable_variables} == {"float32"}
+    assert keras.config.dtype_policy().name == "float32"
+    whole = made(TOKENS)
+    assert whole.dtype == tf.float32
+    tolerance = 0.02 if precision == "bfloat16" else 0.004
+    assert 1e-6 < np.abs(whole - exact).max() < tolerance * exact.std() * 10
+    np.testing.assert_allclose(step_through(made), whole, atol=tolerance * exact.std() * 10)
+
+
 @every_model
 def test_a_place_sees_what_is_before_it_and_nothing_after(model: str) -> None:
     made = make(model)
