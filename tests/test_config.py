@@ -79,7 +79,26 @@ def make(**changes: Any) -> TrainConfig:
             "`precision` must be one of float32, bfloat16, float16; got 'float8'",
         ),
         ({"targets": "first"}, "`targets` must be one of sequence, last; got 'first'"),
-        ({"strategy": "tpu"}, "`strategy` must be one of auto, one_device, mirrored; got 'tpu'"),
+        (
+            {"strategy": "gpu"},
+            "`strategy` must be one of auto, one_device, mirrored, multi_worker, tpu; got 'gpu'",
+        ),
+        (
+            {"strategy": "tpu"},
+            "`tpu` must name the TPU with `strategy` 'tpu', got None; give --tpu",
+        ),
+        ({"tpu": ""}, "`tpu` must name the TPU with `strategy` 'auto', got ''; give --tpu NAME"),
+        (
+            {"tpu": "x", "strategy": "mirrored"},
+            "`tpu` must not be given with `strategy` 'mirrored', got 'x'; leave --tpu out or use",
+        ),
+        ({"tpu": "x", "jit": "on"}, "`jit` must not be 'on' on a TPU, where every step is"),
+        ({"jit": "on", "strategy": "multi_worker"}, "use --jit off or --strategy one_device"),
+        ({"save_every": 0}, "`save_every` must be an integer of at least 1 or a time such as 90s"),
+        ({"save_every": True}, "`save_every` must be an integer of at least 1 or a time"),
+        ({"save_every": "0m"}, "a time such as 90s, 10m or 2h, got '0m'; change --save_every"),
+        ({"save_every": "10"}, "`save_every` must be an integer of at least 1 or a time"),
+        ({"save_every": "10d"}, "`save_every` must be an integer of at least 1 or a time"),
         ({"jit": "yes"}, "`jit` must be one of off, on; got 'yes'"),
         ({"jit": "on", "strategy": "mirrored"}, "use --jit off or --strategy one_device"),
         ({"sample_temperatures": ()}, "to generate no text, set `sample_tokens` to 0"),
@@ -144,6 +163,7 @@ CHANGED = {
     "log_every": ("8", 8),
     "keep_checkpoints": ("8", 8),
     "strategy": ("mirrored", "mirrored"),
+    "tpu": ("local", "local"),
     "jit": ("on", "on"),
     "train_split": ("all", "all"),
     "validation_split": ("test", "test"),
@@ -211,7 +231,7 @@ def test_json_of_something_else_is_refused(tmp_path: Path, text: str) -> None:
 
 def test_identity_holds_what_changes_the_weights() -> None:
     free = {"corpus", "output", "events", "steps", "eval_every", "save_every", "log_every", "jit"}
-    free |= {"accumulate_steps"}
+    free |= {"accumulate_steps", "tpu"}
     free |= {"keep_checkpoints", "strategy", "validation_split"}
     free |= {"pretrained_embeddings"}  # the run adds the digest of the file
     free |= {"sample_tokens", "sample_temperatures"}
@@ -246,3 +266,16 @@ def test_differences_name_both_values() -> None:
         "`decay_steps`: the run has 50, now 60 (where it is not given, it is --steps; give "
         "--decay_steps 50)"
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "steps", "seconds"),
+    [("500", 500, None), ("90s", None, 90), ("10m", None, 600), ("1.5h", None, 5400)],
+)
+def test_saves_are_every_so_many_steps_or_so_much_time(
+    text: str, steps: int | None, seconds: float | None, tmp_path: Path
+) -> None:
+    config = parse(["--save_every", text])
+    assert (config.save_steps, config.save_seconds) == (steps, seconds)
+    (tmp_path / "config.json").write_text(config.to_json())
+    assert TrainConfig.from_json(tmp_path / "config.json") == config

@@ -7,6 +7,7 @@ import tensorflow as tf
 from trainer.cluster import make_strategy, use_jit
 from trainer.config import TrainConfig
 from trainer.freezing import Freeze
+from trainer.hosts import Hosts
 from trainer.lane_state import LaneState
 from trainer.models import LanguageModel, build_model
 from trainer.optimization import LearningRate, Optimizer, make_optimizer
@@ -34,7 +35,7 @@ class Assembly:
     lanes: LaneState | None
 
 
-def assemble(config: TrainConfig, vocabulary_size: int) -> Assembly:
+def assemble(config: TrainConfig, vocabulary_size: int, hosts: Hosts | None = None) -> Assembly:
     """Builds what a configuration describes.
 
     Make one assembly a process: see `make_strategy`.
@@ -42,14 +43,15 @@ def assemble(config: TrainConfig, vocabulary_size: int) -> Assembly:
     Args:
         config: the run's options.
         vocabulary_size: number of token ids.
+        hosts: the processes that train together; None for this one alone.
 
     Raises:
         OptionError: the options and the devices cannot work together.
     """
-    strategy = make_strategy(config)
+    strategy = make_strategy(config, hosts)
     jit = use_jit(config, strategy)
     with strategy.scope():
-        model = build_model(config, vocabulary_size, use_cudnn=not jit)
+        model = build_model(config, vocabulary_size, use_cudnn=not (jit or config.on_tpu))
         optimizer = make_optimizer(config, model)
         lanes = LaneState(strategy, model, config.batch_size) if config.lanes else None
         runner = StepRunner(

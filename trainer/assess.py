@@ -62,6 +62,9 @@ def assess(
         config,
         corpus=config.corpus if corpus is None else corpus,
         validation_split=config.validation_split if split is None else split,
+        # Here, whatever trained it: not on a TPU, nor on workers that would have to be started.
+        strategy="auto" if config.strategy in ("multi_worker", "tpu") else config.strategy,
+        tpu=None,
     )
     opened = open_corpus(config.corpus)
     expected = load_vocabulary(run).fingerprint

@@ -11,6 +11,7 @@ What is the best is read from RUN/best itself, not from the newest checkpoint: a
 between the two has lost neither.
 """
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -28,6 +29,16 @@ from trainer.lane_state import LaneState
 DIRECTORY = "checkpoints"  # in the run's directory
 BEST_DIRECTORY = "best"  # likewise
 WHICH = ("newest", "best")  # the checkpoints of a run that can be asked for
+# What writing files fails with: no room, a file too large, no permission, no directory, I/O.
+_FILE_ERRORS = (
+    tf.errors.ResourceExhaustedError,
+    tf.errors.PermissionDeniedError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.NotFoundError,
+    tf.errors.OutOfRangeError,
+    tf.errors.UnknownError,
+    OSError,
+)
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"  # how TensorFlow names a variable's entry
 
 
@@ -80,10 +91,21 @@ class Checkpointer:
             `BEST_DIRECTORY` in it.
         identity: what this run is.
         keep: newest checkpoints to keep.
+        target: where it writes instead, as one of several hosts does that is not the first:
+            all of them must save, for saving may exchange values, but one copy is enough. It
+            still restores from `run`.
     """
 
-    def __init__(self, run: str | os.PathLike[str], *, identity: RunIdentity, keep: int) -> None:
+    def __init__(
+        self,
+        run: str | os.PathLike[str],
+        *,
+        identity: RunIdentity,
+        keep: int,
+        target: str | None = None,
+    ) -> None:
         self._run = os.fspath(run)
+        self._target = self._run if target is None else target
         self._identity = identity
         self._keep = keep
 
@@ -107,8 +129,12 @@ class Checkpointer:
         optimizer: keras.optimizers.Optimizer,
         lanes: LaneState | None = None,
     ) -> None:
-        """Names what later calls save and restore. Model and optimizer must be built."""
+        """Names what later calls save and restore. Model and optimizer must be built.
+
+        Outside of the strategy's scope: hosts cannot exchange strings.
+        """
         self._lanes = lanes
+        self._best = best_loss(self._run)  # now: the hosts must not read it while one writes
         with tf.device("CPU"):
             self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
             self._validation_loss = tf.Variable(0.0, dtype=tf.float64, trainable=False)
@@ -127,7 +153,7 @@ class Checkpointer:
         }
         self._checkpoint = tf.train.Checkpoint(**state)
         self._manager = tf.train.CheckpointManager(
-            self._checkpoint, join(self._run, DIRECTORY), max_to_keep=self._keep
+            self._checkpoint, join(self._target, DIRECTORY), max_to_keep=self._keep
         )
         self._best_manager = tf.train.CheckpointManager(
             tf.train.Checkpoint(
@@ -135,7 +161,7 @@ class Checkpointer:
                 validation_loss=self._validation_loss,
                 validation_split=self._validation_split,
             ),
-            join(self._run, BEST_DIRECTORY),
+            join(self._target, BEST_DIRECTORY),
             max_to_keep=1,
         )
 
@@ -148,7 +174,7 @@ class Checkpointer:
         Raises:
             UserError: the checkpoint is damaged.
         """
-        path = self._manager.latest_checkpoint
+        path = self.newest()
         if path is None:
             return 0
         _restore(self._checkpoint, path)
@@ -161,9 +187,11 @@ class Checkpointer:
 
         Returns:
             The path prefix of the checkpoint's files.
+
+        Raises:
+            UserError: it cannot be written; the older ones stay whole.
         """
-        self._collect(step)
-        return str(self._manager.save(checkpoint_number=step))
+        return self._write(self._manager, step)
 
     def save_best(self, step: int, loss: float, split: str) -> bool:
         """Saves everything to `BEST_DIRECTORY` where no loss on this split was lower so far.
@@ -175,19 +203,31 @@ class Checkpointer:
 
         Returns:
             Whether it was saved: a loss that is not finite, or equal to the best, is not.
+
+        Raises:
+            UserError: it cannot be written; the best one so far stays whole.
         """
-        if not loss < best_loss(self._run, split):
+        if not loss < self._best.get(split, math.inf):
             return False
-        self._collect(step)
         self._validation_loss.assign(loss)
         self._validation_split.assign(split)
-        self._best_manager.save(checkpoint_number=step)
+        self._write(self._best_manager, step)
+        self._best = {split: loss}
         return True
 
-    def _collect(self, step: int) -> None:
+    def _write(self, manager: tf.train.CheckpointManager, step: int) -> str:
         self._step.assign(step)
         if self._lanes is not None:
             self._lanes.collect()
+        try:
+            return str(manager.save(checkpoint_number=step))
+        except _FILE_ERRORS as error:
+            _remove_parts(f"{manager.directory}/ckpt-{step}")
+            raise UserError(
+                f"{manager.directory}: the checkpoint of step {step} cannot be written "
+                f"({_first_line(error)}); those that are there stay whole. Make room, and the "
+                "same command goes on from the newest one"
+            ) from error
 
 
 def newest_checkpoint(run: str | os.PathLike[str]) -> str | None:
@@ -212,21 +252,19 @@ def best_checkpoint(run: str | os.PathLike[str]) -> str | None:
     return None if path is None else str(path)
 
 
-def best_loss(run: str | os.PathLike[str], split: str) -> float:
-    """Returns the validation loss of a run's best checkpoint; infinity where there is none.
+def best_loss(run: str | os.PathLike[str]) -> dict[str, float]:
+    """Returns the validation loss of a run's best checkpoint by the split it was measured on.
 
-    Args:
-        run: the run's directory, or its URI.
-        split: what the loss was measured on; a best one of another split counts as none.
+    Example: `{"validation": 1.25}`; empty without a best checkpoint.
 
     Raises:
         UserError: the checkpoint is damaged.
     """
     path = best_checkpoint(run)
     if path is None:
-        return math.inf
-    loss, measured = _read(path, "validation_loss", "validation_split")
-    return float(loss) if measured.decode() == split else math.inf
+        return {}
+    loss, split = _read(path, "validation_loss", "validation_split")
+    return {split.decode(): float(loss)}
 
 
 def restore_weights(
@@ -293,8 +331,18 @@ def _read(path: str, *names: str) -> list[Any]:
 
 
 def _damaged(path: str, error: Exception) -> UserError:
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return UserError(
-        f"{path}: the checkpoint cannot be restored ({reason}); remove it and name an older one "
-        f"in {path.rpartition('/')[0]}/checkpoint, or train into another directory"
+        f"{path}: the checkpoint cannot be restored ({_first_line(error)}); remove it and name "
+        f"an older one in {path.rpartition('/')[0]}/checkpoint, or train into another directory"
     )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
+def _remove_parts(path: str) -> None:
+    """Removes what a failed save has left of its files."""
+    for part in tf.io.gfile.glob(f"{path}_temp") + tf.io.gfile.glob(f"{path}.*"):
+        with contextlib.suppress(tf.errors.OpError):
+            tf.io.gfile.rmtree(part) if tf.io.gfile.isdir(part) else tf.io.gfile.remove(part)

@@ -2,13 +2,13 @@
 
 The inner loop (`StepRunner.run_steps`) runs compiled from one event to the next. Events
 are due at multiples of their interval, and all of them at the last step. At one step the
-order is: report, save, evaluate; a run killed while it evaluates has lost nothing.
+order is: report, save, evaluate; a run killed while it evaluates has lost nothing. Several
+hosts run this same loop; one of them writes and prints.
 """
 
 import dataclasses
-import re
+import os
 import shlex
-import signal
 import time
 from collections.abc import Iterator
 
@@ -18,19 +18,22 @@ import tensorflow as tf
 from pipeline.corpus import Corpus, open_corpus
 from pipeline.errors import UserError
 from pipeline.files import join, write_text
-from trainer.assembly import assemble
+from trainer.agreement import Agreement
+from trainer.assembly import Assembly, assemble
 from trainer.checkpoint import Checkpointer, RunIdentity, saved_settings
 from trainer.config import CONFIG_FILE, TrainConfig
 from trainer.evaluate import Evaluation, Evaluator
+from trainer.failures import explaining_failures
 from trainer.feed import evaluation_stride, num_training_windows, training_feed
 from trainer.generate import Sampler, shown
-from trainer.output import prepare_output
-from trainer.preemption import StopRequest
+from trainer.hosts import Hosts, find_hosts
+from trainer.output import own_output, prepare_output
+from trainer.preemption import StopRequest, exit_after
 from trainer.pretrained import describe, load_pretrained, start_from
 from trainer.progress import logging_through_bar
 from trainer.reports import Reports
 from trainer.request import Request
-from trainer.vectors import Vectors
+from trainer.saving import SavePolicy
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -73,8 +76,22 @@ def train(config: TrainConfig, *, quiet: bool = False) -> TrainResult:
             the output is another one, or the loss stopped being finite.
         KeyboardInterrupt: SIGINT came; the run was saved at the end of the compiled steps
             under way. A second one is obeyed at once.
-        SystemExit: the same for SIGTERM, with code 143.
+        SystemExit: the same for SIGTERM, with code 143; or another host was lost, 138.
         OSError: the output cannot be written.
+    """
+    hosts = find_hosts(os.environ)
+    with explaining_failures(config, hosts), own_output(config.output, hosts) as place:
+        return _start(config, hosts, place, quiet=quiet).train()
+
+
+def _start(config: TrainConfig, hosts: Hosts | None, place: str, *, quiet: bool) -> "_Run":
+    """Checks everything, and only then connects to the other hosts and writes.
+
+    Args:
+        config: the run's options.
+        hosts: the processes that train together; None for this one alone.
+        place: directory that this process writes into.
+        quiet: prints nothing.
     """
     run = config.output
     corpus = open_corpus(config.corpus)
@@ -92,13 +109,28 @@ def train(config: TrainConfig, *, quiet: bool = False) -> TrainResult:
             settings=settings,
         ),
         keep=config.keep_checkpoints,
+        target=place,
     )
     prepare_output(run, corpus, events=config.events_directory)
     checkpointer.check()
-    corpus.vocabulary.save(run)
-    write_text(join(run, CONFIG_FILE), config.to_json())
-    vectors = None if pretrained is None else pretrained.vectors
-    return _Run(config, corpus, checkpointer, vectors, quiet=quiet).train()
+    keras.utils.set_random_seed(config.seed)
+    assembly = assemble(config, corpus.vocabulary.size, hosts)
+    agreement = Agreement(assembly.strategy, hosts)
+    corpus.vocabulary.save(place)
+    write_text(join(place, CONFIG_FILE), config.to_json())
+    checkpointer.track(assembly.model, assembly.optimizer, assembly.lanes)
+    with assembly.strategy.scope():
+        start_step = checkpointer.restore()
+        if pretrained is not None and pretrained.vectors is not None:
+            start_from(pretrained.vectors, assembly.model.embedding)
+    agreement.check_equal(start_step, f"checkpoints in --output {run}")
+    told = config
+    if not agreement.is_chief:
+        told, quiet = dataclasses.replace(config, output=place, events=None), True
+    reports = Reports(told, start_step=start_step, quiet=quiet)
+    if pretrained is not None and pretrained.vectors is not None:
+        reports.message(describe(pretrained.vectors))
+    return _Run(config, corpus, assembly, agreement, checkpointer, reports, start_step)
 
 
 class _Run:
@@ -108,32 +140,27 @@ class _Run:
         self,
         config: TrainConfig,
         corpus: Corpus,
+        assembly: Assembly,
+        agreement: Agreement,
         checkpointer: Checkpointer,
-        vectors: Vectors | None,
-        *,
-        quiet: bool,
+        reports: Reports,
+        start_step: int,
     ) -> None:
-        keras.utils.set_random_seed(config.seed)
         self._config = config
         self._corpus = corpus
         self._checkpointer = checkpointer
-        self._assembly = assemble(config, corpus.vocabulary.size)
-        with self._assembly.strategy.scope():
-            checkpointer.track(self._assembly.model, self._assembly.optimizer, self._assembly.lanes)
-            self._start_step = checkpointer.restore()
-            if vectors is not None:
-                start_from(vectors, self._assembly.model.embedding)
-        self._saved_step = self._start_step
+        self._assembly = assembly
+        self._agreement = agreement
+        self._reports = reports
+        self._start_step = self._saved_step = start_step
         self._stop = StopRequest()
+        self._save_policy = SavePolicy(config, agreement, self._stop)
         self._evaluator = None
         if config.eval_every:
             self._evaluator = Evaluator(
                 self._assembly.strategy, corpus, config, self._assembly.runner
             )
         self._sampler = Sampler(self._assembly.model, corpus.vocabulary)
-        self._reports = Reports(config, start_step=self._start_step, quiet=quiet)
-        if vectors is not None:
-            self._reports.message(describe(vectors))
 
     def train(self) -> TrainResult:
         try:
@@ -142,10 +169,6 @@ class _Run:
             self._reports.message(self._describe())
             with logging_through_bar(), self._stop.listening():
                 result = self._train_steps()
-        except tf.errors.OpError as error:
-            if damaged := re.search(r"assertion failed: \[(.*?textreel repair`)\]", error.message):
-                raise UserError(damaged[1]) from error
-            raise
         except (KeyboardInterrupt, SystemExit):
             self._reports.close()
             self._reports.message(
@@ -202,27 +225,23 @@ class _Run:
                     step, loss=loss, tokens_per_second=rate, seconds_left=seconds_left
                 )
                 logged_step, logged_seconds, weighted_loss = step, seconds, 0.0
-            if _is_due(step, config.save_every, config.steps):
-                self._save(step)
+            stop_signal = self._save_where_due(step)
             if config.eval_every and _is_due(step, config.eval_every, config.steps):
                 evaluation = self._evaluate(step)
+                stop_signal = self._save_where_due(step)
             self._reports.flush()
-            if self._stop.signal_number is not None and step < config.steps:
-                self._save_and_exit(step, self._stop.signal_number)
+            if stop_signal is not None:
+                exit_after(stop_signal)
         return self._result(step, loss=loss, evaluation=evaluation, seconds=seconds)
 
-    def _save(self, step: int) -> None:
-        self._checkpointer.save(step)
-        self._saved_step = step
-
-    def _save_and_exit(self, step: int, signal_number: int) -> None:
-        """Ends a run that a signal asked to stop, after saving what it has."""
-        if self._saved_step < step:
-            self._save(step)
-        if signal_number == signal.SIGINT:
-            raise KeyboardInterrupt
-        # As a shell reports a death by this signal: schedulers retry codes above 127.
-        raise SystemExit(128 + signal_number)
+    def _save_where_due(self, step: int) -> int | None:
+        """Saves where all hosts decide to; returns the signal that they stop for, or None."""
+        decision = self._save_policy.decide(step)
+        if decision.save and self._saved_step < step:
+            self._checkpointer.save(step)
+            self._saved_step = step
+            self._save_policy.saved()
+        return decision.stop_signal
 
     def _evaluate(self, step: int) -> Evaluation:
         """Measures the model, and generates samples."""
@@ -230,7 +249,7 @@ class _Run:
         evaluation = self._evaluator.evaluate()
         self._reports.validation(step, evaluation)
         self._checkpointer.save_best(step, evaluation.loss, self._config.validation_split)
-        if self._config.sample_tokens:
+        if self._config.sample_tokens and self._agreement.is_chief:
             for temperature in self._config.sample_temperatures:
                 text = shown(self._sample(temperature), self._corpus.vocabulary)
                 self._reports.sample(step, temperature, text)
@@ -286,12 +305,11 @@ def _event_steps(config: TrainConfig, start_step: int) -> Iterator[int]:
 
     Example: `log_every=2, save_every=3, steps=7` from 0: 2, 3, 4, 6, 7.
     """
-    intervals = [config.log_every, config.save_every]
-    if config.eval_every:
-        intervals.append(config.eval_every)
+    intervals = [config.log_every, config.save_steps, config.eval_every]
     step = start_step
     while step < config.steps:
-        step = min(config.steps, *((step // interval + 1) * interval for interval in intervals))
+        next_steps = [(step // interval + 1) * interval for interval in intervals if interval]
+        step = min(config.steps, *next_steps)
         yield step
 
 

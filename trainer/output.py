@@ -3,15 +3,22 @@
 RUN/config.json       the options (`TrainConfig`)
 RUN/vocabulary.json   text <-> ids, so that the run does not need its corpus
 RUN/checkpoints/      see `trainer.checkpoint`
+RUN/best/             see `trainer.checkpoint`
 RUN/events/           see `trainer.events`
+
+Of several hosts the first writes all of it; see `own_output`.
 """
 
+import contextlib
 import os
+import tempfile
+from collections.abc import Iterator
 
 from pipeline.corpus import Corpus
 from pipeline.errors import UserError
 from pipeline.files import is_uri, join, make_directory
 from trainer.checkpoint import DIRECTORY
+from trainer.hosts import Hosts
 
 
 def prepare_output(run: str, corpus: Corpus, *, events: str) -> None:
@@ -43,6 +50,25 @@ def prepare_output(run: str, corpus: Corpus, *, events: str) -> None:
                 f"`{option}` {directory} cannot be written ({error.strerror or error}); "
                 f"name another --{option}"
             ) from error
+
+
+@contextlib.contextmanager
+def own_output(run: str, hosts: Hosts | None) -> Iterator[str]:
+    """Gives the directory that this process writes into, in place of the run's.
+
+    Of several hosts, all do the same work, saving included, which may need them all. But
+    the run's directory is the first one's: each other one writes into a scratch directory,
+    which is removed afterwards.
+
+    Args:
+        run: the run's directory, or its URI.
+        hosts: the processes that train together; None for this one alone.
+    """
+    if hosts is None or hosts.is_chief:
+        yield run
+        return
+    with tempfile.TemporaryDirectory(prefix="textreel-", ignore_cleanup_errors=True) as scratch:
+        yield scratch
 
 
 def _place(path: str) -> str:

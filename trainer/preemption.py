@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from types import FrameType
+from typing import NoReturn
 
 
 class StopRequest:
@@ -40,3 +41,16 @@ class StopRequest:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def exit_after(signal_number: int) -> NoReturn:
+    """Ends a run that a signal asked to stop, and that is saved.
+
+    Raises:
+        KeyboardInterrupt: it was SIGINT.
+        SystemExit: it was another; as a shell reports a death by it, 143 for SIGTERM:
+            schedulers retry codes above 127.
+    """
+    if signal_number == signal.SIGINT:
+        raise KeyboardInterrupt
+    raise SystemExit(128 + signal_number)

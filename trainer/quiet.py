@@ -29,7 +29,9 @@ def import_tensorflow() -> None:
             try:
                 import tensorflow as tf
 
-                tf.config.list_logical_devices()
+                # Not the logical ones: that starts TensorFlow, which then cannot connect to
+                # other workers any more.
+                tf.config.list_physical_devices()
             except BaseException:
                 held_back.seek(0)
                 os.write(stderr, held_back.read())

@@ -238,8 +238,9 @@ class StepRunner:
         num_tokens = tf.zeros([], tf.float64)
         for _ in tf.range(num_steps):
             pair = self.strategy.run(self._replica_eval_step, args=next(iterator))
-            step_nats, step_tokens = self.strategy.reduce(
-                tf.distribute.ReduceOp.SUM, pair, axis=None
+            # One by one: several hosts would take a pair for one tensor.
+            step_nats, step_tokens = (
+                self.strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None) for value in pair
             )
             nats += tf.cast(step_nats, tf.float64)
             num_tokens += tf.cast(step_tokens, tf.float64)

@@ -6,7 +6,7 @@ from typing import Any
 from pipeline.errors import OptionError
 from trainer.config.option import check_int, option
 
-STRATEGIES = ("auto", "one_device", "mirrored")
+STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
 JIT_MODES = ("off", "on")
 
 
@@ -15,9 +15,16 @@ class DeviceOptions:
     """The devices and what they are told to do; never what is trained."""
 
     strategy: str = option(
-        "devices to train on; auto: every GPU of this machine, else one device",
+        "devices to train on; auto: the --tpu, the workers that TF_CONFIG, CLUSTER_SPEC or Slurm "
+        "name, every GPU of this machine, else one device",
         default="auto",
         choices=STRATEGIES,
+        identity=False,
+    )
+    tpu: str | None = option(
+        "name or address of a TPU; local: the one of this TPU VM",
+        default=None,
+        metavar="NAME",
         identity=False,
     )
     jit: str = option(
@@ -46,8 +53,28 @@ class DeviceOptions:
                 "`accumulate_steps` must be 1 with `lanes` (whose state belongs to whole steps), "
                 f"got {self.accumulate_steps}; leave --accumulate_steps or --lanes out"
             )
-        if self.jit == "on" and self.strategy == "mirrored":
+        if self.jit == "on" and self.strategy in ("mirrored", "multi_worker"):
             raise OptionError(
-                "`jit` must not be 'on' with `strategy` 'mirrored' (the replicas' exchange does "
-                "not compile); use --jit off or --strategy one_device"
+                f"`jit` must not be 'on' with `strategy` {self.strategy!r} (the replicas' "
+                "exchange does not compile); use --jit off or --strategy one_device"
             )
+        if self.jit == "on" and self.on_tpu:
+            raise OptionError(
+                "`jit` must not be 'on' on a TPU, where every step is compiled anyway; "
+                "leave --jit out"
+            )
+        if self.tpu is not None and self.strategy not in ("auto", "tpu"):
+            raise OptionError(
+                f"`tpu` must not be given with `strategy` {self.strategy!r}, got {self.tpu!r}; "
+                "leave --tpu out or use --strategy tpu"
+            )
+        if not self.tpu and self.on_tpu:
+            raise OptionError(
+                f"`tpu` must name the TPU with `strategy` {self.strategy!r}, got {self.tpu!r}; "
+                "give --tpu NAME, or --tpu local on a TPU VM"
+            )
+
+    @property
+    def on_tpu(self) -> bool:
+        """Whether a TPU trains."""
+        return self.strategy == "tpu" or self.tpu is not None

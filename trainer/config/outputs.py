@@ -1,12 +1,22 @@
 """What a run leaves behind and shows, and when."""
 
 import dataclasses
+import re
 
 from pipeline.errors import OptionError
 from pipeline.files import join
 from trainer.config.option import check_int, check_number, check_text, option
 
 EVENTS = "events"  # in the run's directory
+
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
+_TIME = re.compile(r"\d+(\.\d+)?[smh]")
+
+
+def _parse_interval(text: str) -> int | str:
+    """`"500"` -> `500`; `"10m"` stays."""
+    return int(text) if text.isdecimal() else text
 
 
 def _parse_temperatures(text: str) -> tuple[float, ...]:
@@ -30,7 +40,13 @@ class OutputOptions:
     log_every: int = option(
         "steps between reports of loss and rate", default=50, parse=int, identity=False
     )
-    save_every: int = option("steps between checkpoints", default=500, parse=int, identity=False)
+    save_every: int | str = option(
+        "steps between checkpoints, or time: 90s, 10m, 2h (checked at every report)",
+        default=500,
+        parse=_parse_interval,
+        metavar="N|TIME",
+        identity=False,
+    )
     keep_checkpoints: int = option(
         "newest checkpoints to keep", default=3, parse=int, identity=False
     )
@@ -61,7 +77,8 @@ class OutputOptions:
             OptionError: an option does.
         """
         check_text(self, "output")
-        check_int(self, 1, "log_every", "save_every", "keep_checkpoints")
+        check_int(self, 1, "log_every", "keep_checkpoints")
+        self._check_save_every()
         check_int(self, 0, "eval_every", "sample_tokens")
         object.__setattr__(self, "sample_temperatures", tuple(self.sample_temperatures))
         if not self.sample_temperatures and self.sample_tokens:
@@ -71,6 +88,29 @@ class OutputOptions:
             )
         for temperature in self.sample_temperatures:
             check_number("sample_temperatures", temperature, "at least 0", temperature >= 0)
+
+    def _check_save_every(self) -> None:
+        if isinstance(self.save_every, str):
+            valid = _TIME.fullmatch(self.save_every) is not None and self.save_seconds != 0
+        else:
+            valid = type(self.save_every) is int and self.save_every >= 1
+        if not valid:
+            raise OptionError(
+                "`save_every` must be an integer of at least 1 or a time such as 90s, 10m or 2h, "
+                f"got {self.save_every!r}; change --save_every"
+            )
+
+    @property
+    def save_steps(self) -> int | None:
+        """Steps between checkpoints; None where `save_every` is a time."""
+        return self.save_every if isinstance(self.save_every, int) else None
+
+    @property
+    def save_seconds(self) -> float | None:
+        """Seconds between checkpoints; None where `save_every` is a number of steps."""
+        if isinstance(self.save_every, int):
+            return None
+        return float(self.save_every[:-1]) * _SECONDS[self.save_every[-1]]
 
     @property
     def events_directory(self) -> str:
