@@ -4,7 +4,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-PACKAGES = {"datasets": ["datasets", "tiktoken"]}
+PACKAGES = {
+    "datasets": ["datasets", "tiktoken"],
+    "jax": ["jax", "optax"],
+    "torch": ["torch", "numpy"],
+}
 
 
 def environment(folder: Path, name: str) -> str:

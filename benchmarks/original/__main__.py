@@ -1,0 +1,192 @@
+"""The task of Keras's lstm_text_generation.py: the original beside textreel, in one run.
+
+    python benchmarks/original [--parts loss memory time] [--megabytes 2] [--rounds 3]
+
+The original is `peers/original.py`. Text: the ASCII files of the installed Python packages, in
+lower case, as the original makes it. Writes `benchmarks/results/original.md` and two charts:
+
+- loss: the same model on the same windows (`--targets last --seq_len 40 --stride 3`), the mean
+  training loss of every hundred steps, over `--rounds` seeds of each.
+- memory: the peak of whole processes against the size of the text.
+- time: until textreel, with a target at every place, has the validation bits a character that
+  the original reaches after its one epoch.
+"""
+
+import argparse
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+sys.path.insert(0, str(HERE.parent))
+from installed_text import make_text  # noqa: E402
+from loss import Loss, measure_loss  # noqa: E402
+from memory import SIZES, Memory, measure_memory  # noqa: E402
+from race import Race, measure_race  # noqa: E402
+
+RESULTS = HERE.parent / "results"
+
+
+def main() -> None:
+    """Measures, and writes the results."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--parts", nargs="+", default=["loss", "memory", "time"])
+    parser.add_argument("--megabytes", type=float, default=2, help="text of loss and time")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--loss_steps", type=int, default=1000)
+    parser.add_argument("--sizes", type=float, nargs="+", default=SIZES, help="MB, of memory")
+    arguments = parser.parse_args()
+    target = RESULTS / "original.md"
+    sections = ["# The original's task: lstm_text_generation.py beside textreel, two cores"]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        text = folder / "text.txt"
+        make_text(text, round(arguments.megabytes * 10**6))
+        text.write_text(text.read_text().lower())
+        if "loss" in arguments.parts:
+            measured = measure_loss(text, folder, arguments.rounds, arguments.loss_steps)
+            sections.append(describe_loss(measured, arguments))
+        if "memory" in arguments.parts:
+            rows = measure_memory(folder, arguments.sizes)
+            sections.append(describe_memory(rows))
+            draw_memory(rows, RESULTS / "original_memory.png")
+        if "time" in arguments.parts:
+            races = [measure_race(text, folder / f"race{n}", n) for n in range(arguments.rounds)]
+            sections.append(describe_time(races, arguments))
+            draw_time(races[0], RESULTS / "original_time.png")
+    target.write_text("\n\n".join(sections) + "\n")
+    print("\n\n".join(sections))
+
+
+def describe_loss(measured: Loss, arguments: argparse.Namespace) -> str:
+    """Means over the seeds, and their spread, hundred steps by hundred."""
+    lines = [
+        "## The same loss at the same step",
+        "",
+        f"Mean training loss of every 100 steps, nats a character, {arguments.rounds} seeds each "
+        f"(lowest-highest); {arguments.megabytes:g} MB of text.",
+        "The same model (identity matrix as frozen `--pretrained_embeddings`: one-hot input), the "
+        "same windows, batches of 128, RMSprop at",
+        "0.01 without clipping, the same kinds of initial weights. What differs: the random "
+        "numbers, and a vocabulary with one id more",
+        "(the separator of documents).",
+        "",
+        "| steps | original | textreel | difference |",
+        "|---|---|---|---|",
+    ]
+    for step, original, ours in zip(
+        measured.steps,
+        zip(*measured.original, strict=True),
+        zip(*measured.ours, strict=True),
+        strict=True,
+    ):
+        means = [statistics.mean(values) for values in (original, ours)]
+        cells = [
+            f"{mean:.3f} ({min(values):.3f}-{max(values):.3f})"
+            for mean, values in zip(means, (original, ours), strict=True)
+        ]
+        lines.append(f"| {step} | {cells[0]} | {cells[1]} | {means[1] - means[0]:+.3f} |")
+    return "\n".join(lines)
+
+
+def describe_memory(rows: list[Memory]) -> str:
+    """A row a size of text."""
+    lines = [
+        "## Memory",
+        "",
+        "Peak resident memory of the training process in MB (textreel: 300 steps, the original: "
+        "20), and of `textreel prepare`, all its",
+        f"processes together. Importing TensorFlow and Keras alone: {rows[0].imported:,.0f} MB. "
+        "Sizes that do not fit the memory of this machine",
+        "are computed for the original: from its arrays and lists, and along the line through "
+        "the two largest measured sizes.",
+        "",
+        "| text, MB | original | above the import | its arrays and lists | textreel train | "
+        "above the import | textreel prepare |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        mark = "" if row.measured else " (computed)"
+        lines.append(
+            f"| {row.megabytes:g} | {row.original:,.0f}{mark} "
+            f"| {row.original - row.imported:,.0f}{mark} | {row.arrays:,.0f} "
+            f"| {row.train:,.0f} | {row.train - row.imported:,.0f} | {row.prepare:,.0f} |"
+        )
+    return "\n".join(lines)
+
+
+def describe_time(races: list[Race], arguments: argparse.Namespace) -> str:
+    """A row a round."""
+    lines = [
+        "## Time to the quality of the original's epoch",
+        "",
+        f"{arguments.megabytes:g} MB of text, of which the same 5% are held out. Seconds count "
+        "from the start of a process: for the original its",
+        "import, vectorisation and epoch, without validation; for textreel `prepare`, and "
+        "`train` with its import and every validation",
+        "until the bits are reached (default sizes and rate, float32, every 50 steps). Bits a "
+        "character: the original predicts",
+        "every third character from the 40 before it; textreel every character, from what is "
+        "before it in windows of 64 that start from nothing.",
+        "",
+        "| round | original: steps, seconds, bits | textreel: steps, seconds, bits | ratio |",
+        "|---|---|---|---|",
+    ]
+    for number, race in enumerate(races, 1):
+        original, ours = race.original[-1], race.reached
+        step, seconds, bits = ours if ours else (0, float("nan"), float("nan"))
+        lines.append(
+            f"| {number} | {original[0]:,}, {original[1]:.0f}, {original[2]:.3f} | {step:,}, "
+            f"{seconds:.1f}, {bits:.3f} | {seconds / original[1]:.3f} |"
+        )
+    return "\n".join(lines)
+
+
+def draw_memory(rows: list[Memory], path: Path) -> None:
+    """Peak memory against the size of the text, both axes logarithmic."""
+    figure, axes = _axes()
+    sizes = [row.megabytes for row in rows]
+    axes.plot(sizes, [row.original / 1000 for row in rows], "o-", color="tab:gray")
+    for row in rows:
+        if not row.measured:
+            axes.annotate("computed", (row.megabytes, row.original / 1000), ha="right")
+    axes.plot(sizes, [row.train / 1000 for row in rows], "o-", color="tab:blue")
+    axes.annotate("lstm_text_generation.py", (sizes[0], rows[0].original / 1000 * 1.15))
+    axes.annotate("textreel train", (sizes[0], rows[0].train / 1000 * 0.75), color="tab:blue")
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel("text, MB")
+    axes.set_ylabel("peak memory of the process, GB")
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+
+
+def draw_time(race: Race, path: Path) -> None:
+    """Validation bits a character against the time since the start."""
+    figure, axes = _axes()
+    for rows, color, name in (
+        (race.original, "tab:gray", "lstm_text_generation.py, one epoch"),
+        (race.ours, "tab:blue", "textreel, a target at every character"),
+    ):
+        axes.plot([row[1] for row in rows], [row[2] for row in rows], color=color, label=name)
+    axes.axhline(race.original[-1][2], color="tab:gray", linestyle=":")
+    axes.set_xlabel("seconds since the start")
+    axes.set_ylabel("validation bits a character")
+    axes.legend()
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+
+
+def _axes() -> tuple:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    return pyplot.subplots(figsize=(7, 4))
+
+
+if __name__ == "__main__":
+    main()
