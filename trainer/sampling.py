@@ -19,7 +19,7 @@ class Drawing(NamedTuple):
         temperature: float32 scalar.
         top_k: int32 scalar; 0: all.
         top_p: float32 scalar; 1: all.
-        seed: int32 scalar.
+        seed: int32, a scalar or `[batch]`.
         samples: `[batch]` int32; the number of the sample that each row is.
     """
 
@@ -92,7 +92,7 @@ def uniform_numbers(seed: tf.Tensor, samples: tf.Tensor, indices: tf.Tensor) -> 
     element is may depend on the tensor's shape.
 
     Args:
-        seed: int32 scalar.
+        seed: int32, a scalar or `[batch]`.
         samples: `[batch]` int32.
         indices: `[batch]` int32.
 

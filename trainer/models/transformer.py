@@ -39,13 +39,18 @@ def rotate(vectors: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
     Returns:
         The vectors, of the same shape and lengths.
     """
-    half = vectors.shape[-1] // 2
-    frequencies = _ROTARY_BASE ** (-tf.range(half, dtype=tf.float32) / half)
+    frequencies = rotary_frequencies(vectors.shape[-1])
     # [places, 1, half]
     angles = (tf.cast(positions, tf.float32)[:, tf.newaxis] * frequencies)[:, tf.newaxis]
     cosine, sine = tf.cast(tf.cos(angles), vectors.dtype), tf.cast(tf.sin(angles), vectors.dtype)
     first, second = tf.split(vectors, 2, axis=-1)
     return tf.concat([first * cosine - second * sine, second * cosine + first * sine], axis=-1)
+
+
+def rotary_frequencies(head_dim: int) -> tf.Tensor:
+    """How far a place turns each pair of components, `[head_dim / 2]` float32 radians."""
+    half = head_dim // 2
+    return _ROTARY_BASE ** (-tf.range(half, dtype=tf.float32) / half)
 
 
 def attend(queries: tf.Tensor, keys: tf.Tensor, values: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:

@@ -1,0 +1,110 @@
+"""A run's model as a directory for other programs, written whole or not at all.
+
+DIR/saved_model.pb, variables/    a SavedModel: see `trainer.export.signatures`
+DIR/model.keras                   see `trainer.export.plain_keras`
+DIR/vocabulary.json               or tokenizer.json: text <-> ids
+DIR/README.md                     how to load and to call it
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+import tensorflow as tf
+
+from pipeline.errors import OptionError
+from pipeline.files import is_uri, join
+from pipeline.vocabularies import load_vocabulary
+from trainer.checkpoint import restore_weights
+from trainer.config import run_config
+from trainer.export.plain_keras import plain_model
+from trainer.export.readme import readme
+from trainer.export.signatures import exported_model
+from trainer.models import build_model
+
+_WHOLE = "saved_model.pb"  # written last: a directory that has it is complete
+
+
+def export_run(
+    run: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    checkpoint: str = "newest",
+    overwrite: bool = False,
+) -> dict[str, int]:
+    """Writes a run's model for programs that do not have this package.
+
+    Weights and arithmetic of the `.keras` file are float32; the SavedModel computes as the
+    run did.
+
+    Args:
+        run: the directory that `textreel train` wrote.
+        output: the directory to make, or its URI.
+        checkpoint: `"newest"`, or `"best"`, the one of the lowest validation loss.
+        overwrite: replace an export that is there.
+
+    Returns:
+        The files, by their paths in the directory, and their sizes in bytes.
+
+    Raises:
+        OptionError: the output is there (without `overwrite`), or is no export.
+        UserError: the run has no such checkpoint.
+        OSError: the output cannot be written.
+    """
+    output = os.fspath(output).rstrip("/")
+    _check_output(output, overwrite=overwrite)
+    config = run_config(run)
+    vocabulary = load_vocabulary(run)
+    model = build_model(config, vocabulary.size, use_cudnn=False)
+    restore_weights(run, model, which=checkpoint)
+    parent = None if is_uri(output) else Path(output).absolute().parent
+    if parent is not None:
+        parent.mkdir(parents=True, exist_ok=True)
+    # Beside the output, where a rename is atomic.
+    with tempfile.TemporaryDirectory(prefix=".textreel-export-", dir=parent) as scratch:
+        made = Path(scratch) / "export"
+        module = exported_model(model, vocabulary)
+        tf.saved_model.save(module, str(made), signatures=module.signatures())
+        plain_model(model).save(made / "model.keras")
+        vocabulary.save(str(made))
+        (made / "README.md").write_text(readme(config, vocabulary, output))
+        sizes = {
+            str(file.relative_to(made)): file.stat().st_size
+            for file in sorted(made.rglob("*"))
+            if file.is_file()
+        }
+        if parent is None:
+            _upload(made, output, list(sizes))
+        else:
+            _move(made, Path(output))
+    return sizes
+
+
+def _check_output(output: str, *, overwrite: bool) -> None:
+    gfile = tf.io.gfile
+    if not gfile.exists(output) or (gfile.isdir(output) and not gfile.listdir(output)):
+        return
+    if not gfile.exists(join(output, _WHOLE)):
+        raise OptionError(f"`output` {output} is there, and is no export; give another --output")
+    if not overwrite:
+        raise OptionError(
+            f"`output` {output} is there; give another --output, or replace it with --overwrite"
+        )
+
+
+def _move(made: Path, output: Path) -> None:
+    """Puts a directory into its place by a rename; what was there goes into the scratch folder."""
+    if output.exists():
+        output.rename(made.with_name("replaced"))
+    made.rename(output)
+
+
+def _upload(made: Path, output: str, files: list[str]) -> None:
+    """Copies a directory to a URI; the file that makes it whole goes first, and comes last."""
+    gfile = tf.io.gfile
+    if gfile.exists(join(output, _WHOLE)):
+        gfile.remove(join(output, _WHOLE))
+    for file in sorted(files, key=lambda name: name == _WHOLE):
+        target = join(output, file)
+        gfile.makedirs(target.rpartition("/")[0])
+        gfile.copy(str(made / file), target, overwrite=True)

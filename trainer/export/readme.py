@@ -1,0 +1,63 @@
+"""The README.md of an export: what is in it, and how to call it."""
+
+from pipeline.vocabulary import Vocabulary
+from trainer.config import TrainConfig
+from trainer.export.graph_text import graph_text
+
+_TEXT = """\
+```python
+import tensorflow as tf
+
+model = tf.saved_model.load({output!r})
+result = model.generate(["Once upon a time"], num_tokens=200, temperature=0.7, seed=1)
+print(result["text"][0].numpy().decode("utf-8", "replace"))
+print(model.score(["How likely is this?"])["bits_per_byte"].numpy())
+```
+
+`generate(prompt, num_tokens, temperature, top_k, top_p, seed)` takes prompts `[batch]` of any
+lengths and returns the `text` behind each; an empty prompt begins a document. The same seed gives
+the same text; `seed` is one number, or one for each prompt. `score(text)` returns `nats`,
+`num_tokens` and `bits_per_byte` of each text. Both are signatures too; those take every argument.
+"""
+
+_IDS = """\
+```python
+import tensorflow as tf
+from tokenizers import Tokenizer
+
+model = tf.saved_model.load({output!r})
+tokenizer = Tokenizer.from_file({output!r} + "/tokenizer.json")
+ids = tokenizer.encode("Once upon a time", add_special_tokens=False).ids
+result = model.generate([ids], [len(ids)], num_tokens=200, temperature=0.7, seed=1)
+print(tokenizer.decode(result["ids"][0].numpy(), skip_special_tokens=False))
+```
+
+The tokens are subwords (`tokenizer.json`, of the library `tokenizers`): TensorFlow has no operation
+for them, so the functions take and return ids. `generate(ids, lengths, num_tokens, temperature,
+top_k, top_p, seed)` takes prompts `[batch, width]`, of which a row's first `lengths` ids count, and
+returns the `ids` behind each; a prompt of length 0 begins a document. `score(ids, lengths)` returns
+`nats`, `num_tokens` and `bits_per_byte` of each row. Both are signatures too; those take every
+argument.
+"""
+
+_KERAS = """
+`model.keras` is the network alone, ids `[batch, seq_len]` -> logits: `keras.models.load_model`
+loads it{needs}. Its ids are those of `{vocabulary}`.
+"""
+
+
+def readme(config: TrainConfig, vocabulary: Vocabulary, output: str) -> str:
+    """Returns the text of the README.md.
+
+    Args:
+        config: of the run.
+        vocabulary: of the run.
+        output: where the export will be.
+    """
+    text = _IDS if graph_text(vocabulary) is None else _TEXT
+    needs = " where the code of its own layers is imported" if config.is_custom_model else ""
+    return (
+        f"# A {config.model} language model, exported by textreel\n\n"
+        + text.format(output=output)
+        + _KERAS.format(needs=needs, vocabulary=vocabulary.file_name)
+    )
