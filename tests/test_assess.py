@@ -33,6 +33,16 @@ def test_it_gives_the_figures_of_training_and_each_option_changes_them(
     assert len(losses) == 3
 
 
+@pytest.mark.parametrize("model", ["gru", "transformer", "own_models:functional"])
+def test_it_gives_the_figures_of_training_for_every_kind_of_model(
+    byte_corpus: Corpus, tmp_path: Path, model: str
+) -> None:
+    options = {"model": model, "embedding_dim": None, "steps": 2, "eval_every": 2}
+    config = tiny(byte_corpus.directory, tmp_path, **options, sample_tokens=0, layers=1)
+    result = train(config, quiet=True)
+    assert assess(tmp_path).evaluation == result.evaluation
+
+
 def test_the_best_checkpoint_is_that_of_the_lowest_validation_loss(
     char_corpus: Corpus, tmp_path: Path
 ) -> None:

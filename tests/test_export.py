@@ -16,7 +16,7 @@ from training import run_child, tiny
 from pipeline import Corpus, OptionError, UserError, open_corpus
 from pipeline.vocabulary import REPLACEMENT, ByteVocabulary, CharVocabulary
 from trainer.checkpoint import restore_weights
-from trainer.config import run_config
+from trainer.config import MODELS, run_config
 from trainer.export import export_run
 from trainer.export.graph_text import graph_text
 from trainer.export.plain_keras import plain_model
@@ -25,7 +25,7 @@ from trainer.loop import train
 from trainer.models import build_model
 from trainer.request import Request
 
-KINDS = ("lstm", "gru", "transformer")
+KINDS = ("lstm", "gru", "transformer", "own")
 PROMPTS = ["lorem ", "", "日本語 ipsum dolor sit amet, naïve"]
 OPTIONS: dict[str, Any] = {"temperature": 0.9, "top_k": 20, "top_p": 0.95, "seed": 7}
 
@@ -48,6 +48,7 @@ def runs(
         "lstm": train_run(byte_corpus, directory / "lstm", targets="last", stride=9, layers=2),
         "gru": train_run(char_corpus, directory / "gru", model="gru"),
         "transformer": train_run(char_corpus, directory / "transformer", model="transformer"),
+        "own": train_run(char_corpus, directory / "own", model="own_models:functional"),
     }
     for kind, run in made.items():
         export_run(run, directory / "exports" / kind)
@@ -81,7 +82,7 @@ for directory in directories:
         inputs[name] = tf.constant(value)
     signed = model.signatures["generate"](**inputs)["text"].numpy()
     scores = {name: value.numpy().tolist() for name, value in model.score(prompts).items()}
-    logits = keras.models.load_model(directory + "/model.keras")(tf.constant([[1, 5, 2, 0, 3]]))
+    logits = keras.models.load_model(directory + "/model.keras")(tf.constant([[1, 5, 2, 0] * 4]))
     rows = [[text.hex() for text in row] for row in (texts, alone, signed)]
     print(json.dumps([*rows, scores, logits.numpy().tolist()]))
 """
@@ -106,7 +107,9 @@ def test_every_kind_loads_without_this_package_and_says_the_same(runs: dict[str,
             assert num_tokens == (len(prompt.encode()) if kind == "lstm" else len(prompt))
             num_bytes = max(1, len(prompt.encode()))
             assert bits == pytest.approx(nats / math.log(2) / num_bytes, rel=1e-5)
-        np.testing.assert_allclose(logits, model_of(runs[kind])(tf.constant([[1, 5, 2, 0, 3]])), atol=1e-5)
+        np.testing.assert_allclose(
+            logits, model_of(runs[kind])(tf.constant([[1, 5, 2, 0] * 4])), atol=1e-5
+        )
 
 
 def model_of(run: Path) -> Any:
@@ -204,7 +207,7 @@ def test_subwords_are_ids(tmp_path: Path) -> None:
         assert scores["bits_per_byte"][index] == pytest.approx(bits, rel=1e-4)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", MODELS)
 @pytest.mark.parametrize("targets", ["sequence", "last"])
 def test_plain_keras_gives_the_logits_and_trains_on(
     kind: str, targets: str, tmp_path: Path

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from training import ROOT, run_child
 
 from pipeline import Corpus
@@ -50,6 +51,12 @@ def test_train_then_generate(char_corpus: Corpus, tmp_path: Path) -> None:
     assert " windows: loss " in out
     assert out.endswith(" bits/character\n")
 
+    code, out, err = call("trainer.cli", "export", run, "--output", str(tmp_path / "model"))
+    assert (code, err) == (0, "")
+    assert out.startswith(f"made {tmp_path / 'model'}:\n")
+    for part in ("saved_model.pb\n", "model.keras\n", "tf.saved_model.load("):
+        assert part in out
+
     flags = ["--run", run, "--prompt", "lorem", "--tokens", "9", "--seed", "3"]
     code, out, err = call("trainer.cli", "generate", *flags)
     assert (code, err) == (0, "")
@@ -63,6 +70,19 @@ def test_train_then_generate(char_corpus: Corpus, tmp_path: Path) -> None:
     code, out, err = call("trainer.cli", "generate", *flags)
     assert (code, err) == (0, "")
     assert out.startswith(f"--- sample 1 of 2\n{text}\n--- sample 2 of 2\nlorem")
+
+
+def test_vertex_ai_gets_the_model_at_the_end(
+    char_corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIP_CHECKPOINT_DIR", f"file://{tmp_path}/checkpoints/")
+    monkeypatch.setenv("AIP_MODEL_DIR", f"file://{tmp_path}/model/")
+    flags = ["--corpus", char_corpus.directory, *TINY, "--steps", "1", "--eval_every", "0"]
+    for steps in ("1", "2"):  # the second time it takes the first one's place
+        code, out, err = call("trainer.task", *flags, "--steps", steps)
+        assert code == 0, err
+        assert out.endswith(f"exported the newest checkpoint to file://{tmp_path}/model/\n")
+        assert (tmp_path / "model" / "saved_model.pb").exists()
 
 
 def test_ctrl_c_ends_with_130_and_says_how_to_go_on(char_corpus: Corpus, tmp_path: Path) -> None:

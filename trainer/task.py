@@ -10,10 +10,11 @@ from trainer import config
 
 # What Vertex AI tells a custom job that has a `baseOutputDirectory`.
 _VERTEX_VARIABLES = {"output": "AIP_CHECKPOINT_DIR", "events": "AIP_TENSORBOARD_LOG_DIR"}
+_VERTEX_MODEL = "AIP_MODEL_DIR"
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Trains with parsed flags."""
+    """Trains with parsed flags; in a Vertex AI job, exports the model then."""
     settings = config.from_args(arguments)
     from trainer.quiet import import_tensorflow
 
@@ -21,6 +22,13 @@ def run(arguments: argparse.Namespace) -> None:
     from trainer.loop import train
 
     train(settings)
+    directory = os.environ.get(_VERTEX_MODEL)
+    if directory:
+        from trainer.export import export_run
+
+        # What is there is of an earlier start of this job.
+        export_run(settings.output, directory, overwrite=True)
+        print(f"exported the newest checkpoint to {directory}")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
