@@ -123,6 +123,10 @@ class Vocabulary:
         """Returns a decoder for a stream of ids, such as generated ones."""
         return _StreamDecoder(self)
 
+    def tolerant(self) -> "Vocabulary":
+        """Returns the vocabulary whose unknown characters become U+FFFD, if that has an id."""
+        return self
+
     def save(self, directory: str | os.PathLike[str]) -> None:
         """Writes the vocabulary's file into `directory`, whole or not at all."""
         write_text(join(directory, self.file_name), self.to_json())
@@ -181,6 +185,10 @@ class CharVocabulary(Vocabulary):
                 " the corpus that the vocabulary is from with `--min_count 2`"
             )
         return CharVocabulary(self._code_points, unknown=unknown)
+
+    def tolerant(self) -> "CharVocabulary":
+        """See `Vocabulary.tolerant`."""
+        return self.with_unknown("replace") if REPLACEMENT in self._code_points else self
 
     @functools.cached_property
     def ids_of_code_points(self) -> np.ndarray:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pipeline.errors import UserError
 from pipeline.vocabularies import load_vocabulary
 from pipeline.vocabulary import (
+    REPLACEMENT,
     ByteVocabulary,
     CharVocabulary,
     CodePoints,
@@ -135,3 +136,12 @@ def test_unknown_or_absent_files_are_named(tmp_path):
     (tmp_path / "vocabulary.json").write_text(json.dumps({"kind": "runes"}))
     with pytest.raises(UserError, match="unknown `kind` 'runes'"):
         load_vocabulary(tmp_path)
+
+
+def test_a_tolerant_vocabulary_replaces_if_it_can():
+    vocabulary = CharVocabulary([*map(ord, "ab"), REPLACEMENT])
+    assert vocabulary.tolerant().decode(vocabulary.tolerant().encode("aQb")) == "a\ufffdb"
+    assert vocabulary.tolerant().fingerprint == vocabulary.fingerprint
+    with pytest.raises(UserError, match="lacks: 'Q'"):
+        char_vocabulary("ab").tolerant().encode("aQb")
+    assert ByteVocabulary().tolerant().encode("Q").tolist() == [81]

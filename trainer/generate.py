@@ -32,12 +32,12 @@ class Sampler:
 
     Args:
         model: a built model; its weights are read at every call.
-        vocabulary: text <-> ids.
+        vocabulary: text <-> ids. What a prompt has and it lacks becomes U+FFFD, if that has an id.
     """
 
     def __init__(self, model: LanguageModel, vocabulary: Vocabulary) -> None:
         self._model = model
-        self._vocabulary = vocabulary
+        self._vocabulary = vocabulary.tolerant()
         self._advance = tf.function(self._advance_rows, reduce_retracing=True)
 
     def stream(self, request: Request) -> Iterator[str]:
