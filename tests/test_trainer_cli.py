@@ -78,11 +78,10 @@ def test_vertex_ai_gets_the_model_at_the_end(
     monkeypatch.setenv("AIP_CHECKPOINT_DIR", f"file://{tmp_path}/checkpoints/")
     monkeypatch.setenv("AIP_MODEL_DIR", f"file://{tmp_path}/model/")
     flags = ["--corpus", char_corpus.directory, *TINY, "--steps", "1", "--eval_every", "0"]
-    for steps in ("1", "2"):  # the second time it takes the first one's place
-        code, out, err = call("trainer.task", *flags, "--steps", steps)
-        assert code == 0, err
-        assert out.endswith(f"exported the newest checkpoint to file://{tmp_path}/model/\n")
-        assert (tmp_path / "model" / "saved_model.pb").exists()
+    code, out, err = call("trainer.task", *flags)
+    assert code == 0, err
+    assert out.endswith(f"exported the newest checkpoint to file://{tmp_path}/model/\n")
+    assert (tmp_path / "model" / "saved_model.pb").exists()
 
 
 def test_ctrl_c_ends_with_130_and_says_how_to_go_on(char_corpus: Corpus, tmp_path: Path) -> None:
