@@ -78,6 +78,12 @@ def make(**changes: Any) -> TrainConfig:
             {"precision": "float8"},
             "`precision` must be one of float32, bfloat16, float16; got 'float8'",
         ),
+        ({"early_stopping": -1}, "`early_stopping` must be an integer of at least 0, got -1"),
+        (
+            {"early_stopping": 2, "eval_every": 0},
+            "`early_stopping` must be 0 with `eval_every` 0 (there is no validation loss to stop "
+            "by), got 2; change --eval_every or --early_stopping",
+        ),
         ({"targets": "first"}, "`targets` must be one of sequence, last; got 'first'"),
         (
             {"strategy": "gpu"},
@@ -155,6 +161,7 @@ CHANGED = {
     "min_learning_rate_ratio": ("0.5", 0.5),
     "weight_decay": ("0.5", 0.5),
     "clip_norm": ("0", 0.0),
+    "early_stopping": ("3", 3),
     "label_smoothing": ("0.1", 0.1),
     "precision": ("bfloat16", "bfloat16"),
     "accumulate_steps": ("4", 4),
@@ -231,7 +238,7 @@ def test_json_of_something_else_is_refused(tmp_path: Path, text: str) -> None:
 
 def test_identity_holds_what_changes_the_weights() -> None:
     free = {"corpus", "output", "events", "steps", "eval_every", "save_every", "log_every", "jit"}
-    free |= {"accumulate_steps", "tpu"}
+    free |= {"accumulate_steps", "early_stopping", "tpu"}
     free |= {"keep_checkpoints", "strategy", "validation_split"}
     free |= {"pretrained_embeddings"}  # the run adds the digest of the file
     free |= {"sample_tokens", "sample_temperatures"}

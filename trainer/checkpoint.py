@@ -267,6 +267,15 @@ def best_loss(run: str | os.PathLike[str]) -> dict[str, float]:
     return {split.decode(): float(loss)}
 
 
+def best_step(run: str | os.PathLike[str], split: str) -> int | None:
+    """Returns the step of a run's best checkpoint; None where there is none, as `best_loss`."""
+    path = best_checkpoint(run)
+    if path is None:
+        return None
+    step, measured = _read(path, "step", "validation_split")
+    return int(step) if measured.decode() == split else None
+
+
 def restore_weights(
     run: str | os.PathLike[str], model: keras.Model, *, which: str = "newest"
 ) -> None:

@@ -20,8 +20,9 @@ from pipeline.errors import UserError
 from pipeline.files import join, write_text
 from trainer.agreement import Agreement
 from trainer.assembly import Assembly, assemble
-from trainer.checkpoint import Checkpointer, RunIdentity, saved_settings
+from trainer.checkpoint import Checkpointer, RunIdentity, best_step, saved_settings
 from trainer.config import CONFIG_FILE, TrainConfig
+from trainer.early_stopping import EarlyStopping
 from trainer.evaluate import Evaluation, Evaluator
 from trainer.failures import explaining_failures
 from trainer.feed import evaluation_stride, num_training_windows, training_feed
@@ -153,6 +154,9 @@ class _Run:
         self._agreement = agreement
         self._reports = reports
         self._start_step = self._saved_step = start_step
+        self._early_stopping = EarlyStopping(
+            config, best_step(config.output, config.validation_split)
+        )
         self._stop = StopRequest()
         self._save_policy = SavePolicy(config, agreement, self._stop)
         self._evaluator = None
@@ -164,8 +168,8 @@ class _Run:
 
     def train(self) -> TrainResult:
         try:
-            if self._start_step >= self._config.steps:
-                return self._finished()
+            if finished := self._reason_not_to_start():
+                return self._finished(finished)
             self._reports.message(self._describe())
             with logging_through_bar(), self._stop.listening():
                 result = self._train_steps()
@@ -185,13 +189,19 @@ class _Run:
         )
         return result
 
-    def _finished(self) -> TrainResult:
+    def _reason_not_to_start(self) -> str | None:
+        step = self._start_step
+        if step >= self._config.steps:
+            return (
+                f"is finished: it has {step} steps behind it, --steps is {self._config.steps}; a "
+                "larger --steps continues it"
+            )
+        return self._early_stopping.reason_to_stop(step)
+
+    def _finished(self, reason: str) -> TrainResult:
         """Measures a run that has nothing left to train."""
         step = self._start_step
-        self._reports.message(
-            f"{self._config.output} is finished: it has {step} steps behind it, --steps is "
-            f"{self._config.steps}; a larger --steps continues it"
-        )
+        self._reports.message(f"{self._config.output} {reason}")
         evaluation = None
         if self._evaluator is not None:
             evaluation = self._evaluator.evaluate()
@@ -230,6 +240,11 @@ class _Run:
                 evaluation = self._evaluate(step)
                 stop_signal = self._save_where_due(step)
             self._reports.flush()
+            reason = self._early_stopping.reason_to_stop(step)
+            if reason is not None:
+                self._save(step)
+                self._reports.message(f"{config.output} {reason}")
+                break
             if stop_signal is not None:
                 exit_after(stop_signal)
         return self._result(step, loss=loss, evaluation=evaluation, seconds=seconds)
@@ -237,18 +252,23 @@ class _Run:
     def _save_where_due(self, step: int) -> int | None:
         """Saves where all hosts decide to; returns the signal that they stop for, or None."""
         decision = self._save_policy.decide(step)
-        if decision.save and self._saved_step < step:
+        if decision.save:
+            self._save(step)
+        return decision.stop_signal
+
+    def _save(self, step: int) -> None:
+        if self._saved_step < step:
             self._checkpointer.save(step)
             self._saved_step = step
             self._save_policy.saved()
-        return decision.stop_signal
 
     def _evaluate(self, step: int) -> Evaluation:
         """Measures the model, and generates samples."""
         assert self._evaluator is not None
         evaluation = self._evaluator.evaluate()
         self._reports.validation(step, evaluation)
-        self._checkpointer.save_best(step, evaluation.loss, self._config.validation_split)
+        if self._checkpointer.save_best(step, evaluation.loss, self._config.validation_split):
+            self._early_stopping.improved(step)
         if self._config.sample_tokens and self._agreement.is_chief:
             for temperature in self._config.sample_temperatures:
                 text = shown(self._sample(temperature), self._corpus.vocabulary)
@@ -265,7 +285,8 @@ class _Run:
         kept = f"the checkpoint of step {self._saved_step} is kept" if self._saved_step else ""
         trace = shlex.join(["textreel", "trace", "--run", self._config.output])
         raise UserError(
-            f"the loss stopped being finite at step {step}{'; ' + kept if kept else ''}. "
+            f"the loss or its gradients stopped being finite at step {step}"
+            f"{'; ' + kept if kept else ''}. "
             f"`{trace} --step {step - 1}` shows the text of its batch. Train "
             f"into another --output with a smaller --learning_rate (now "
             f"{self._config.learning_rate:g}) or --clip_norm (now {self._config.clip_norm:g}; "

@@ -19,6 +19,12 @@ class OptimizationOptions:
     steps: int = option(
         "steps of the whole run (a resumed one included)", default=2000, parse=int, identity=False
     )
+    early_stopping: int = option(
+        "evaluations in a row without a better validation loss after which to stop; 0: never",
+        default=0,
+        parse=int,
+        identity=False,
+    )
     optimizer: str = option("how gradients become updates", default="adam", choices=OPTIMIZERS)
     learning_rate: float = option(
         "step size of the optimizer, at its largest", default=2e-3, parse=float
@@ -56,13 +62,19 @@ class OptimizationOptions:
         parse=float,
     )
 
-    def check_optimization(self) -> None:
+    def check_optimization(self: Any) -> None:
         """Refuses what breaks a rule.
 
         Raises:
             OptionError: an option does.
         """
         check_int(self, 1, "steps")
+        check_int(self, 0, "early_stopping")
+        if self.early_stopping and not self.eval_every:
+            raise OptionError(
+                "`early_stopping` must be 0 with `eval_every` 0 (there is no validation loss to "
+                f"stop by), got {self.early_stopping}; change --eval_every or --early_stopping"
+            )
         check_number("learning_rate", self.learning_rate, "above 0", self.learning_rate > 0)
         check_number(
             "clip_norm", self.clip_norm, "at least 0 (0 turns clipping off)", self.clip_norm >= 0
