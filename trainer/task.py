@@ -7,6 +7,7 @@ from absl.flags import argparse_flags
 
 from pipeline.cli import main_with
 from trainer import config
+from trainer.hosts import find_hosts
 
 # What Vertex AI tells a custom job that has a `baseOutputDirectory`.
 _VERTEX_VARIABLES = {"output": "AIP_CHECKPOINT_DIR", "events": "AIP_TENSORBOARD_LOG_DIR"}
@@ -22,8 +23,8 @@ def run(arguments: argparse.Namespace) -> None:
     from trainer.loop import train
 
     train(settings)
-    directory = os.environ.get(_VERTEX_MODEL)
-    if directory:
+    directory, hosts = os.environ.get(_VERTEX_MODEL), find_hosts(os.environ)
+    if directory and (hosts is None or hosts.is_chief):
         from trainer.export import export_run
 
         # What is there is of an earlier start of this job.

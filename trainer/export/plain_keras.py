@@ -136,7 +136,7 @@ def _norm(name: str) -> keras.layers.Layer:
 
 
 def _drop(rate: float, inputs: Any) -> Any:
-    return keras.layers.Dropout(rate)(inputs) if rate else inputs
+    return keras.layers.Dropout(rate, dtype="float32")(inputs) if rate else inputs
 
 
 def _with_weights(layer: keras.layers.Layer, inputs: Any, weights: list[np.ndarray]) -> Any:
