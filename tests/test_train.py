@@ -107,13 +107,28 @@ def test_a_run_learns_and_says_what_it_made(
     assert again.checkpoint == result.checkpoint
 
 
+TRAIN_FIGURES = (
+    "tokens",
+    "seconds",
+    "loss",
+    "bits_per_byte",
+    "tokens_per_second",
+    "input_wait",
+    "learning_rate",
+    "gradient_norm",
+    "skipped_steps",
+    "memory_bytes",
+)
+
+
 def test_events_hold_curves_and_samples(char_corpus: Corpus, tmp_path: Path) -> None:
     changes = {"eval_every": 6, "sample_temperatures": (0.0, 1.5)}
     result = train(tiny(char_corpus.directory, tmp_path, **changes), quiet=True)
     events = read_events(tmp_path)
     assert set(events) == {
-        "train/loss",
-        "train/tokens_per_second",
+        *(f"train/{name}" for name in TRAIN_FIGURES),
+        "validation/tokens",
+        "validation/seconds",
         "validation/loss",
         "validation/perplexity",
         "validation/bits_per_byte",

@@ -13,6 +13,7 @@ from pipeline.files import exists, join, make_directory, read_text, write_text
 from trainer.assess import assess
 from trainer.generate import generate
 from trainer.loop import train
+from trainer.metrics import read_metrics
 from trainer.task import build_parser
 
 
@@ -66,9 +67,12 @@ def test_a_run_behind_uris_is_the_run(
     assert sorted(file.name for file in (tmp_path / "there").iterdir()) == [
         "checkpoints",
         "config.json",
+        "metrics.jsonl",
         "vocabulary.json",
     ]
     assert list((tmp_path / "work").iterdir()) == []
+    steps = [(row["kind"], row["step"]) for row in read_metrics(run)]
+    assert steps == [("train", 4), ("train", 6), ("train", 8), ("train", 12), ("validation", 12)]
 
     assert assess(run).evaluation == whole.evaluation
     options = {"tokens": 20, "temperature": 0.5, "seed": 1}

@@ -28,6 +28,7 @@ from trainer.failures import explaining_failures
 from trainer.feed import evaluation_stride, num_training_windows, training_feed
 from trainer.generate import Sampler, shown
 from trainer.hosts import Hosts, find_hosts
+from trainer.meter import Meter
 from trainer.output import own_output, prepare_output
 from trainer.preemption import StopRequest, exit_after
 from trainer.pretrained import describe, load_pretrained, start_from
@@ -165,6 +166,12 @@ class _Run:
                 self._assembly.strategy, corpus, config, self._assembly.runner
             )
         self._sampler = Sampler(self._assembly.model, corpus.vocabulary)
+        self._meter = Meter(
+            config,
+            corpus.splits[config.train_split],
+            start_step=start_step,
+            start_seconds=reports.start_seconds,
+        )
 
     def train(self) -> TrainResult:
         try:
@@ -206,38 +213,38 @@ class _Run:
         if self._evaluator is not None:
             evaluation = self._evaluator.evaluate()
             self._reports.message(f"validation at step {step}: {evaluation}")
-        return self._result(step, loss=None, evaluation=evaluation, seconds=0.0)
+        return self._result(step, loss=None, evaluation=evaluation)
 
     def _train_steps(self) -> TrainResult:
         config, runner = self._config, self._assembly.runner
-        tokens_per_step = config.batch_size * config.seq_len
         feed = training_feed(
             self._assembly.strategy, self._corpus, config, start_step=self._start_step
         )
         iterator = iter(feed)
-        loss, evaluation, seconds = None, None, 0.0
-        logged_step, logged_seconds, weighted_loss = self._start_step, 0.0, 0.0
+        meter = self._meter
+        loss, evaluation = None, None
         step = self._start_step
         for next_step in _event_steps(config, self._start_step):
             began = time.perf_counter()
             num_steps = next_step - step
             metrics = runner.run_steps(iterator, tf.constant(num_steps))
-            weighted_loss += float(metrics.loss) * num_steps
-            seconds += time.perf_counter() - began
-            if metrics.bad_index >= 0:
-                self._stop_at_bad_loss(step + int(metrics.bad_index) + 1)
+            bad_index = int(metrics.bad_index)  # waits for the steps
+            meter.add(metrics, num_steps, seconds=time.perf_counter() - began)
+            if bad_index >= 0:
+                self._stop_at_bad_loss(step + bad_index + 1)
             step = next_step
             if _is_due(step, config.log_every, config.steps):
-                loss = weighted_loss / (step - logged_step)
-                rate = tokens_per_step * (step - logged_step) / (seconds - logged_seconds)
-                seconds_left = (config.steps - step) * tokens_per_step / rate
-                self._reports.training(
-                    step, loss=loss, tokens_per_second=rate, seconds_left=seconds_left
-                )
-                logged_step, logged_seconds, weighted_loss = step, seconds, 0.0
+                rate = self._assembly.learning_rate(step - 1)
+                report = meter.report(learning_rate=float(rate))
+                self._reports.training(report)
+                loss = report.loss
             stop_signal = self._save_where_due(step)
+            if config.histograms_every and _is_due(step, config.histograms_every, config.steps):
+                self._reports.weights(step, self._assembly.model)
             if config.eval_every and _is_due(step, config.eval_every, config.steps):
+                began = time.perf_counter()
                 evaluation = self._evaluate(step)
+                meter.evaluation_seconds = time.perf_counter() - began
                 stop_signal = self._save_where_due(step)
             self._reports.flush()
             reason = self._early_stopping.reason_to_stop(step)
@@ -247,7 +254,7 @@ class _Run:
                 break
             if stop_signal is not None:
                 exit_after(stop_signal)
-        return self._result(step, loss=loss, evaluation=evaluation, seconds=seconds)
+        return self._result(step, loss=loss, evaluation=evaluation)
 
     def _save_where_due(self, step: int) -> int | None:
         """Saves where all hosts decide to; returns the signal that they stop for, or None."""
@@ -258,6 +265,7 @@ class _Run:
 
     def _save(self, step: int) -> None:
         if self._saved_step < step:
+            self._reports.flush(at_once=True)  # a checkpoint's run has its metrics
             self._checkpointer.save(step)
             self._saved_step = step
             self._save_policy.saved()
@@ -266,7 +274,7 @@ class _Run:
         """Measures the model, and generates samples."""
         assert self._evaluator is not None
         evaluation = self._evaluator.evaluate()
-        self._reports.validation(step, evaluation)
+        self._reports.validation(step, evaluation, seconds=self._meter.seconds)
         if self._checkpointer.save_best(step, evaluation.loss, self._config.validation_split):
             self._early_stopping.improved(step)
         if self._config.sample_tokens and self._agreement.is_chief:
@@ -294,9 +302,10 @@ class _Run:
         )
 
     def _result(
-        self, step: int, *, loss: float | None, evaluation: Evaluation | None, seconds: float
+        self, step: int, *, loss: float | None, evaluation: Evaluation | None
     ) -> TrainResult:
         num_tokens = (step - self._start_step) * self._config.batch_size * self._config.seq_len
+        seconds = self._meter.seconds - self._reports.start_seconds
         return TrainResult(
             run=self._config.output,
             step=step,
@@ -326,7 +335,7 @@ def _event_steps(config: TrainConfig, start_step: int) -> Iterator[int]:
 
     Example: `log_every=2, save_every=3, steps=7` from 0: 2, 3, 4, 6, 7.
     """
-    intervals = [config.log_every, config.save_steps, config.eval_every]
+    intervals = [config.log_every, config.save_steps, config.eval_every, config.histograms_every]
     step = start_step
     while step < config.steps:
         next_steps = [(step // interval + 1) * interval for interval in intervals if interval]

@@ -7,9 +7,15 @@ below: nothing is overwritten half-way.
 import contextlib
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 from absl import logging as absl_logging
 from tqdm import tqdm
+
+from trainer.meter import TrainingReport
+from trainer.progress_line import Field, fitted, progress_fields, whole
+
+_LEAST_BAR = 12  # columns, the frame included, below which a bar says nothing
 
 
 class _ThroughBar:
@@ -22,6 +28,22 @@ class _ThroughBar:
 
     def flush(self) -> None:
         sys.stderr.flush()
+
+
+class _Bar(tqdm):
+    """A bar whose text is fitted anew to the terminal's width whenever it is drawn."""
+
+    def __init__(self, fields: list[Field], **options: Any) -> None:
+        self.fields = fields  # before the first drawing, which is done at once
+        super().__init__(**options)
+
+    @property
+    def format_dict(self) -> dict[str, Any]:
+        values = super().format_dict
+        columns = values["ncols"] or 80
+        text = fitted(self.fields, columns - 1)
+        bar = " |{bar}|" if columns - len(text) >= _LEAST_BAR else ""
+        return {**values, "bar_format": text + bar}
 
 
 class Progress:
@@ -37,40 +59,26 @@ class Progress:
         self._num_steps = num_steps
         self._quiet = quiet
         self._bar = None
-        self._has_bar = not quiet and sys.stderr.isatty()
-        if self._has_bar:
-            self._bar = tqdm(
-                total=num_steps,
-                initial=start_step,
-                unit="step",
-                dynamic_ncols=True,
-                bar_format="step {n_fmt}/{total_fmt} |{bar}| {desc}[{elapsed}<{remaining}]",
+        if not quiet and sys.stderr.isatty():
+            text = f"step {start_step}/{num_steps}"
+            self._bar = _Bar(
+                [Field(0, text, text)], total=num_steps, initial=start_step, dynamic_ncols=True
             )
 
-    def update(
-        self, step: int, *, loss: float, tokens_per_second: float, seconds_left: float
-    ) -> None:
+    def update(self, report: TrainingReport, *, learning_rate: bool) -> None:
         """Shows how far the run is.
 
         Args:
-            step: steps done.
-            loss: mean training loss since the last update, nats a token.
-            tokens_per_second: rate since the last update.
-            seconds_left: remaining time at that rate.
+            report: the figures.
+            learning_rate: whether to show it.
         """
+        fields = progress_fields(report, num_steps=self._num_steps, learning_rate=learning_rate)
         if self._bar is not None:
-            self._bar.set_description_str(
-                f"loss {loss:.4f}, {tokens_per_second:,.0f} tokens/s ", refresh=False
-            )
-            self._bar.n = step
+            self._bar.fields = fields
+            self._bar.n = report.step
             self._bar.refresh()
         elif not self._quiet:
-            print(
-                f"step {step}/{self._num_steps}  loss {loss:.4f}  "
-                f"{tokens_per_second:,.0f} tokens/s  {seconds_left:,.0f} s left",
-                file=sys.stderr,
-                flush=True,
-            )
+            print(whole(fields), file=sys.stderr, flush=True)
 
     def message(self, text: str) -> None:
         """Prints a text of whole lines above the bar."""

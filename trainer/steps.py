@@ -28,12 +28,15 @@ class StepMetrics(NamedTuple):
         gradient_norm: mean of the global norm of the summed gradients, before clipping, over
             the steps that were not skipped, float32 scalar.
         num_skipped: steps that loss scaling skipped, int32 scalar.
+        input_seconds: time in which a step had ended and its successor's batch was still to
+            come, over all steps, float64 scalar.
     """
 
     loss: tf.Tensor
     bad_index: tf.Tensor
     gradient_norm: tf.Tensor
     num_skipped: tf.Tensor
+    input_seconds: tf.Tensor
 
 
 class StepRunner:
@@ -100,13 +103,17 @@ class StepRunner:
 
         Returns:
             This replica's share of the mean loss, in nats a token, and the global norm of the
-            summed gradients before clipping, the same on every replica; float32 scalars.
+            summed gradients before clipping, the same on every replica; float32 scalars. The
+            loss is there once the weights are updated, not before.
         """
         loss, gradients = self._accumulated(inputs, targets)
         if self.strategy.num_replicas_in_sync > 1:
             context = tf.distribute.get_replica_context()
             gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
-        return loss, self._update(gradients)
+        norm = self._update(gradients)
+        updated = [tf.convert_to_tensor(weight.value) for weight in self.model.trainable_variables]
+        with tf.control_dependencies(updated):
+            return tf.identity(loss), norm
 
     def _accumulated(self, inputs: Any, targets: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """Loss and gradients of one replica's rows, part by part."""
@@ -196,9 +203,15 @@ class StepRunner:
         """
         total_loss, total_norm = tf.zeros([]), tf.zeros([])
         bad_index, num_skipped = tf.constant(-1), tf.constant(0)
+        input_seconds, ended = tf.zeros([], tf.float64), _time_after([])
         for index in tf.range(num_steps):
-            shares, same_norms = self.strategy.run(self._replica_train_step, args=next(iterator))
+            # A batch may be fetched while the step before it runs: only what comes after that
+            # step's end is waiting. The clock holds nothing up: no step depends on it.
+            batch = next(iterator)
+            input_seconds += tf.maximum(_time_after(batch) - ended, 0.0)
+            shares, same_norms = self.strategy.run(self._replica_train_step, args=batch)
             loss = self.strategy.reduce(tf.distribute.ReduceOp.SUM, shares, axis=None)
+            ended = _time_after(loss)
             norm = self.strategy.reduce(tf.distribute.ReduceOp.MEAN, same_norms, axis=None)
             skipped = self._is_skipped(norm)
             is_bad = ~tf.math.is_finite(loss) | (~tf.math.is_finite(norm) & ~skipped)
@@ -212,6 +225,7 @@ class StepRunner:
             bad_index=bad_index,
             gradient_norm=total_norm / num_updates,
             num_skipped=num_skipped,
+            input_seconds=input_seconds,
         )
 
     def _is_skipped(self, norm: tf.Tensor) -> tf.Tensor:
@@ -245,3 +259,16 @@ class StepRunner:
             nats += tf.cast(step_nats, tf.float64)
             num_tokens += tf.cast(step_tokens, tf.float64)
         return nats, num_tokens
+
+
+def _time_after(values: Any) -> tf.Tensor:
+    """Reads the host's clock once some values are there: seconds, float64.
+
+    Args:
+        values: a nested structure of tensors and replicas' values. They are copied to the
+            host's CPU, which a GPU does only after it has computed them.
+    """
+    with tf.device("CPU"):
+        copies = [tf.identity(value) for value in tf.nest.flatten(values, expand_composites=True)]
+        with tf.control_dependencies(copies):
+            return tf.timestamp()

@@ -56,6 +56,12 @@ class OutputOptions:
         parse=int,
         identity=False,
     )
+    histograms_every: int = option(
+        "steps between histograms of the weights in the TensorBoard files; 0: never",
+        default=0,
+        parse=int,
+        identity=False,
+    )
     sample_tokens: int = option(
         "tokens of text to generate at each evaluation; 0: none",
         default=200,
@@ -79,7 +85,7 @@ class OutputOptions:
         check_text(self, "output")
         check_int(self, 1, "log_every", "keep_checkpoints")
         self._check_save_every()
-        check_int(self, 0, "eval_every", "sample_tokens")
+        check_int(self, 0, "eval_every", "histograms_every", "sample_tokens")
         object.__setattr__(self, "sample_temperatures", tuple(self.sample_temperatures))
         if not self.sample_temperatures and self.sample_tokens:
             raise OptionError(
