@@ -1,5 +1,6 @@
 """trainer.cli and trainer.task as a user meets them: output, messages, exit codes."""
 
+import io
 import os
 import signal
 import subprocess
@@ -10,7 +11,9 @@ from pathlib import Path
 import pytest
 from training import ROOT, run_child
 
-from pipeline import Corpus
+from pipeline import Corpus, UserError
+from trainer.cli import build_parser
+from trainer.commands.generate import read_prompt
 
 TINY = ["--units", "8", "--embedding_dim", "4", "--seq_len", "16", "--batch_size", "8"]
 TINY += ["--sample_tokens", "8"]
@@ -118,6 +121,27 @@ def test_errors_have_no_traceback(tmp_path: Path) -> None:
     code, _, err = call("trainer.cli", "train", "--corpus", "x")
     assert code == 2
     assert "the following arguments are required: --output" in err
+
+
+def test_a_prompt_comes_from_a_file_or_standard_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def prompt(*flags: str) -> str:
+        arguments = build_parser().parse_args(["generate", "--run", "x", *flags])
+        return read_prompt(arguments)
+
+    assert prompt() == ""
+    assert prompt("--prompt", "日") == "日"
+    file = tmp_path / "prompt.txt"
+    file.write_bytes("日\r\n".encode())
+    assert prompt("--prompt_file", str(file)) == "日\r\n"
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"one\ntwo")))
+    assert prompt("--prompt_file", "-") == "one\ntwo"
+    file.write_bytes(b"abc\xff")
+    with pytest.raises(UserError, match=r"`prompt_file` .*prompt.txt must be UTF-8, but byte 3"):
+        prompt("--prompt_file", str(file))
+    with pytest.raises(SystemExit):
+        prompt("--prompt_file", str(file), "--prompt", "x")
 
 
 HELP = """

@@ -77,7 +77,7 @@ def _add_number(parser: argparse.ArgumentParser, option: str, text: str) -> None
 
 def _run(arguments: argparse.Namespace) -> None:
     request = Request(
-        prompt=_read_prompt(arguments),
+        prompt=read_prompt(arguments),
         tokens=arguments.tokens,
         temperature=arguments.temperature,
         top_k=arguments.top_k,
@@ -108,7 +108,13 @@ def _run(arguments: argparse.Namespace) -> None:
         print(request.prompt + shown(text, vocabulary))
 
 
-def _read_prompt(arguments: argparse.Namespace) -> str:
+def read_prompt(arguments: argparse.Namespace) -> str:
+    """Returns the prompt that the flags give.
+
+    Raises:
+        UserError: the file is not UTF-8.
+        OSError: it cannot be read.
+    """
     file = arguments.prompt_file
     if file is None:
         return str(arguments.prompt)
