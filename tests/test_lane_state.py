@@ -172,14 +172,18 @@ def test_a_run_learns_evaluates_and_generates(corpus: Corpus, tmp_path: Path) ->
 
 
 def test_lanes_change_what_is_trained_and_jit_does_not(corpus: Corpus, tmp_path: Path) -> None:
-    lanes, compiled, windows = (
-        train(tiny(corpus.directory, tmp_path / name, dropout=0.0, **changes), quiet=True)
+    options: dict[str, Any] = {"dropout": 0.0, "layers": 1}
+    lanes, compiled, windows, half = (
+        train(tiny(corpus.directory, tmp_path / name, **options, **changes), quiet=True)
         for name, changes in [
             ("lanes", {"lanes": True}),
             ("compiled", {"lanes": True, "jit": "on"}),
             ("windows", {}),
+            ("bfloat16", {"lanes": True, "precision": "bfloat16"}),
         ]
     )
+    assert lanes.loss != half.loss
+    assert lanes.loss == pytest.approx(half.loss, rel=2e-2)
     assert lanes.loss == pytest.approx(compiled.loss, rel=1e-4)
     assert lanes.loss != pytest.approx(windows.loss, rel=1e-4)
 

@@ -23,6 +23,7 @@ class LaneState:
 
     Attributes:
         saved: variables `[batch_size, …]`, a part of the state each: what a checkpoint holds.
+            Of float32, which holds what any precision computes; hosts exchange no bfloat16.
             They are those of the replicas after `collect` or before `spread`.
     """
 
@@ -34,9 +35,12 @@ class LaneState:
         self._rows = batch_size // strategy.num_replicas_in_sync
         self._own = tf.nest.map_structure(_own_variable, model.initial_state(self._rows))
         self.saved = [
-            tf.Variable(part, trainable=False)
+            tf.Variable(tf.cast(part, tf.float32), trainable=False)
             for part in tf.nest.flatten(model.initial_state(batch_size))
         ]
+        # Compiled: run eagerly, the strategy of several hosts warns.
+        self._parts = tf.function(self._read_parts)
+        self._set_parts = tf.function(self._assign_parts)
 
     def read(self, tokens: tf.Tensor, resets: tf.Tensor) -> tf.Tensor:
         """Lets a replica's lanes read on in training; runs in a replica's context.
@@ -57,10 +61,7 @@ class LaneState:
 
     def collect(self) -> None:
         """Puts the rows of all replicas into `saved`; all hosts take part."""
-        parts = self._strategy.run(
-            lambda: [variable.read_value() for variable in tf.nest.flatten(self._own)]
-        )
-        for variable, part in zip(self.saved, parts, strict=True):
+        for variable, part in zip(self.saved, self._parts(), strict=True):
             variable.assign(self._strategy.gather(part, axis=0))
 
     def spread(self) -> None:
@@ -70,12 +71,19 @@ class LaneState:
             first = context.replica_id_in_sync_group * self._rows
             return [variable.read_value()[first : first + self._rows] for variable in self.saved]
 
-        parts = self._strategy.experimental_distribute_values_from_function(rows_of)
+        self._set_parts(self._strategy.experimental_distribute_values_from_function(rows_of))
+
+    def _read_parts(self) -> list[Any]:
+        return self._strategy.run(
+            lambda: [tf.cast(variable, tf.float32) for variable in tf.nest.flatten(self._own)]
+        )
+
+    def _assign_parts(self, parts: list[Any]) -> None:
         self._strategy.run(self._assign, args=(parts,))
 
     def _assign(self, parts: list[tf.Tensor]) -> None:
         for variable, part in zip(tf.nest.flatten(self._own), parts, strict=True):
-            variable.assign(part)
+            variable.assign(tf.cast(part, variable.dtype))
 
 
 def _own_variable(value: tf.Tensor) -> Any:

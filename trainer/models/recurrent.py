@@ -113,7 +113,8 @@ class RecurrentModel(LanguageModel):
         """See `LanguageModel.read`. Runs the cells one by one: cuDNN's kernels cannot forget."""
         hidden = self.embedding(tokens)
         # [seq_len, batch, 1]
-        keep = tf.transpose(tf.cast(~resets, hidden.dtype))[:, :, tf.newaxis]
+        keep = tf.where(resets, tf.zeros([], hidden.dtype), tf.ones([], hidden.dtype))
+        keep = tf.transpose(keep)[:, :, tf.newaxis]
         new_state = []
         for layer, dropout, layer_state in zip(self.recurrent, self.dropouts, state, strict=True):
             hidden, layer_state = _scan(layer.cell, hidden, keep, layer_state)
