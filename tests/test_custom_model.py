@@ -117,6 +117,12 @@ def test_two_replicas_train_what_one_does(char_corpus: Corpus, tmp_path: Path) -
             "--targets last the model must give logits of shape [batch, vocabulary size] = [2, 11]",
         ),
         ("own_models:of_floats", {}, "does not take tokens of shape [batch, seq_len] = [2, 5]"),
+        (
+            "own_models:recurrent",
+            {"precision": "bfloat16"},
+            "does not compute in `precision` bfloat16: none of its layers does; build them with "
+            "dtype=config.dtype_policy, or leave --precision out",
+        ),
         ("own_models:bidirectional", {}, "the model's logits depend on later tokens"),
     ],
 )

@@ -91,13 +91,20 @@ def build_custom_model(config: TrainConfig, vocabulary_size: int) -> CustomModel
 
     Raises:
         UserError: there is no such function, it returns no Keras model, or the model's
-            logits are of another shape or depend on the tokens that they predict.
+            logits are of another shape or depend on the tokens that they predict, or none of
+            its layers computes in `precision`.
     """
     network = _load_function(config.model)(vocabulary_size, config)
     if not isinstance(network, keras.Model):
         raise UserError(
             f"`model` {config.model} must return a keras.Model, got {_type_of(network)}; return "
             "the model itself"
+        )
+    computed_in = {layer.compute_dtype for layer in network._flatten_layers()}
+    if config.precision != "float32" and config.precision not in computed_in:
+        raise UserError(
+            f"`model` {config.model} does not compute in `precision` {config.precision}: none of "
+            "its layers does; build them with dtype=config.dtype_policy, or leave --precision out"
         )
     # Two windows that differ in their last token.
     tokens = np.arange(config.seq_len) % vocabulary_size * np.ones([2, 1], int)
