@@ -16,6 +16,19 @@ def lane_start(lane: int, num_lanes: int, num_tokens: int) -> int:
     return lane * num_tokens // num_lanes
 
 
+def check_lanes(num_tokens: int, *, num_lanes: int, seq_len: int) -> None:
+    """Refuses a split of fewer tokens than one batch of lanes holds.
+
+    Raises:
+        OptionError: it is that short.
+    """
+    if num_lanes * seq_len > num_tokens or num_tokens < seq_len + 2:
+        raise OptionError(
+            f"`batch_size` times `seq_len` must be at most the tokens of the split: {num_tokens}"
+            f" tokens for {num_lanes} lanes of {seq_len}; use fewer lanes or a shorter `seq_len`"
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Windows:
     """Which windows a split is cut into.

@@ -13,8 +13,7 @@ lane is at any step is arithmetic. With 12 tokens, 3 lanes and `seq_len=2`, the 
 import numpy as np
 import tensorflow as tf
 
-from pipeline.errors import OptionError
-from pipeline.geometry import lane_start
+from pipeline.geometry import check_lanes, lane_start
 from pipeline.spans import ShardFiles, cut_spans, read_pieces
 from pipeline.windows import Rows, check_start_step
 
@@ -48,12 +47,7 @@ def make_lanes(
         OptionError: a negative step, or fewer tokens than one batch holds.
     """
     check_start_step(start_step)
-    if rows.batch_size * seq_len > num_tokens or num_tokens < seq_len + 2:
-        raise OptionError(
-            f"`batch_size` times `seq_len` must be at most the tokens of the split: {num_tokens}"
-            f" tokens for {rows.batch_size} lanes of {seq_len}; use fewer lanes or a shorter"
-            " `seq_len`"
-        )
+    check_lanes(num_tokens, num_lanes=rows.batch_size, seq_len=seq_len)
     own_lanes = range(rows.first, rows.first + rows.count)
     own_starts = np.array(
         [lane_start(lane, rows.batch_size, num_tokens) for lane in own_lanes], np.int64

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from corpora import make, text
+from test_multi_worker import Pair, single
 from training import assert_same_bits, checkpoint_arrays, run_child, tiny
 
 from pipeline import Corpus, UserError
 from pipeline.errors import OptionError
 from trainer.assess import assess
+from trainer.checkpoint import newest_checkpoint
 from trainer.feed import training_feed
 from trainer.generate import generate
 from trainer.lane_state import LaneState
@@ -236,3 +238,19 @@ def test_a_split_that_is_too_short_for_the_lanes(corpus: Corpus, tmp_path: Path)
     with pytest.raises(OptionError, match="tokens for 8 lanes of 2000; use fewer lanes"):
         train(tiny(corpus.directory, tmp_path / "run", lanes=True, seq_len=2000), quiet=True)
     assert not (tmp_path / "run").exists()
+
+
+def test_two_hosts_carry_on_what_one_does(corpus: Corpus, tmp_path: Path) -> None:
+    """One process makes the first 8 steps, two the rest; each host gives its rows to a save."""
+    run, flags = tmp_path / "both", ["--lanes", "--eval_every=0", "--precision=bfloat16"]
+    options: dict[str, Any] = {"lanes": True, "precision": "bfloat16", "log_every": 8}
+    train(single(corpus, run, steps=8, **options), quiet=True)
+    for code, _, err in Pair(corpus, run, *flags, "--steps=16").end():
+        assert code == 0, err
+    one = train(single(corpus, tmp_path / "one", steps=16, **options), quiet=True)
+    first, second = checkpoint_arrays(one.checkpoint), checkpoint_arrays(newest_checkpoint(run))
+    states = [name for name in first if name.startswith("lanes/")]
+    assert [first[name].shape for name in states] == [(8, 8), (8, 8)]
+    for name in states:
+        np.testing.assert_allclose(second[name], first[name], atol=2e-2, err_msg=name)
+        assert np.abs(first[name]).max() > 0.05

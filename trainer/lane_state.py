@@ -12,7 +12,8 @@ class LaneState:
 
     A replica keeps the state of its own rows beside it, in variables that no other sees. For
     a checkpoint, which another number of hosts and replicas may continue, the rows of all are
-    put together in the order of the global batch.
+    put together in the order of the global batch. All are of float32, which holds exactly what
+    any precision computes: hosts exchange no bfloat16.
 
     Build it inside the strategy's scope.
 
@@ -23,7 +24,6 @@ class LaneState:
 
     Attributes:
         saved: variables `[batch_size, …]`, a part of the state each: what a checkpoint holds.
-            Of float32, which holds what any precision computes; hosts exchange no bfloat16.
             They are those of the replicas after `collect` or before `spread`.
     """
 
@@ -33,7 +33,9 @@ class LaneState:
         self._strategy = strategy
         self._model = model
         self._rows = batch_size // strategy.num_replicas_in_sync
-        self._own = tf.nest.map_structure(_own_variable, model.initial_state(self._rows))
+        state = model.initial_state(self._rows)
+        self._dtypes = tf.nest.map_structure(lambda part: part.dtype, state)
+        self._own = tf.nest.map_structure(_own_variable, state)
         self.saved = [
             tf.Variable(tf.cast(part, tf.float32), trainable=False)
             for part in tf.nest.flatten(model.initial_state(batch_size))
@@ -54,7 +56,7 @@ class LaneState:
         Returns:
             `[rows, seq_len, vocabulary_size]` float32 logits.
         """
-        state = tf.nest.map_structure(lambda variable: variable.read_value(), self._own)
+        state = tf.nest.map_structure(tf.cast, self._own, self._dtypes)
         logits, state = self._model.read(tokens, resets, state, training=True)
         self._assign(tf.nest.flatten(state))
         return logits
@@ -75,7 +77,7 @@ class LaneState:
 
     def _read_parts(self) -> list[Any]:
         return self._strategy.run(
-            lambda: [tf.cast(variable, tf.float32) for variable in tf.nest.flatten(self._own)]
+            lambda: [variable.read_value() for variable in tf.nest.flatten(self._own)]
         )
 
     def _assign_parts(self, parts: list[Any]) -> None:
@@ -83,13 +85,13 @@ class LaneState:
 
     def _assign(self, parts: list[tf.Tensor]) -> None:
         for variable, part in zip(tf.nest.flatten(self._own), parts, strict=True):
-            variable.assign(tf.cast(part, variable.dtype))
+            variable.assign(tf.cast(part, tf.float32))
 
 
 def _own_variable(value: tf.Tensor) -> Any:
     """Returns a variable of which each replica has its own, never put together by itself."""
     return tf.Variable(
-        value,
+        tf.cast(value, tf.float32),
         trainable=False,
         synchronization=tf.VariableSynchronization.ON_READ,
         aggregation=tf.VariableAggregation.NONE,
