@@ -16,6 +16,7 @@ import dataclasses
 import json
 import math
 import os
+import re
 from typing import Any
 
 import keras
@@ -347,7 +348,9 @@ def _damaged(path: str, error: Exception) -> UserError:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+    """What an error says, without the names of graphs and operations around it."""
+    line = str(error).strip().partition("\n")[0]
+    return re.sub(r"^\{\{.*?\}\} | \[Op:\w+\]$", "", line) or type(error).__name__
 
 
 def _remove_parts(path: str) -> None:

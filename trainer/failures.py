@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 from pipeline.errors import UserError
+from pipeline.files import exists
 from trainer.checkpoint import newest_checkpoint
 from trainer.config import TrainConfig
 from trainer.hosts import Hosts
@@ -26,7 +27,10 @@ _LOST_HOST = (
     tf.errors.CancelledError,
     tf.errors.DeadlineExceededError,
 )
-_DAMAGE = re.compile(r"assertion failed: \[(.*?textreel repair`)\]")
+# What `pipeline.spans` asserts of every read.
+_DAMAGE = re.compile(
+    r"assertion failed: \[(?P<message>(?P<file>[^\n]*?): one of the records .*?textreel repair`)\]"
+)
 
 
 @contextlib.contextmanager
@@ -45,12 +49,12 @@ def explaining_failures(config: TrainConfig, hosts: Hosts | None) -> Iterator[No
         yield
     except tf.errors.OpError as error:
         if damaged := _DAMAGE.search(error.message):
-            raise UserError(damaged[1]) from error
-        if isinstance(error, tf.errors.NotFoundError) and config.corpus in error.message:
+            if exists(damaged["file"]):
+                raise UserError(damaged["message"]) from error
             raise UserError(
-                f"{config.corpus}: a file of the corpus is gone ({_first_line(error)}); bring it "
-                f"back (or prepare the same text again), and the same command resumes "
-                f"{config.output} from step {_newest_step(config.output)}"
+                f"{damaged['file']} is gone from the corpus; bring it back, or make it again with "
+                f"`textreel repair`, and the same command resumes {config.output} from step "
+                f"{_newest_step(config.output)}"
             ) from error
         if hosts is None or not isinstance(error, _LOST_HOST):
             raise
@@ -67,7 +71,3 @@ def explaining_failures(config: TrainConfig, hosts: Hosts | None) -> Iterator[No
 def _newest_step(run: str) -> int:
     path = newest_checkpoint(run)
     return 0 if path is None else int(path.rpartition("-")[2])
-
-
-def _first_line(error: tf.errors.OpError) -> str:
-    return str(error.message).strip().partition("\n")[0]
