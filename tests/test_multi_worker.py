@@ -83,7 +83,8 @@ class Pair:
                 subprocess.Popen(
                     [sys.executable, *command, *arguments],
                     env={
-                        **os.environ,
+                        # Without the log level, the command imports TensorFlow as for a user.
+                        **{k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"},
                         "PYTHONPATH": os.pathsep.join(filter(None, paths)),
                         "TF_CONFIG": description,
                         "TMPDIR": str(run.parent),
