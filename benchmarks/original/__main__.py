@@ -24,7 +24,7 @@ sys.path.insert(0, str(HERE.parent))
 from installed_text import make_text  # noqa: E402
 from loss import Loss, measure_loss  # noqa: E402
 from memory import SIZES, Memory, measure_memory  # noqa: E402
-from race import Race, measure_race  # noqa: E402
+from race import EVAL_STEPS, UPDATES, Race, measure_race  # noqa: E402
 
 RESULTS = HERE.parent / "results"
 
@@ -126,9 +126,9 @@ def describe_time(races: list[Race], arguments: argparse.Namespace) -> str:
         "from the start of a process: for the original its",
         "import, vectorisation and epoch, without validation; for textreel `prepare`, and "
         "`train` with its import and every validation",
-        "until the bits are reached (default sizes and rate, float32, every 50 steps). Bits a "
-        "character: the original predicts",
-        "every third character from the 40 before it; textreel every character, from what is "
+        f"(every {EVAL_STEPS} steps) until the bits are reached, with `{' '.join(UPDATES)}`.",
+        "Bits a character: the original predicts every third character from the 40 before it; "
+        "textreel every character, from what is",
         "before it in windows of 64 that start from nothing.",
         "",
         "| round | original: steps, seconds, bits | textreel: steps, seconds, bits | ratio |",
@@ -136,10 +136,13 @@ def describe_time(races: list[Race], arguments: argparse.Namespace) -> str:
     ]
     for number, race in enumerate(races, 1):
         original, ours = race.original[-1], race.reached
-        step, seconds, bits = ours if ours else (0, float("nan"), float("nan"))
+        cells = ["not within the original's time", "-"]
+        if ours is not None:
+            step, seconds, bits = ours
+            cells = [f"{step:,}, {seconds:.1f}, {bits:.3f}", f"{seconds / original[1]:.3f}"]
         lines.append(
-            f"| {number} | {original[0]:,}, {original[1]:.0f}, {original[2]:.3f} | {step:,}, "
-            f"{seconds:.1f}, {bits:.3f} | {seconds / original[1]:.3f} |"
+            f"| {number} | {original[0]:,}, {original[1]:.0f}, {original[2]:.3f} "
+            f"| {' | '.join(cells)} |"
         )
     return "\n".join(lines)
 
