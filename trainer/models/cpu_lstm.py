@@ -1,0 +1,264 @@
+"""An LSTM layer's sequence on a CPU: Keras's weights, values and gradients, in less time.
+
+The cell is Hochreiter and Schmidhuber's (1997, https://doi.org/10.1162/neco.1997.9.8.1735) with the
+forget gate of Gers et al. (2000, https://doi.org/10.1162/089976600300015015), gates in Keras's
+order `i, f, g, o`. With `p` an input times the kernel plus the bias, `U` the recurrent kernel:
+
+    i, f, o = sigmoid(z), g = tanh(z)   of the four parts of   z[t] = p[t] + h[t-1] U
+    c[t] = f c[t-1] + i g
+    h[t] = o tanh(c[t])
+
+and backwards, `dh` and `dc` being what arrives at `h[t]` and `c[t]` from all that comes later:
+
+    dc  += dh o (1 - tanh(c)^2)
+    dz   = [dc g i (1 - i), dc c[t-1] f (1 - f), dc i (1 - g^2), dh tanh(c) o (1 - o)]
+    to h[t-1]: dz U'    to c[t-1]: dc f    to p[t]: dz    to U: the sum over t of h[t-1]' dz
+
+Where the time goes, and what is done about it:
+
+- The gradient of `U` is one product over all places, as in Appleyard et al. (2016,
+  https://arxiv.org/abs/1604.01946), not one a place and a sum.
+- All that is not a product is one function a place, forwards and backwards, compiled by XLA:
+  TensorFlow would start a dozen kernels. The products stay outside, where oneDNN multiplies
+  bfloat16 with the processor's own instructions; XLA's CPU compiler converts to float32.
+- Where ids are few, `embedding times kernel plus bias` is a table of `p` by id.
+
+Arrays are time-major: `[seq_len, batch, ...]`.
+"""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+def on_cpu() -> bool:
+    """Whether TensorFlow computes on processors alone, without a GPU or a TPU."""
+    return all(device.device_type == "CPU" for device in tf.config.list_logical_devices())
+
+
+def project(cell: Any, inputs: tf.Tensor) -> tf.Tensor:
+    """Inputs times the kernel, plus the bias, for all places at once.
+
+    Args:
+        cell: a built `keras.layers.LSTMCell`.
+        inputs: `[seq_len, batch, width]`.
+
+    Returns:
+        `[seq_len, batch, 4 * units]` of the cell's compute dtype.
+    """
+    dtype = cell.compute_dtype
+    kernel = tf.cast(cell.kernel, dtype)
+    # One product of two matrices: its gradient to the kernel is one too.
+    rows = tf.matmul(tf.reshape(inputs, [-1, kernel.shape[0]]), kernel)
+    rows = tf.nn.bias_add(rows, tf.cast(cell.bias, dtype))
+    return tf.reshape(rows, [*_sizes(inputs)[:2], kernel.shape[1]])
+
+
+def project_ids(cell: Any, embedding: keras.layers.Embedding, ids: tf.Tensor) -> tf.Tensor:
+    """`project` of the embeddings of ids, by a table where that is the smaller product.
+
+    Args:
+        cell: a built `keras.layers.LSTMCell`.
+        embedding: the layer that the ids go through.
+        ids: `[seq_len, batch]` int32.
+
+    Returns:
+        `[seq_len, batch, 4 * units]`, float32 from a table (its gradient is a sum over all
+        places with the same id), else of the cell's compute dtype.
+    """
+    num_ids = ids.shape.num_elements()
+    if num_ids is not None and embedding.input_dim > num_ids:
+        return project(cell, embedding(ids))
+    dtype = cell.compute_dtype
+    vectors = tf.cast(embedding.embeddings, dtype)
+    table = tf.cast(tf.matmul(vectors, tf.cast(cell.kernel, dtype)), tf.float32)
+    return tf.gather(table + tf.cast(cell.bias, tf.float32), ids)
+
+
+def scan(
+    cell: Any,
+    projected: tf.Tensor,
+    state: list[tf.Tensor],
+    resets: tf.Tensor | None = None,
+) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    """Runs an LSTM's cell over a sequence.
+
+    Args:
+        cell: a built `keras.layers.LSTMCell` with Keras's default activations, without dropout
+            of its own.
+        projected: `[seq_len, batch, 4 * units]`, from `project` or `project_ids`.
+        state: `[hidden, cell state]` before the first place, each `[batch, units]`.
+        resets: `[seq_len, batch]` bool, true where the state is zeroed before a place; None
+            for nowhere.
+
+    Returns:
+        The outputs, `[seq_len, batch, units]` of the cell's compute dtype, and the state after
+        the last place, of the given state's dtypes.
+    """
+    keep = None if resets is None else tf.cast(~resets[..., tf.newaxis], tf.float32)
+    dtype = cell.compute_dtype
+
+    @tf.custom_gradient
+    def run(projected: tf.Tensor, kernel: tf.Tensor, hidden: tf.Tensor, carry: tf.Tensor) -> Any:
+        outputs, carries, gates = _forward(projected, kernel, hidden, carry, keep)
+
+        def gradient(output_gradients: tf.Tensor, carry_gradient: tf.Tensor) -> Any:
+            before = tf.concat([hidden[tf.newaxis], outputs[:-1]], axis=0)
+            to_projected, *to_state = _backward(
+                kernel, carries, gates, keep, output_gradients, carry_gradient
+            )
+            if keep is not None:
+                before *= tf.cast(keep, dtype)
+            to_kernel = tf.matmul(_rows(before), _rows(to_projected), transpose_a=True)
+            return tf.cast(to_projected, projected.dtype), to_kernel, *to_state
+
+        return (outputs, carries.read(_sizes(projected)[0])), gradient
+
+    hidden, carry = state
+    outputs, last = run(
+        projected,
+        tf.cast(cell.recurrent_kernel, dtype),
+        tf.cast(hidden, dtype),
+        tf.cast(carry, tf.float32),
+    )
+    return outputs, [tf.cast(outputs[-1], hidden.dtype), tf.cast(last, carry.dtype)]
+
+
+def _forward(
+    projected: tf.Tensor,
+    kernel: tf.Tensor,
+    hidden: tf.Tensor,
+    carry: tf.Tensor,
+    keep: tf.Tensor | None,
+) -> tuple[tf.Tensor, tf.TensorArray, tf.TensorArray]:
+    """Returns the outputs, the `seq_len + 1` cell states (the first one given), the gates."""
+    seq_len, batch, width = _sizes(projected)
+    units = width // 4
+
+    def array(size: Any, width: int, dtype: tf.DType) -> tf.TensorArray:
+        shape = [projected.shape[1], width]
+        return tf.TensorArray(dtype, size, element_shape=shape, clear_after_read=False)
+
+    def advance(
+        place: tf.Tensor,
+        hidden: tf.Tensor,
+        carry: tf.Tensor,
+        outputs: tf.TensorArray,
+        carries: tf.TensorArray,
+        gates: tf.TensorArray,
+    ) -> Any:
+        if keep is not None:
+            hidden = hidden * tf.cast(keep[place], hidden.dtype)
+            carry = carry * keep[place]
+        hidden, carry, gate = _activate(projected[place], tf.matmul(hidden, kernel), carry)
+        outputs, gates = outputs.write(place, hidden), gates.write(place, gate)
+        return place + 1, hidden, carry, outputs, carries.write(place + 1, carry), gates
+
+    outputs = array(seq_len, units, kernel.dtype)
+    carries = array(seq_len + 1, units, tf.float32).write(0, carry)
+    gates = array(seq_len, width, kernel.dtype)
+    *_, outputs, carries, gates = tf.while_loop(
+        lambda place, *_: place < seq_len,
+        advance,
+        (tf.constant(0), hidden, carry, outputs, carries, gates),
+        maximum_iterations=seq_len,  # XLA must know
+    )
+    return outputs.stack(), carries, gates
+
+
+def _backward(
+    kernel: tf.Tensor,
+    carries: tf.TensorArray,
+    gates: tf.TensorArray,
+    keep: tf.Tensor | None,
+    output_gradients: tf.Tensor,
+    carry_gradient: tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Returns the gradients to `projected`, of the kernel's dtype, and to the first state."""
+    seq_len, batch, units = _sizes(output_gradients)
+    transposed = tf.transpose(kernel)  # once: oneDNN multiplies by a transposed one more slowly
+
+    def retreat(
+        place: tf.Tensor, to_hidden: tf.Tensor, to_carry: tf.Tensor, found: tf.TensorArray
+    ) -> Any:
+        before = carries.read(place)
+        if keep is not None:
+            before = before * keep[place]
+        to_gates, to_carry = _differentiate(
+            gates.read(place),
+            carries.read(place + 1),
+            before,
+            output_gradients[place],
+            to_hidden,
+            to_carry,
+        )
+        to_hidden = tf.matmul(to_gates, transposed)
+        if keep is not None:
+            to_hidden = to_hidden * tf.cast(keep[place], to_hidden.dtype)
+            to_carry = to_carry * keep[place]
+        return place - 1, to_hidden, to_carry, found.write(place, to_gates)
+
+    shape = [output_gradients.shape[1], 4 * units]
+    found = tf.TensorArray(kernel.dtype, seq_len, element_shape=shape)
+    _, to_hidden, to_carry, found = tf.while_loop(
+        lambda place, *_: place >= 0,
+        retreat,
+        (seq_len - 1, tf.zeros_like(output_gradients[0]), carry_gradient, found),
+        maximum_iterations=seq_len,
+    )
+    return found.stack(), to_hidden, to_carry
+
+
+@tf.function(jit_compile=True, reduce_retracing=True)
+def _activate(
+    projected: tf.Tensor, recurrent: tf.Tensor, carry: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Returns `h[t]`, `c[t]` (float32) and the four gates, `h` and gates of `recurrent`'s dtype."""
+    dtype = recurrent.dtype
+    z = tf.cast(projected, tf.float32) + tf.cast(recurrent, tf.float32)
+    i, f, g, o = tf.split(z, 4, axis=-1)
+    i, f, g, o = _sigmoid(i), _sigmoid(f), tf.tanh(g), _sigmoid(o)
+    carry = f * carry + i * g
+    hidden = o * tf.tanh(carry)
+    gates = tf.concat([i, f, g, o], axis=-1)
+    return tf.cast(hidden, dtype), carry, tf.cast(gates, dtype)
+
+
+@tf.function(jit_compile=True, reduce_retracing=True)
+def _differentiate(
+    gates: tf.Tensor,
+    carry: tf.Tensor,
+    carry_before: tf.Tensor,
+    output_gradient: tf.Tensor,
+    to_hidden: tf.Tensor,
+    to_carry: tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns `dz`, of the gates' dtype, and what goes on to `c[t-1]`, float32."""
+    i, f, g, o = tf.split(tf.cast(gates, tf.float32), 4, axis=-1)
+    squashed = tf.tanh(carry)
+    to_hidden = tf.cast(to_hidden, tf.float32) + tf.cast(output_gradient, tf.float32)
+    to_carry = to_carry + to_hidden * o * (1 - squashed * squashed)
+    to_gates = [
+        to_carry * g * i * (1 - i),
+        to_carry * carry_before * f * (1 - f),
+        to_carry * i * (1 - g * g),
+        to_hidden * squashed * o * (1 - o),
+    ]
+    return tf.cast(tf.concat(to_gates, axis=-1), gates.dtype), to_carry * f
+
+
+def _sigmoid(x: tf.Tensor) -> tf.Tensor:
+    # XLA's tanh is a quotient of polynomials; its sigmoid takes an exponential.
+    return 0.5 * tf.tanh(0.5 * x) + 0.5
+
+
+def _rows(sequence: tf.Tensor) -> tf.Tensor:
+    # [seq_len, batch, width] -> [seq_len * batch, width]
+    return tf.reshape(sequence, [-1, sequence.shape[-1]])
+
+
+def _sizes(tensor: tf.Tensor) -> list[Any]:
+    """The shape, a number where it is known and else a tensor."""
+    dynamic = tf.shape(tensor)
+    return [dynamic[axis] if size is None else size for axis, size in enumerate(tensor.shape)]
