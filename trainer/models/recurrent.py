@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from trainer.models import cpu_lstm
 from trainer.models.dropout import ReplicaDropout
 from trainer.models.language_model import LanguageModel, State
 
@@ -102,6 +103,9 @@ class RecurrentModel(LanguageModel):
 
     def call(self, tokens: tf.Tensor, training: bool = False) -> tf.Tensor:
         """See `LanguageModel.call`."""
+        if self._is_fast_on_cpu():
+            state = self.initial_state(tf.shape(tokens)[0])
+            return self._read_on_cpu(tokens, None, state, training)[0]
         hidden = self.embedding(tokens)
         for layer, dropout in zip(self.recurrent, self.dropouts, strict=True):
             hidden = dropout(layer(hidden, training=training), training=training)
@@ -111,6 +115,8 @@ class RecurrentModel(LanguageModel):
         self, tokens: tf.Tensor, resets: tf.Tensor, state: State, training: bool = False
     ) -> tuple[tf.Tensor, State]:
         """See `LanguageModel.read`. Runs the cells one by one: cuDNN's kernels cannot forget."""
+        if self._is_fast_on_cpu():
+            return self._read_on_cpu(tokens, resets, state, training)
         hidden = self.embedding(tokens)
         # [seq_len, batch, 1]
         keep = tf.where(resets, tf.zeros([], hidden.dtype), tf.ones([], hidden.dtype))
@@ -121,6 +127,28 @@ class RecurrentModel(LanguageModel):
             hidden = dropout(hidden, training=training)
             new_state.append(layer_state)
         return self.logits(hidden), new_state
+
+    def _is_fast_on_cpu(self) -> bool:
+        return self._config["cell"] == "lstm" and cpu_lstm.on_cpu()
+
+    def _read_on_cpu(
+        self, tokens: tf.Tensor, resets: tf.Tensor | None, state: State, training: bool
+    ) -> tuple[tf.Tensor, State]:
+        """`read` by `cpu_lstm`, time-major up to the logits, which are fewer; None: no resets."""
+        resets = None if resets is None else tf.transpose(resets)
+        cells = [layer.cell for layer in self.recurrent]
+        projected = cpu_lstm.project_ids(cells[0], self.embedding, tf.transpose(tokens))
+        new_state = []
+        for index, (cell, dropout) in enumerate(zip(cells, self.dropouts, strict=True)):
+            if index:
+                projected = cpu_lstm.project(cell, hidden)
+            hidden, cell_state = cpu_lstm.scan(cell, projected, state[index], resets)
+            new_state.append(cell_state)
+            if not self.recurrent[index].return_sequences:
+                hidden = hidden[-1:]
+            hidden = dropout(hidden, training=training)
+        logits = tf.transpose(self.logits(hidden), [1, 0, 2])
+        return (logits if self.recurrent[-1].return_sequences else logits[:, 0]), new_state
 
     def initial_state(self, batch_size: int | tf.Tensor) -> State:
         """Zeros: each layer's `[hidden, cell]` (LSTM) or `[hidden]` (GRU), `[batch, units]`."""
