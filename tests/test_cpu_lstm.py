@@ -69,9 +69,7 @@ def everything(
 
 @pytest.mark.parametrize("graph", [False, True])
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-6), ("mixed_bfloat16", 0.06)])
-def test_values_and_gradients_are_those_of_keras(
-    dtype: str, tolerance: float, graph: bool
-) -> None:
+def test_values_and_gradients_are_those_of_keras(dtype: str, tolerance: float, graph: bool) -> None:
     layer = make_layer(dtype)
     expected = everything(by_keras, layer)
     assert len(expected) == 9
@@ -82,7 +80,8 @@ def test_values_and_gradients_are_those_of_keras(
 @pytest.mark.parametrize("graph", [False, True])
 def test_a_reset_forgets_the_state_before_a_place(graph: bool) -> None:
     layer = make_layer()
-    assert RESETS[0].any() and not RESETS[0].all()
+    assert RESETS[0].any()
+    assert not RESETS[0].all()
     expected = everything(by_cells, layer, RESETS)
     found = everything(by_scan, layer, tf.constant(RESETS), graph=graph)
     for one, other in zip(found, expected, strict=True):
@@ -120,9 +119,7 @@ def test_ids_are_projected_as_their_embeddings_are(
         return [np.asarray(tf.convert_to_tensor(value)) for value in (projected, *gradients)]
 
     expected = differentiate(lambda: cpu_lstm.project(layer.cell, embedding(TOKENS)))
-    found = differentiate(
-        lambda: cpu_lstm.project_ids(layer.cell, embedding, tf.constant(TOKENS))
-    )
+    found = differentiate(lambda: cpu_lstm.project_ids(layer.cell, embedding, tf.constant(TOKENS)))
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, atol=tolerance * np.abs(other).max())
 

@@ -133,7 +133,7 @@ def _forward(
     keep: tf.Tensor | None,
 ) -> tuple[tf.Tensor, tf.TensorArray, tf.TensorArray]:
     """Returns the outputs, the `seq_len + 1` cell states (the first one given), the gates."""
-    seq_len, batch, width = _sizes(projected)
+    seq_len, _, width = _sizes(projected)
     units = width // 4
 
     def array(size: Any, width: int, dtype: tf.DType) -> tf.TensorArray:
@@ -176,7 +176,7 @@ def _backward(
     carry_gradient: tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Returns the gradients to `projected`, of the kernel's dtype, and to the first state."""
-    seq_len, batch, units = _sizes(output_gradients)
+    seq_len, _, units = _sizes(output_gradients)
     transposed = tf.transpose(kernel)  # once: oneDNN multiplies by a transposed one more slowly
 
     def retreat(

@@ -137,11 +137,13 @@ class RecurrentModel(LanguageModel):
         """`read` by `cpu_lstm`, time-major up to the logits, which are fewer; None: no resets."""
         resets = None if resets is None else tf.transpose(resets)
         cells = [layer.cell for layer in self.recurrent]
-        projected = cpu_lstm.project_ids(cells[0], self.embedding, tf.transpose(tokens))
+        hidden = tf.transpose(tokens)
         new_state = []
         for index, (cell, dropout) in enumerate(zip(cells, self.dropouts, strict=True)):
             if index:
                 projected = cpu_lstm.project(cell, hidden)
+            else:
+                projected = cpu_lstm.project_ids(cell, self.embedding, hidden)
             hidden, cell_state = cpu_lstm.scan(cell, projected, state[index], resets)
             new_state.append(cell_state)
             if not self.recurrent[index].return_sequences:
