@@ -202,3 +202,51 @@ def test_two_replicas_train_what_one_does(char_corpus: Corpus, tmp_path: Path) -
     for name in weights:
         # Adam divides by the gradient's size, which magnifies the rounding of tiny gradients.
         np.testing.assert_allclose(second[name], first[name], atol=2e-4, err_msg=name)
+
+
+SLOW_INPUT = """
+import sys
+import time
+import tensorflow as tf
+if sys.argv[1] == "mirrored":
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from training import tiny
+from trainer.assembly import assemble
+config = tiny("unused", "unused", strategy=sys.argv[1], jit=sys.argv[2])
+assembly = assemble(config, 9)
+rows = config.batch_size // assembly.strategy.num_replicas_in_sync
+
+def seconds(delay, num_steps):
+    def wait(inputs, targets):
+        def sleep():
+            time.sleep(delay)
+            return 0
+        late = tf.ensure_shape(tf.py_function(sleep, [], tf.int32), [])
+        return inputs + late, targets
+    tokens = tf.zeros([rows, config.seq_len], tf.int32)
+    dataset = tf.data.Dataset.from_tensors((tokens, tokens)).repeat()
+    if delay:
+        dataset = dataset.map(wait)
+    iterator = iter(assembly.strategy.distribute_datasets_from_function(lambda _: dataset))
+    assembly.runner.run_steps(iterator, tf.constant(1))
+    began = time.perf_counter()
+    waited = float(assembly.runner.run_steps(iterator, tf.constant(num_steps)).input_seconds)
+    print(waited, time.perf_counter() - began)
+
+seconds(0.0, 20)
+seconds(0.3, 5)
+"""
+
+
+@pytest.mark.parametrize(
+    ("strategy", "jit"), [("one_device", "off"), ("one_device", "on"), ("mirrored", "off")]
+)
+def test_waiting_for_input_is_measured(strategy: str, jit: str) -> None:
+    fast, slow = run_child(SLOW_INPUT, strategy, jit).splitlines()
+    waited, whole = map(float, fast.split())
+    assert 0 <= waited < 0.5 * whole
+    waited, whole = map(float, slow.split())
+    # A replica's batch is 0.3 s on its way; a step is much shorter, and hides little of it.
+    assert whole > 5 * 0.3
+    assert 0.7 * whole < waited <= whole

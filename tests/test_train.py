@@ -91,8 +91,11 @@ def test_a_run_learns_and_says_what_it_made(
     assert result.evaluation.loss < 2.5  # untrained: about ln(27) = 3.3
     assert f"validation at step 150: {result.evaluation}" in out
     assert out.count("--- sample at temperature 0.5\n") == 2
+    assert f"\nbest validation: {result.evaluation.bits_per_byte:.4f} bits/byte, step 150\n" in out
     assert out.endswith(
-        f"newest checkpoint: {result.checkpoint}\nnext: textreel generate --run {run}\n"
+        f"newest checkpoint: {result.checkpoint}\nnext:\n  textreel generate --run {run}\n"
+        f"  textreel evaluate {run}\n  textreel export {run} --output EXPORT\n"
+        f"  textreel curves {run} --output curves.png\n"
     )
     assert "step 4/150  loss 3." in err
     assert TrainConfig.from_json(run / "config.json") == config

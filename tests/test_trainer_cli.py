@@ -2,6 +2,7 @@
 
 import io
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -46,7 +47,12 @@ def test_train_then_generate(char_corpus: Corpus, tmp_path: Path) -> None:
     assert [line.split()[:2] for line in err.splitlines()] == [
         ["step", f"{step}/6"] for step in (2, 4, 6)
     ]
-    assert out.endswith(f"next: textreel generate --run {run}\n")
+    # Every command that it names can be called.
+    _, _, named = out.partition("\nnext:\n")
+    for line in named.splitlines():
+        arguments = build_parser().parse_args(shlex.split(line)[1:])
+        assert (arguments.run_directory if "curves" not in line else arguments.runs[0]) == run
+    assert len(named.splitlines()) == 4
 
     flags = [run, "--split", "train", "--checkpoint", "best"]
     code, out, err = call("trainer.cli", "evaluate", *flags)

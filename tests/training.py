@@ -77,7 +77,7 @@ def read_events(run: Path) -> dict[str, dict[int, Any]]:
     import tensorflow as tf
 
     found: dict[str, dict[int, Any]] = {}
-    for path in sorted((run / "events").iterdir()):
+    for path in sorted((run / "events").glob("events.out.*")):
         for record in tf.data.TFRecordDataset(str(path)):
             event = tf.compat.v1.Event.FromString(record.numpy())
             for value in event.summary.value:

@@ -5,7 +5,7 @@ import argparse
 from absl.flags import argparse_flags
 
 import pipeline.cli
-from trainer.commands import demo, evaluate, export, generate, train
+from trainer.commands import curves, demo, evaluate, export, generate, train
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -19,7 +19,7 @@ def build_parser() -> argparse.ArgumentParser:
         title="commands", metavar="COMMAND", required=True, parser_class=argparse.ArgumentParser
     )
     pipeline.cli.add_commands(subparsers)
-    for command in (train, evaluate, generate, export, demo):
+    for command in (train, evaluate, generate, export, curves, demo):
         command.add_command(subparsers)
     return parser
 

@@ -190,10 +190,12 @@ class _Run:
             raise
         finally:
             self._reports.close()
-        self._reports.message(
-            f"trained {result.run} to step {result.step} ({result.tokens_per_second:,.0f} "
-            f"tokens/s); newest checkpoint: {result.checkpoint}\n"
-            f"next: textreel generate --run {result.run}"
+        assert result.tokens_per_second is not None
+        self._reports.finished(
+            result.step,
+            checkpoint=result.checkpoint,
+            seconds=self._meter.seconds,
+            tokens_per_second=result.tokens_per_second,
         )
         return result
 
@@ -268,6 +270,8 @@ class _Run:
         if self._saved_step < step:
             self._reports.flush(at_once=True)  # a checkpoint's run has its metrics
             self._checkpointer.save(step)
+            if self._agreement.is_chief:
+                self._reports.embeddings(self._assembly.model, self._corpus.vocabulary)
             self._saved_step = step
             self._save_policy.saved()
 

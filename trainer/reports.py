@@ -4,14 +4,17 @@ import dataclasses
 from typing import Any
 
 import keras
-import numpy as np
 
+from pipeline.vocabulary import Vocabulary
 from trainer.config import TrainConfig
 from trainer.evaluate import Evaluation
 from trainer.events import EventWriter
+from trainer.memory import peak_memory
 from trainer.meter import TrainingReport
 from trainer.metrics import MetricsFile
 from trainer.progress import Progress
+from trainer.projector import write_embeddings
+from trainer.summary import summary
 
 
 class Reports:
@@ -37,6 +40,7 @@ class Reports:
         self._rate_changes = False
         rows = [row for row in self._metrics.kept if row["kind"] == "train"]
         self.start_seconds = float(rows[-1]["seconds"]) if rows else 0.0
+        self._validations = [row for row in self._metrics.kept if row["kind"] == "validation"]
 
     def message(self, text: str) -> None:
         """Prints a text of whole lines."""
@@ -61,7 +65,9 @@ class Reports:
         self.message(f"validation at step {step}: {evaluation}")
         tokens = step * self._config.batch_size * self._config.seq_len
         position = {"step": step, "tokens": tokens, "seconds": seconds}
-        self._add("validation", position | dataclasses.asdict(evaluation))
+        figures = position | dataclasses.asdict(evaluation)
+        self._add("validation", figures)
+        self._validations.append(figures)
         self._metrics.flush()
 
     def _add(self, kind: str, figures: dict[str, Any]) -> None:
@@ -79,7 +85,29 @@ class Reports:
     def weights(self, step: int, model: keras.Model) -> None:
         """Reports how the weights are distributed."""
         for variable in model.trainable_variables:
-            self._events.histogram(f"weights/{variable.path}", np.asarray(variable), step=step)
+            self._events.histogram(f"weights/{variable.path}", variable.numpy(), step=step)
+
+    def embeddings(self, model: keras.Model, vocabulary: Vocabulary) -> None:
+        """Writes the tokens' vectors for TensorBoard's projector, where the model has such."""
+        embedding = getattr(model, "embedding", None)
+        if isinstance(embedding, keras.layers.Embedding):
+            vectors = embedding.embeddings.numpy()
+            write_embeddings(self._config.events_directory, vectors, vocabulary)
+
+    def finished(
+        self, step: int, *, checkpoint: str, seconds: float, tokens_per_second: float
+    ) -> None:
+        """Says what the run has made, and what can be done with it: see `summary`."""
+        text = summary(
+            self._config.output,
+            step=step,
+            checkpoint=checkpoint,
+            seconds=seconds,
+            tokens_per_second=tokens_per_second,
+            memory_bytes=peak_memory(),
+            best=min(self._validations, key=lambda row: row["bits_per_byte"], default=None),
+        )
+        self.message(text)
 
     def flush(self, *, at_once: bool = False) -> None:
         """Makes what was written so far visible to readers of the files.

@@ -1,0 +1,30 @@
+"""`textreel curves`: the losses of runs in one picture."""
+
+import argparse
+from typing import Any
+
+
+def add_command(subparsers: Any) -> None:
+    """Adds `curves` to what `ArgumentParser.add_subparsers` returned."""
+    text = "draw the training and validation losses of runs into one PNG"
+    parser = subparsers.add_parser("curves", help=text, description=text)
+    parser.add_argument(
+        "runs", nargs="+", metavar="RUN", help="directory of a run: the --output of `train`"
+    )
+    parser.add_argument(
+        "--output", default="curves.png", metavar="FILE", help="the picture (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--x",
+        choices=["steps", "tokens", "seconds"],
+        default="steps",
+        help="what goes to the right; seconds are those in training steps (default: %(default)s)",
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    from trainer.curves import draw_curves
+
+    draw_curves(arguments.runs, arguments.output, x=arguments.x)
+    print(f"drew {len(arguments.runs)} run(s) into {arguments.output}")
