@@ -65,6 +65,7 @@ def test_a_run_behind_uris_is_the_run(
     assert_same_bits(checkpoint_arrays(local.checkpoint), checkpoint_arrays(whole.checkpoint))
     assert list(read_events(tmp_path / "elsewhere")["train/loss"]) == [4, 6, 8, 12]
     assert sorted(file.name for file in (tmp_path / "there").iterdir()) == [
+        "best",
         "checkpoints",
         "config.json",
         "metrics.jsonl",
