@@ -105,7 +105,7 @@ def make(**changes: Any) -> TrainConfig:
         ({"save_every": "0m"}, "a time such as 90s, 10m or 2h, got '0m'; change --save_every"),
         ({"save_every": "10"}, "`save_every` must be an integer of at least 1 or a time"),
         ({"save_every": "10d"}, "`save_every` must be an integer of at least 1 or a time"),
-        ({"jit": "yes"}, "`jit` must be one of off, on; got 'yes'"),
+        ({"jit": "yes"}, "`jit` must be one of auto, off, on; got 'yes'"),
         ({"jit": "on", "strategy": "mirrored"}, "use --jit off or --strategy one_device"),
         ({"sample_temperatures": ()}, "to generate no text, set `sample_tokens` to 0"),
         ({"sample_temperatures": (-1.0,)}, "`sample_temperatures` must be at least 0, got -1.0"),

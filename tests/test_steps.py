@@ -70,6 +70,15 @@ def test_steps_cut_differently_are_the_same_steps_traced_once() -> None:
     assert second.run_steps.experimental_get_tracing_count() == 1
 
 
+@pytest.mark.parametrize("jit", [False, True])
+def test_halves_side_by_side_are_the_whole_batch(jit: bool) -> None:
+    halves, whole = make_runner(halves=True, jit=jit), make_runner()
+    assert run(halves, 1, 4, 7) == pytest.approx(run(whole, 1, 4, 7), rel=1e-5)
+    for one, other in zip(halves.model.weights, whole.model.weights, strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-4, err_msg=one.path)
+    assert halves.run_steps.experimental_get_tracing_count() == 1
+
+
 def test_jit_trains_the_same_model() -> None:
     assert run(make_runner(jit=True), 12) == [pytest.approx(run(make_runner(), 12)[0], rel=1e-4)]
 

@@ -10,8 +10,11 @@ from trainer.freezing import Freeze
 from trainer.hosts import Hosts
 from trainer.lane_state import LaneState
 from trainer.models import LanguageModel, build_model
+from trainer.models.cpu_lstm import on_cpu
 from trainer.optimization import LearningRate, Optimizer, make_optimizer
 from trainer.steps import StepRunner
+
+_HALVED_ROWS = 32  # and more are worth cutting: products of fewer rows cost as much
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,7 +52,10 @@ def assemble(config: TrainConfig, vocabulary_size: int, hosts: Hosts | None = No
         OptionError: the options and the devices cannot work together.
     """
     strategy = make_strategy(config, hosts)
+    halves = _in_halves(config, strategy)
     jit = use_jit(config, strategy)
+    if config.jit == "auto":
+        jit = halves and config.precision == "float32"  # oneDNN multiplies bfloat16 faster
     with strategy.scope():
         model = build_model(config, vocabulary_size, use_cudnn=not (jit or config.on_tpu))
         optimizer = make_optimizer(config, model)
@@ -63,6 +69,7 @@ def assemble(config: TrainConfig, vocabulary_size: int, hosts: Hosts | None = No
             clip_norm=config.clip_norm,
             accumulate_steps=config.accumulate_steps,
             label_smoothing=config.label_smoothing,
+            halves=halves,
             jit=jit,
             freeze=_freeze(config, model),
             lanes=lanes,
@@ -74,6 +81,22 @@ def assemble(config: TrainConfig, vocabulary_size: int, hosts: Hosts | None = No
         learning_rate=LearningRate.from_config(config),
         runner=runner,
         lanes=lanes,
+    )
+
+
+def _in_halves(config: TrainConfig, strategy: tf.distribute.Strategy) -> bool:
+    """Whether the step's two halves run side by side: an LSTM's windows on one CPU.
+
+    Not a matter of how many cores there are: a run's dropout masks would depend on them.
+    """
+    return (
+        config.model == "lstm"
+        and on_cpu()
+        and strategy.num_replicas_in_sync == 1
+        and config.accumulate_steps == 1
+        and not config.lanes
+        and config.batch_size % 2 == 0
+        and config.batch_size >= _HALVED_ROWS
     )
 
 

@@ -149,7 +149,7 @@ def _check_batch_size(config: TrainConfig, count: int, unit: str) -> None:
 
 
 def use_jit(config: TrainConfig, strategy: tf.distribute.Strategy) -> bool:
-    """Says whether to compile the per-replica step with XLA.
+    """Says whether `jit` asks for the per-replica step to be compiled with XLA.
 
     Args:
         config: the run's options; `jit` is read.

@@ -55,7 +55,9 @@ class StepRunner:
         accumulate_steps: parts into which a replica's rows are cut in training, one after
             the other, so that memory is needed for one part only; divides their number.
         label_smoothing: see `trainer.loss.smoothed_nats`; acts in training alone.
-        jit: whether XLA compiles the per-replica steps.
+        halves: whether a replica's rows are cut in two in training, side by side: a core each
+            for the many small operations of a recurrent model on a CPU. Their number is even.
+        jit: whether XLA compiles the per-replica steps; with `halves`, each half on its own.
         freeze: keeps a weight as it is for the first steps; None lets all move.
         lanes: reads on in training, with inputs `(tokens, resets)`; None for windows.
     """
@@ -71,6 +73,7 @@ class StepRunner:
         clip_norm: float = 0.0,
         accumulate_steps: int = 1,
         label_smoothing: float = 0.0,
+        halves: bool = False,
         jit: bool = False,
         freeze: Freeze | None = None,
         lanes: LaneState | None = None,
@@ -81,6 +84,7 @@ class StepRunner:
         self.clip_norm = clip_norm
         self._accumulate_steps = accumulate_steps
         self._label_smoothing = label_smoothing
+        self._halves = halves
         self._freeze = freeze
         self._lanes = lanes
         self._tokens_per_batch = batch_size * tokens_per_row
@@ -88,9 +92,13 @@ class StepRunner:
         optimizer.build(model.trainable_variables)
         self._replica_train_step = self.train_step
         self._replica_eval_step = self.eval_step
+        self._part = self._loss_and_gradients
         if jit:
-            self._replica_train_step = tf.function(self.train_step, jit_compile=True)
             self._replica_eval_step = tf.function(self.eval_step, jit_compile=True)
+        if jit and halves:
+            self._part = tf.function(self._loss_and_gradients, jit_compile=True)
+        elif jit:
+            self._replica_train_step = tf.function(self.train_step, jit_compile=True)
         self.run_steps = tf.function(self._run_steps)
         self.run_evaluation = tf.function(self._run_evaluation)
 
@@ -106,7 +114,10 @@ class StepRunner:
             summed gradients before clipping, the same on every replica; float32 scalars. The
             loss is there once the weights are updated, not before.
         """
-        loss, gradients = self._accumulated(inputs, targets)
+        if self._halves:
+            loss, gradients = self._side_by_side(inputs, targets)
+        else:
+            loss, gradients = self._accumulated(inputs, targets)
         if self.strategy.num_replicas_in_sync > 1:
             context = tf.distribute.get_replica_context()
             gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
@@ -133,6 +144,16 @@ class StepRunner:
                 total + part for total, part in zip(gradients, part_gradients, strict=True)
             ]
         return loss, gradients
+
+    def _side_by_side(self, inputs: tf.Tensor, targets: tf.Tensor) -> tuple[Any, list[tf.Tensor]]:
+        """Loss and gradients of one replica's rows, from two parts that do not wait for each other.
+
+        One part's next place waits for its last one alone; a whole batch's waits, at every
+        place, until both cores are done with it.
+        """
+        halves = zip(tf.split(inputs, 2), tf.split(targets, 2), strict=True)
+        (loss, gradients), (other_loss, others) = [self._part(*half) for half in halves]
+        return loss + other_loss, [a + b for a, b in zip(gradients, others, strict=True)]
 
     def _loss_and_gradients(
         self, inputs: Any, targets: tf.Tensor
