@@ -184,7 +184,8 @@ def test_lanes_change_what_is_trained_and_jit_does_not(corpus: Corpus, tmp_path:
             ("bfloat16", {"lanes": True, "precision": "bfloat16"}),
         ]
     )
-    assert lanes.loss != half.loss
+    weights, others = (checkpoint_arrays(run.checkpoint) for run in (lanes, half))
+    assert any(not np.array_equal(weights[name], others[name]) for name in weights)
     assert lanes.loss == pytest.approx(half.loss, rel=2e-2)
     assert lanes.loss == pytest.approx(compiled.loss, rel=1e-4)
     assert lanes.loss != pytest.approx(windows.loss, rel=1e-4)

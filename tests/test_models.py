@@ -116,10 +116,10 @@ def test_every_dropout_layer_has_a_seed_of_its_own(model: str) -> None:
 def test_xla_compiles_windows_and_steps_to_the_same_logits(model: str) -> None:
     made = make(model)
     compiled = tf.function(made, jit_compile=True)
-    np.testing.assert_allclose(compiled(TOKENS), made(TOKENS), atol=1e-5)
+    np.testing.assert_allclose(compiled(TOKENS), made(TOKENS), rtol=1e-5, atol=1e-5)
     expected = step_through(made)
     made.step = tf.function(made.step, jit_compile=True)
-    np.testing.assert_allclose(step_through(made), expected, atol=1e-5)
+    np.testing.assert_allclose(step_through(made), expected, rtol=1e-5, atol=1e-5)
     assert made.step.experimental_get_tracing_count() == 1
 
 

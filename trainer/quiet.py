@@ -11,11 +11,15 @@ import tempfile
 from absl import logging
 
 
-def import_tensorflow() -> None:
+def import_tensorflow(*, start: bool = True) -> None:
     """Imports TensorFlow and finds its devices, with stderr held back meanwhile.
 
     Where the import fails, what was held back is written after all. A
     TF_CPP_MIN_LOG_LEVEL in the environment turns all of this off.
+
+    Args:
+        start: whether TensorFlow starts on the devices, which it says more about. Not before
+            a strategy of several hosts is made: it could not connect to the others any more.
     """
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
         return
@@ -29,9 +33,9 @@ def import_tensorflow() -> None:
             try:
                 import tensorflow as tf
 
-                # Not the logical ones: that starts TensorFlow, which then cannot connect to
-                # other workers any more.
                 tf.config.list_physical_devices()
+                if start:
+                    tf.config.list_logical_devices()
             except BaseException:
                 held_back.seek(0)
                 os.write(stderr, held_back.read())

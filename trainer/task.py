@@ -16,14 +16,14 @@ _VERTEX_MODEL = "AIP_MODEL_DIR"
 
 def run(arguments: argparse.Namespace) -> None:
     """Trains with parsed flags; in a Vertex AI job, exports the model then."""
-    settings = config.from_args(arguments)
+    settings, hosts = config.from_args(arguments), find_hosts(os.environ)
     from trainer.quiet import import_tensorflow
 
-    import_tensorflow()
+    import_tensorflow(start=hosts is None)
     from trainer.loop import train
 
     train(settings)
-    directory, hosts = os.environ.get(_VERTEX_MODEL), find_hosts(os.environ)
+    directory = os.environ.get(_VERTEX_MODEL)
     if directory and (hosts is None or hosts.is_chief):
         from trainer.export import export_run
 

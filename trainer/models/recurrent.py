@@ -135,9 +135,9 @@ class RecurrentModel(LanguageModel):
         self, tokens: tf.Tensor, resets: tf.Tensor | None, state: State, training: bool
     ) -> tuple[tf.Tensor, State]:
         """`read` by `cpu_lstm`, time-major up to the logits, which are fewer; None: no resets."""
-        resets = None if resets is None else tf.transpose(resets)
+        resets = None if resets is None else _time_major(resets)
         cells = [layer.cell for layer in self.recurrent]
-        hidden = tf.transpose(tokens)
+        hidden = _time_major(tokens)
         new_state = []
         for index, (cell, dropout) in enumerate(zip(cells, self.dropouts, strict=True)):
             if index:
@@ -164,6 +164,15 @@ class RecurrentModel(LanguageModel):
             hidden, layer_state = layer.cell(hidden, layer_state)
             new_state.append(layer_state)
         return self.logits(hidden), new_state
+
+
+def _time_major(rows: tf.Tensor) -> tf.Tensor:
+    """`[batch, seq_len]` -> `[seq_len, batch]` by a gather: oneDNN, which transposes integers and
+    booleans on some processors only, complains aloud on the others.
+    """
+    batch, seq_len = rows.shape[0] or tf.shape(rows)[0], rows.shape[1] or tf.shape(rows)[1]
+    places = tf.range(seq_len)[:, tf.newaxis] + tf.range(batch) * seq_len
+    return tf.gather(tf.reshape(rows, [-1]), places)
 
 
 def _scan(
