@@ -151,15 +151,21 @@ def draw_memory(rows: list[Memory], path: Path) -> None:
     """Peak memory against the size of the text, both axes logarithmic."""
     figure, axes = _axes()
     sizes = [row.megabytes for row in rows]
-    axes.plot(sizes, [row.original / 1000 for row in rows], "o-", color="tab:gray")
+    for figures, color, name in (
+        ([row.original / 1000 for row in rows], "tab:gray", "lstm_text_generation.py"),
+        ([row.train / 1000 for row in rows], "tab:blue", "textreel train"),
+    ):
+        axes.plot(sizes, figures, "o-", color=color, label=name)
     for row in rows:
         if not row.measured:
-            axes.annotate("computed", (row.megabytes, row.original / 1000), ha="right")
-    axes.plot(sizes, [row.train / 1000 for row in rows], "o-", color="tab:blue")
-    axes.annotate("lstm_text_generation.py", (sizes[0], rows[0].original / 1000 * 1.15))
-    axes.annotate("textreel train", (sizes[0], rows[0].train / 1000 * 0.75), color="tab:blue")
+            place = (row.megabytes, row.original / 1000)
+            axes.annotate("computed ", place, ha="right", va="center")
     axes.set_xscale("log")
     axes.set_yscale("log")
+    axes.set_ylim(bottom=0.3)
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.legend(loc="upper left")
     axes.set_xlabel("text, MB")
     axes.set_ylabel("peak memory of the process, GB")
     figure.tight_layout()

@@ -77,11 +77,12 @@ def main() -> None:
     parser.add_argument("--megabytes", type=float, default=10)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=5)
-    parser.add_argument("--only", default="", help="contenders whose name has this in it")
+    parser.add_argument("--only", nargs="+", help="names of contenders, as in the table")
     arguments = parser.parse_args()
     results: dict[tuple[str, str], list[dict[str, float]]] = {}
     failed: dict[tuple[str, str], str] = {}
-    chosen = {key: value for key, value in CONTENDERS.items() if arguments.only in str(key)}
+    names = arguments.only or [name for name, _ in CONTENDERS]
+    chosen = {key: value for key, value in CONTENDERS.items() if key[0] in names}
     with tempfile.TemporaryDirectory() as folder:
         ids, vocabulary_size = make_corpus(folder, round(arguments.megabytes * 10**6))
         for _ in range(arguments.rounds):
