@@ -167,10 +167,11 @@ class RecurrentModel(LanguageModel):
 
 
 def _time_major(rows: tf.Tensor) -> tf.Tensor:
-    """`[batch, seq_len]` -> `[seq_len, batch]` by a gather: oneDNN, which transposes integers and
-    booleans on some processors only, complains aloud on the others.
+    """`[batch, seq_len]` -> `[seq_len, batch]`, of integers or booleans.
+
+    A gather: oneDNN transposes these on some processors only, and complains aloud on others.
     """
-    batch, seq_len = rows.shape[0] or tf.shape(rows)[0], rows.shape[1] or tf.shape(rows)[1]
+    batch, seq_len = keras.ops.shape(rows)
     places = tf.range(seq_len)[:, tf.newaxis] + tf.range(batch) * seq_len
     return tf.gather(tf.reshape(rows, [-1]), places)
 
