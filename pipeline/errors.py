@@ -1,5 +1,7 @@
 """The exceptions for what a user did: the command line shows them without a traceback."""
 
+import re
+
 
 class UserError(ValueError):
     """An input that cannot work; the message says what, where and the remedy.
@@ -12,3 +14,9 @@ class UserError(ValueError):
 
 class OptionError(UserError):
     """An option whose value cannot work, whatever the input; the command line exits with 2."""
+
+
+def first_line(error: Exception) -> str:
+    """What an error of TensorFlow's says, without the graphs and operations around it."""
+    line = str(error).strip().partition("\n")[0]
+    return re.sub(r"^\{\{.*?\}\} | \[Op:\w+\]$", "", line) or type(error).__name__

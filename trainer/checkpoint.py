@@ -16,13 +16,12 @@ import dataclasses
 import json
 import math
 import os
-import re
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from pipeline.errors import OptionError, UserError
+from pipeline.errors import OptionError, UserError, first_line
 from pipeline.files import join
 from trainer.config import describe_differences
 from trainer.lane_state import LaneState
@@ -226,7 +225,7 @@ class Checkpointer:
             _remove_parts(f"{manager.directory}/ckpt-{step}")
             raise UserError(
                 f"{manager.directory}: the checkpoint of step {step} cannot be written "
-                f"({_first_line(error)}); those that are there stay whole. Make room, and the "
+                f"({first_line(error)}); those that are there stay whole. Make room, and the "
                 "same command goes on from the newest one"
             ) from error
 
@@ -342,15 +341,9 @@ def _read(path: str, *names: str) -> list[Any]:
 
 def _damaged(path: str, error: Exception) -> UserError:
     return UserError(
-        f"{path}: the checkpoint cannot be restored ({_first_line(error)}); remove it and name "
+        f"{path}: the checkpoint cannot be restored ({first_line(error)}); remove it and name "
         f"an older one in {path.rpartition('/')[0]}/checkpoint, or train into another directory"
     )
-
-
-def _first_line(error: Exception) -> str:
-    """What an error says, without the names of graphs and operations around it."""
-    line = str(error).strip().partition("\n")[0]
-    return re.sub(r"^\{\{.*?\}\} | \[Op:\w+\]$", "", line) or type(error).__name__
 
 
 def _remove_parts(path: str) -> None:

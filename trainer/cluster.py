@@ -6,7 +6,7 @@ its replicas and never for its kind.
 
 import tensorflow as tf
 
-from pipeline.errors import OptionError, UserError
+from pipeline.errors import OptionError, UserError, first_line
 from trainer.config import TrainConfig
 from trainer.hosts import Hosts
 
@@ -131,9 +131,8 @@ def _tpu(name: str) -> tf.distribute.Strategy:
             tf.config.experimental_connect_to_cluster(resolver)
         tf.tpu.experimental.initialize_tpu_system(resolver)
     except (tf.errors.OpError, ImportError, OSError, RuntimeError, ValueError) as error:
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise UserError(
-            f"`tpu` {name!r} cannot be reached ({reason}); give the name or the address "
+            f"`tpu` {name!r} cannot be reached ({first_line(error)}); give the name or the address "
             "(grpc://HOST:8470) of a TPU, or, on a TPU VM itself, --tpu local"
         ) from error
     return tf.distribute.TPUStrategy(resolver)
