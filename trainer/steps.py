@@ -28,8 +28,8 @@ class StepMetrics(NamedTuple):
         gradient_norm: mean of the global norm of the summed gradients, before clipping, over
             the steps that were not skipped, float32 scalar.
         num_skipped: steps that loss scaling skipped, int32 scalar.
-        input_seconds: time in which a step had ended and its successor's batch was still to
-            come, over all steps, float64 scalar.
+        input_seconds: time from asking for a batch, when the step before it has ended, to its
+            arrival, over all steps, float64 scalar.
     """
 
     loss: tf.Tensor
@@ -224,15 +224,14 @@ class StepRunner:
         """
         total_loss, total_norm = tf.zeros([]), tf.zeros([])
         bad_index, num_skipped = tf.constant(-1), tf.constant(0)
-        input_seconds, ended = tf.zeros([], tf.float64), _time_after([])
+        loss, input_seconds = tf.zeros([]), tf.zeros([], tf.float64)
         for index in tf.range(num_steps):
-            # A batch may be fetched while the step before it runs: only what comes after that
-            # step's end is waiting. The clock holds nothing up: no step depends on it.
-            batch = next(iterator)
-            input_seconds += tf.maximum(_time_after(batch) - ended, 0.0)
+            ended = _time_after(loss)
+            with tf.control_dependencies([ended]):
+                batch, arrived = _timed(next(iterator))
+            input_seconds += arrived - ended
             shares, same_norms = self.strategy.run(self._replica_train_step, args=batch)
             loss = self.strategy.reduce(tf.distribute.ReduceOp.SUM, shares, axis=None)
-            ended = _time_after(loss)
             norm = self.strategy.reduce(tf.distribute.ReduceOp.MEAN, same_norms, axis=None)
             skipped = self._is_skipped(norm)
             is_bad = ~tf.math.is_finite(loss) | (~tf.math.is_finite(norm) & ~skipped)
@@ -280,6 +279,21 @@ class StepRunner:
             nats += tf.cast(step_nats, tf.float64)
             num_tokens += tf.cast(step_tokens, tf.float64)
         return nats, num_tokens
+
+
+def _timed(values: Any) -> tuple[Any, tf.Tensor]:
+    """Returns values and the time at which they are there; who uses them waits for the clock.
+
+    Read beside the step that uses them, the clock would wait for a free thread, at times for
+    the whole step.
+    """
+    time = _time_after(values)
+
+    def after_clock(value: tf.Tensor) -> tf.Tensor:
+        with tf.device(value.device), tf.control_dependencies([time]):
+            return tf.identity(value)
+
+    return tf.nest.map_structure(after_clock, values, expand_composites=True), time
 
 
 def _time_after(values: Any) -> tf.Tensor:
