@@ -47,6 +47,8 @@ def test_several_workers_need_their_strategy_and_it_needs_several() -> None:
     by_slurm = dataclasses.replace(HOSTS, source="SLURM_PROCID")
     with pytest.raises(OptionError, match="or unset SLURM_PROCID"):
         make_strategy(tiny("c", "r", strategy="one_device"), by_slurm)
+    with pytest.raises(OptionError, match="'on' with the 3 workers that TF_CONFIG names"):
+        make_strategy(tiny("c", "r", jit="on"), HOSTS)
 
 
 def test_a_batch_that_the_hosts_cannot_share_is_refused_before_they_meet() -> None:

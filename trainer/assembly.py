@@ -4,7 +4,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from trainer.cluster import make_strategy, use_jit
+from trainer.cluster import make_strategy
 from trainer.config import TrainConfig
 from trainer.freezing import Freeze
 from trainer.hosts import Hosts
@@ -53,9 +53,7 @@ def assemble(config: TrainConfig, vocabulary_size: int, hosts: Hosts | None = No
     """
     strategy = make_strategy(config, hosts)
     halves = _in_halves(config, strategy)
-    jit = use_jit(config, strategy)
-    if config.jit == "auto":
-        jit = halves and config.precision == "float32"  # oneDNN multiplies bfloat16 faster
+    jit = _use_jit(config, halves=halves)
     with strategy.scope():
         model = build_model(config, vocabulary_size, use_cudnn=not (jit or config.on_tpu))
         optimizer = make_optimizer(config, model)
@@ -98,6 +96,13 @@ def _in_halves(config: TrainConfig, strategy: tf.distribute.Strategy) -> bool:
         and config.batch_size % 2 == 0
         and config.batch_size >= _HALVED_ROWS
     )
+
+
+def _use_jit(config: TrainConfig, *, halves: bool) -> bool:
+    """Whether XLA compiles the steps: where it was asked to, or is known to help."""
+    if config.jit == "auto":
+        return halves and config.precision == "float32"  # oneDNN multiplies bfloat16 faster
+    return config.jit == "on"
 
 
 def _freeze(config: TrainConfig, model: LanguageModel) -> Freeze | None:

@@ -90,6 +90,11 @@ def choose_kind(config: TrainConfig, hosts: Hosts | None, *, num_gpus: int) -> s
             f"workers: each would train the same run alone; use --strategy multi_worker, or "
             f"unset {hosts.source}"
         )
+    if hosts is not None and config.jit == "on":
+        raise OptionError(
+            f"`jit` must not be 'on' with the {hosts.count} workers that {hosts.source} names "
+            "(their exchange does not compile); leave --jit out"
+        )
     return kind
 
 
@@ -145,22 +150,3 @@ def _check_batch_size(config: TrainConfig, count: int, unit: str) -> None:
             f"{config.batch_size}; change --batch_size to "
             f"{-(-config.batch_size // count) * count}"
         )
-
-
-def use_jit(config: TrainConfig, strategy: tf.distribute.Strategy) -> bool:
-    """Says whether `jit` asks for the per-replica step to be compiled with XLA.
-
-    Args:
-        config: the run's options; `jit` is read.
-        strategy: where the step runs.
-
-    Raises:
-        OptionError: `jit` is 'on' under several replicas.
-    """
-    replicas = strategy.num_replicas_in_sync
-    if config.jit == "on" and replicas > 1:
-        raise OptionError(
-            f"`jit` must not be 'on' with {replicas} replicas (their exchange does not "
-            "compile); use --jit off or --strategy one_device"
-        )
-    return config.jit == "on"

@@ -57,7 +57,7 @@ class DeviceOptions:
         if self.jit == "on" and self.strategy in ("mirrored", "multi_worker"):
             raise OptionError(
                 f"`jit` must not be 'on' with `strategy` {self.strategy!r} (the replicas' "
-                "exchange does not compile); use --jit off or --strategy one_device"
+                "exchange does not compile); leave --jit out, or use --strategy one_device"
             )
         if self.jit == "on" and self.on_tpu:
             raise OptionError(

@@ -64,8 +64,8 @@ def project_ids(cell: Any, embedding: keras.layers.Embedding, ids: tf.Tensor) ->
         ids: `[seq_len, batch]` int32.
 
     Returns:
-        `[seq_len, batch, 4 * units]`, float32 from a table (its gradient is a sum over all
-        places with the same id), else of the cell's compute dtype.
+        `[seq_len, batch, 4 * units]` of the cell's compute dtype. The table and its gradient,
+        a sum over all places with the same id, are float32.
     """
     num_ids = ids.shape.num_elements()
     if num_ids is not None and embedding.input_dim > num_ids:
@@ -73,7 +73,15 @@ def project_ids(cell: Any, embedding: keras.layers.Embedding, ids: tf.Tensor) ->
     dtype = cell.compute_dtype
     vectors = tf.cast(embedding.embeddings, dtype)
     table = tf.cast(tf.matmul(vectors, tf.cast(cell.kernel, dtype)), tf.float32)
-    return tf.gather(table + tf.cast(cell.bias, tf.float32), ids)
+
+    @tf.custom_gradient
+    def look_up(table: tf.Tensor) -> Any:
+        def gradient(rows: tf.Tensor) -> tf.Tensor:
+            return _sum_by_id(rows, ids, embedding.input_dim)
+
+        return tf.gather(tf.cast(table, dtype), ids), gradient
+
+    return look_up(table + tf.cast(cell.bias, tf.float32))
 
 
 def scan(
@@ -215,14 +223,16 @@ def _activate(
     projected: tf.Tensor, recurrent: tf.Tensor, carry: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Returns `h[t]`, `c[t]` (float32) and the four gates, `h` and gates of `recurrent`'s dtype."""
-    dtype = recurrent.dtype
+    dtype, units = recurrent.dtype, tf.shape(carry)[-1]
     z = tf.cast(projected, tf.float32) + tf.cast(recurrent, tf.float32)
-    i, f, g, o = tf.split(z, 4, axis=-1)
-    i, f, g, o = _sigmoid(i), _sigmoid(f), tf.tanh(g), _sigmoid(o)
+    # All four in one pass: sigmoid(x) = tanh(x / 2) / 2 + 1 / 2. XLA's tanh is a quotient of
+    # polynomials; its sigmoid takes an exponential.
+    scale = tf.repeat([0.5, 0.5, 1.0, 0.5], units)
+    shift = tf.repeat([0.5, 0.5, 0.0, 0.5], units)
+    gates = scale * tf.tanh(scale * z) + shift
+    i, f, g, o = tf.split(gates, 4, axis=-1)
     carry = f * carry + i * g
-    hidden = o * tf.tanh(carry)
-    gates = tf.concat([i, f, g, o], axis=-1)
-    return tf.cast(hidden, dtype), carry, tf.cast(gates, dtype)
+    return tf.cast(o * tf.tanh(carry), dtype), carry, tf.cast(gates, dtype)
 
 
 @tf.function(jit_compile=True, reduce_retracing=True)
@@ -239,18 +249,29 @@ def _differentiate(
     squashed = tf.tanh(carry)
     to_hidden = tf.cast(to_hidden, tf.float32) + tf.cast(output_gradient, tf.float32)
     to_carry = to_carry + to_hidden * o * (1 - squashed * squashed)
-    to_gates = [
+    to_gates = _side_by_side(
         to_carry * g * i * (1 - i),
         to_carry * carry_before * f * (1 - f),
         to_carry * i * (1 - g * g),
         to_hidden * squashed * o * (1 - o),
-    ]
-    return tf.cast(tf.concat(to_gates, axis=-1), gates.dtype), to_carry * f
+        dtype=gates.dtype,
+    )
+    return to_gates, to_carry * f
 
 
-def _sigmoid(x: tf.Tensor) -> tf.Tensor:
-    # XLA's tanh is a quotient of polynomials; its sigmoid takes an exponential.
-    return 0.5 * tf.tanh(0.5 * x) + 0.5
+@tf.function(jit_compile=True, reduce_retracing=True)
+def _sum_by_id(rows: tf.Tensor, ids: tf.Tensor, num_ids: int) -> tf.Tensor:
+    """Returns `[num_ids, width]` float32: the sums of the rows `[..., width]` of each id."""
+    return tf.math.unsorted_segment_sum(tf.cast(rows, tf.float32), ids, num_ids)
+
+
+def _side_by_side(*parts: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+    # Four of [batch, units] -> [batch, 4 * units]. XLA copies a `concat` that is converted row
+    # by row; one that is not becomes part of what reads it.
+    if dtype == tf.float32:
+        return tf.concat(parts, axis=-1)
+    stacked = tf.cast(tf.stack(parts, axis=1), dtype)
+    return tf.reshape(stacked, [-1, len(parts) * tf.shape(parts[0])[-1]])
 
 
 def _rows(sequence: tf.Tensor) -> tf.Tensor:
