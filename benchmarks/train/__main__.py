@@ -160,7 +160,7 @@ def draw(results: dict, path: Path) -> None:
         axes.barh(np.arange(len(names)) + offset, rates, 0.38, label=precision, color=color)
     axes.set_yticks(range(len(names)), names)
     axes.set_xlabel("thousand trained tokens a second")
-    axes.legend(loc="lower right")
+    axes.legend(loc="upper right")
     figure.tight_layout()
     figure.savefig(path, dpi=120)
 
