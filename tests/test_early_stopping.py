@@ -11,6 +11,7 @@ from trainer import loop
 from trainer.early_stopping import EarlyStopping
 from trainer.evaluate import Evaluation, Evaluator
 from trainer.loop import train
+from trainer.metrics import read_metrics
 
 
 def stopping_step(losses: list[float], patience: int) -> int | None:
@@ -91,3 +92,41 @@ def test_a_run_stops_early_wherever_it_was_resumed(
     assert "stops early at step 8" in capsys.readouterr().out
     longer = train(tiny(char_corpus.directory, run, **{**options, "early_stopping": 3}))
     assert longer.step == 12
+
+
+def test_an_evaluation_that_was_cut_off_is_done_by_the_next_start(
+    char_corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Step 4 is the best: without its evaluation, the run would stop elsewhere."""
+    losses = {2: 3.0, 4: 2.0, 6: 2.5, 8: 2.5, 10: 2.5, 12: 2.5}
+    options: dict[str, Any] = {
+        "eval_every": 2,
+        "save_every": 4,
+        "early_stopping": 2,
+        "sample_tokens": 0,
+        "layers": 1,
+    }
+    evaluations(monkeypatch, losses)
+    straight = tiny(char_corpus.directory, tmp_path / "straight", **options)
+    train(straight, quiet=True)
+    cut = tiny(char_corpus.directory, tmp_path / "cut", **options)
+    evaluate = Evaluator.evaluate
+
+    def fails_at_4(evaluator: Evaluator) -> Evaluation:
+        if (found := evaluate(evaluator)).loss == losses[4]:
+            raise MemoryError
+        return found
+
+    with monkeypatch.context() as context:
+        context.setattr(Evaluator, "evaluate", fails_at_4)
+        with pytest.raises(MemoryError):
+            train(cut, quiet=True)
+    assert [row["step"] for row in validations(cut.output)] == [2]
+    assert train(cut, quiet=True).step == 8
+    assert validations(cut.output) == validations(straight.output)
+
+
+def validations(run: str) -> list[Any]:
+    """Steps and losses of a run's evaluations."""
+    rows = [row for row in read_metrics(run) if row["kind"] == "validation"]
+    return [{"step": row["step"], "loss": row["loss"]} for row in rows]

@@ -18,7 +18,8 @@ from pipeline.cli import build_parser
 from pipeline.vocabularies import load_vocabulary
 from trainer.checkpoint import DIRECTORY
 from trainer.config import TrainConfig
-from trainer.loop import _event_steps, train
+from trainer.due import event_steps
+from trainer.loop import train
 
 TRAIN = """
 import sys
@@ -191,7 +192,7 @@ def test_event_steps_are_all_multiples_and_the_last() -> None:
                     or (eval_every and step % eval_every == 0)
                     or step == 12
                 ]
-                assert list(_event_steps(config, start)) == due
+                assert list(event_steps(config, start)) == due
 
 
 def test_another_corpus_and_other_settings_are_refused_and_nothing_changes(

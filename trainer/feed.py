@@ -9,6 +9,8 @@ from typing import Any
 import tensorflow as tf
 
 from pipeline.corpus import Corpus
+from pipeline.errors import UserError
+from pipeline.geometry import check_lanes
 from trainer.config import TrainConfig
 
 
@@ -106,6 +108,31 @@ def num_training_windows(corpus: Corpus, config: TrainConfig) -> int:
     return corpus.num_windows(
         config.train_split, seq_len=config.seq_len, stride=config.window_stride
     )
+
+
+def check_splits(corpus: Corpus, config: TrainConfig) -> None:
+    """Refuses splits that are missing or shorter than one window, before anything is made."""
+    wanted = [("train_split", config.train_split, config.window_stride)]
+    if config.eval_every:
+        wanted.append(("validation_split", config.validation_split, evaluation_stride(config)))
+    for option, name, stride in wanted:
+        remedy = "" if option == "train_split" else ", or turn evaluation off with --eval_every 0"
+        if name not in corpus.splits:
+            raise UserError(
+                f"`{option}`: {config.corpus} has no split {name!r}, only "
+                f"{', '.join(corpus.splits)}; change --{option}{remedy}"
+            )
+        if config.lanes and option == "train_split":
+            # They run across the ends of shards. No dataset yet: hosts must meet before.
+            num_tokens = corpus.splits[name].num_tokens
+            check_lanes(num_tokens, num_lanes=config.batch_size, seq_len=config.seq_len)
+            continue
+        if corpus.num_windows(name, seq_len=config.seq_len, stride=stride) < 1:
+            raise UserError(
+                f"`{option}`: the split {name!r} of {config.corpus} is too short: it has "
+                f"{corpus.splits[name].num_tokens} tokens, one window needs "
+                f"{config.seq_len + 1} in one shard; lower --seq_len or prepare more text{remedy}"
+            )
 
 
 def evaluation_stride(config: TrainConfig) -> int:

@@ -2,15 +2,14 @@
 
 The inner loop (`StepRunner.run_steps`) runs compiled from one event to the next. Events
 are due at multiples of their interval, and all of them at the last step. At one step the
-order is: report, save, evaluate; a run killed while it evaluates has lost nothing. Several
-hosts run this same loop; one of them writes and prints.
+order is: report, save, evaluate; a run killed while it evaluates has lost nothing: its next
+start evaluates first. Several hosts run this same loop; one of them writes and prints.
 """
 
 import dataclasses
 import os
 import shlex
 import time
-from collections.abc import Iterator
 
 import keras
 import tensorflow as tf
@@ -18,18 +17,19 @@ import tensorflow as tf
 from pipeline.corpus import Corpus, open_corpus
 from pipeline.errors import UserError
 from pipeline.files import join, write_text
-from pipeline.geometry import check_lanes
 from trainer.agreement import Agreement
 from trainer.assembly import Assembly, assemble
 from trainer.checkpoint import Checkpointer, RunIdentity, best_step, saved_settings
 from trainer.config import CONFIG_FILE, TrainConfig
+from trainer.due import event_steps, is_due
 from trainer.early_stopping import EarlyStopping
 from trainer.evaluate import Evaluation, Evaluator
 from trainer.failures import explaining_failures
-from trainer.feed import evaluation_stride, num_training_windows, training_feed
+from trainer.feed import check_splits, num_training_windows, training_feed
 from trainer.generate import Sampler, shown
 from trainer.hosts import Hosts, find_hosts
 from trainer.meter import Meter
+from trainer.metrics import read_metrics
 from trainer.output import own_output, prepare_output
 from trainer.preemption import StopRequest, exit_after
 from trainer.pretrained import describe, load_pretrained, start_from
@@ -98,7 +98,7 @@ def _start(config: TrainConfig, hosts: Hosts | None, place: str, *, quiet: bool)
     """
     run = config.output
     corpus = open_corpus(config.corpus)
-    _check_splits(corpus, config)
+    check_splits(corpus, config)
     pretrained = load_pretrained(config, corpus.vocabulary, saved_settings(run))
     settings = config.identity()
     if pretrained is not None:
@@ -176,6 +176,8 @@ class _Run:
 
     def train(self) -> TrainResult:
         try:
+            if self._misses_evaluation():
+                self._evaluate(self._start_step)
             if finished := self._reason_not_to_start():
                 return self._finished(finished)
             self._reports.message(self._describe())
@@ -198,6 +200,16 @@ class _Run:
             tokens_per_second=result.tokens_per_second,
         )
         return result
+
+    def _misses_evaluation(self) -> bool:
+        """Whether an earlier call ended between its last save and the evaluation of that step."""
+        step, interval = self._start_step, self._config.eval_every
+        if not step or not interval or not is_due(step, interval, self._config.steps):
+            return False
+        return not any(
+            row["kind"] == "validation" and row["step"] == step
+            for row in read_metrics(self._config.output)
+        )
 
     def _reason_not_to_start(self) -> str | None:
         step = self._start_step
@@ -227,7 +239,7 @@ class _Run:
         meter = self._meter
         loss, evaluation = None, None
         step = self._start_step
-        for next_step in _event_steps(config, self._start_step):
+        for next_step in event_steps(config, self._start_step):
             began = time.perf_counter()
             num_steps = next_step - step
             metrics = runner.run_steps(iterator, tf.constant(num_steps))
@@ -236,15 +248,15 @@ class _Run:
             if bad_index >= 0:
                 self._stop_at_bad_loss(step + bad_index + 1)
             step = next_step
-            if _is_due(step, config.log_every, config.steps):
+            if is_due(step, config.log_every, config.steps):
                 rate = self._assembly.learning_rate(step - 1)
                 report = meter.report(learning_rate=float(rate))
                 self._reports.training(report)
                 loss = report.loss
             stop_signal = self._save_where_due(step)
-            if config.histograms_every and _is_due(step, config.histograms_every, config.steps):
+            if config.histograms_every and is_due(step, config.histograms_every, config.steps):
                 self._reports.weights(step, self._assembly.model)
-            if config.eval_every and _is_due(step, config.eval_every, config.steps):
+            if config.eval_every and is_due(step, config.eval_every, config.steps):
                 began = time.perf_counter()
                 evaluation = self._evaluate(step)
                 meter.evaluation_seconds = time.perf_counter() - began
@@ -333,45 +345,3 @@ class _Run:
             f"{self._assembly.model.count_params():,} weights on "
             f"{self._assembly.strategy.num_replicas_in_sync} replica(s)"
         )
-
-
-def _event_steps(config: TrainConfig, start_step: int) -> Iterator[int]:
-    """Yields the steps after `start_step` at which something is due, ascending, to the last.
-
-    Example: `log_every=2, save_every=3, steps=7` from 0: 2, 3, 4, 6, 7.
-    """
-    intervals = [config.log_every, config.save_steps, config.eval_every, config.histograms_every]
-    step = start_step
-    while step < config.steps:
-        next_steps = [(step // interval + 1) * interval for interval in intervals if interval]
-        step = min(config.steps, *next_steps)
-        yield step
-
-
-def _is_due(step: int, interval: int, last_step: int) -> bool:
-    return step % interval == 0 or step == last_step
-
-
-def _check_splits(corpus: Corpus, config: TrainConfig) -> None:
-    """Refuses splits that are missing or shorter than one window, before anything is made."""
-    wanted = [("train_split", config.train_split, config.window_stride)]
-    if config.eval_every:
-        wanted.append(("validation_split", config.validation_split, evaluation_stride(config)))
-    for option, name, stride in wanted:
-        remedy = "" if option == "train_split" else ", or turn evaluation off with --eval_every 0"
-        if name not in corpus.splits:
-            raise UserError(
-                f"`{option}`: {config.corpus} has no split {name!r}, only "
-                f"{', '.join(corpus.splits)}; change --{option}{remedy}"
-            )
-        if config.lanes and option == "train_split":
-            # They run across the ends of shards. No dataset yet: hosts must meet before.
-            num_tokens = corpus.splits[name].num_tokens
-            check_lanes(num_tokens, num_lanes=config.batch_size, seq_len=config.seq_len)
-            continue
-        if corpus.num_windows(name, seq_len=config.seq_len, stride=stride) < 1:
-            raise UserError(
-                f"`{option}`: the split {name!r} of {config.corpus} is too short: it has "
-                f"{corpus.splits[name].num_tokens} tokens, one window needs "
-                f"{config.seq_len + 1} in one shard; lower --seq_len or prepare more text{remedy}"
-            )
