@@ -11,10 +11,16 @@ from processes import PREPARE, TRAIN, lines, original_rows, run
 
 from pipeline import Corpus, open_corpus
 
-EVAL_STEPS = 50
-# Smaller batches than the default's, and a rate that falls: for one short run, not for a long one.
-UPDATES = ["--batch_size=32", "--learning_rate=6e-3", "--schedule=cosine", "--warmup_steps=50"]
-DECAY_STEPS = 1000
+EVAL_STEPS = 100
+# Smaller batches than the default's and a high rate that falls: for one short run, not a long one.
+UPDATES = [
+    "--batch_size=32",
+    "--learning_rate=0.016",
+    "--schedule=cosine",
+    "--warmup_steps=50",
+    "--precision=bfloat16",
+]
+DECAY_STEPS = 800
 AFTERWARDS = 1.5  # for the chart
 VALIDATION = re.compile(r"validation at step (\d+): loss ([\d.]+) nats")
 
