@@ -82,6 +82,9 @@ for directory in directories:
     for name, value in options.items():
         inputs[name] = tf.constant(value)
     signed = model.signatures["generate"](**inputs)["text"].numpy()
+    served = model.signatures["serving_default"](prompt=tf.constant(prompts))["text"].numpy()
+    assert served.tolist() == model.generate(prompts)["text"].numpy().tolist()
+    assert all(served.tolist())
     scores = {name: value.numpy().tolist() for name, value in model.score(prompts).items()}
     logits = keras.models.load_model(directory + "/model.keras")(tf.constant([[1, 5, 2, 0] * 4]))
     rows = [[text.hex() for text in row] for row in (texts, alone, signed)]
@@ -198,6 +201,9 @@ def test_subwords_are_ids(tmp_path: Path) -> None:
     prompts = [corpus.vocabulary.encode(one).astype(np.int32) for one in PROMPTS]
     ids = tf.keras.utils.pad_sequences(prompts, padding="post", value=-1)
     lengths = [len(one) for one in prompts]
+    rows = {"ids": tf.constant(ids), "lengths": tf.constant(lengths)}
+    served = model.signatures["serving_default"](**rows)["ids"].numpy()
+    assert served.tolist() == model.generate(**rows)["ids"].numpy().tolist()
     found = model.generate(ids, lengths, num_tokens=20, **OPTIONS)["ids"].numpy()
     for row, prompt in zip(found, PROMPTS, strict=True):
         expected = "".join(generate(run, prompt=prompt, tokens=20, **OPTIONS))

@@ -28,8 +28,9 @@ class StepMetrics(NamedTuple):
         gradient_norm: mean of the global norm of the summed gradients, before clipping, over
             the steps that were not skipped, float32 scalar.
         num_skipped: steps that loss scaling skipped, int32 scalar.
-        input_seconds: time from asking for a batch, when the step before it has ended, to its
-            arrival, over all steps, float64 scalar.
+        input_seconds: time from the end of a step to the arrival of the next batch, which is
+            asked for when that step begins, over all steps, float64 scalar; of the first
+            batch, since it was asked for.
     """
 
     loss: tf.Tensor
@@ -224,15 +225,20 @@ class StepRunner:
         """
         total_loss, total_norm = tf.zeros([]), tf.zeros([])
         bad_index, num_skipped = tf.constant(-1), tf.constant(0)
-        loss, input_seconds = tf.zeros([]), tf.zeros([], tf.float64)
+        input_seconds = tf.zeros([], tf.float64)
+        ended = tf.timestamp()
+        with tf.control_dependencies([ended]):
+            batch, arrived = _timed(next(iterator))
         for index in tf.range(num_steps):
-            ended = _time_after(loss)
-            with tf.control_dependencies([ended]):
-                batch, arrived = _timed(next(iterator))
-            input_seconds += arrived - ended
+            input_seconds += tf.maximum(arrived - ended, 0.0)
+            following = batch
+            if index + 1 < num_steps:
+                # Beside this step, which does not wait for it.
+                following, arrived = _timed(next(iterator))
             shares, same_norms = self.strategy.run(self._replica_train_step, args=batch)
             loss = self.strategy.reduce(tf.distribute.ReduceOp.SUM, shares, axis=None)
             norm = self.strategy.reduce(tf.distribute.ReduceOp.MEAN, same_norms, axis=None)
+            ended, batch = _time_after(loss), following
             skipped = self._is_skipped(norm)
             is_bad = ~tf.math.is_finite(loss) | (~tf.math.is_finite(norm) & ~skipped)
             bad_index = tf.where((bad_index < 0) & is_bad, index, bad_index)

@@ -18,6 +18,7 @@ print(model.score(["How likely is this?"])["bits_per_byte"].numpy())
 lengths and returns the `text` behind each; an empty prompt begins a document. The same seed gives
 the same text; `seed` is one number, or one for each prompt. `score(text)` returns `nats`,
 `num_tokens` and `bits_per_byte` of each text. Both are signatures too; those take every argument.
+`serving_default`, what a model server calls unless told otherwise, takes `prompt` alone.
 """
 
 _IDS = """\
@@ -37,7 +38,8 @@ for them, so the functions take and return ids. `generate(ids, lengths, num_toke
 top_k, top_p, seed)` takes prompts `[batch, width]`, of which a row's first `lengths` ids count, and
 returns the `ids` behind each; a prompt of length 0 begins a document. `score(ids, lengths)` returns
 `nats`, `num_tokens` and `bits_per_byte` of each row. Both are signatures too; those take every
-argument.
+argument. `serving_default`, what a model server calls unless told otherwise, takes `ids` and
+`lengths` alone.
 """
 
 _KERAS = """

@@ -30,11 +30,16 @@ _IDS = [tf.TensorSpec([None, None], tf.int32, "ids"), tf.TensorSpec([None], tf.i
 
 
 class ExportedModel(tf.Module):
-    """What both kinds have: the functions `generate` and `score`."""
+    """What both kinds have: the functions `generate`, `generate_by_default` and `score`."""
 
     def signatures(self) -> dict[str, Any]:
-        """The functions by their names in a SavedModel."""
-        return {name: getattr(self, name) for name in ("generate", "score")}
+        """The functions by their names in a SavedModel.
+
+        `serving_default` is what model servers call when a request names none: `generate`, with
+        the defaults of `Request` for all but the prompts.
+        """
+        named = {name: getattr(self, name) for name in ("generate", "score")}
+        return named | {"serving_default": self.generate_by_default}
 
 
 class TextModel(ExportedModel):
@@ -75,6 +80,11 @@ class TextModel(ExportedModel):
         ids = self._text.encode(prompt)
         generated = self._core.generate(ids, num_tokens, temperature, top_k, top_p, seed)
         return {"text": self._text.decode(generated)}
+
+    @tf.function(input_signature=[_PROMPTS])
+    def generate_by_default(self, prompt: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Returns what follows each prompt, with the defaults of `generate`."""
+        return self.generate(prompt)
 
     @tf.function(input_signature=[_TEXTS])
     def score(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -129,6 +139,11 @@ class IdModel(ExportedModel):
         """
         prompts = tf.RaggedTensor.from_tensor(ids, lengths)
         return {"ids": self._core.generate(prompts, num_tokens, temperature, top_k, top_p, seed)}
+
+    @tf.function(input_signature=_IDS)
+    def generate_by_default(self, ids: tf.Tensor, lengths: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Returns the ids that follow each prompt, with the defaults of `generate`."""
+        return self.generate(ids, lengths)
 
     @tf.function(input_signature=_IDS)
     def score(self, ids: tf.Tensor, lengths: tf.Tensor) -> dict[str, tf.Tensor]:
