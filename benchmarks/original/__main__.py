@@ -126,7 +126,8 @@ def describe_time(races: list[Race], arguments: argparse.Namespace) -> str:
         "from the start of a process: for the original its",
         "import, vectorisation and epoch, without validation; for textreel `prepare`, and "
         "`train` with its import and every validation",
-        f"(every {EVAL_STEPS} steps) until the bits are reached, with `{' '.join(UPDATES)}`.",
+        f"(every {EVAL_STEPS} steps) until the bits are reached, with `{' '.join(UPDATES)}`,",
+        "which were chosen on text of this kind.",
         "Bits a character: the original predicts every third character from the 40 before it; "
         "textreel every character, from what is",
         "before it in windows of 64 that start from nothing.",
