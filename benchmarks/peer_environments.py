@@ -11,8 +11,10 @@ PACKAGES = {
 }
 
 
-def environment(folder: Path, name: str) -> str:
-    """The Python of a peer's environment."""
+def interpreter(folder: Path, name: str | None) -> str:
+    """The Python of a peer's environment; of this one without a name."""
+    if name is None:
+        return sys.executable
     python = folder / name / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", folder / name], check=True)

@@ -22,22 +22,19 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 from installed_text import make_text  # noqa: E402
 from peak_memory import resident_bytes  # noqa: E402
-from peer_environments import environment  # noqa: E402
+from peer_environments import interpreter  # noqa: E402
+from rounds import measure_in_rounds  # noqa: E402
 
-PEERS = {  # name -> (script, environment: packages)
-    "characters": {
-        "Hugging Face datasets": ("datasets_char.py", "datasets"),
-        "Mosaic MDSWriter": ("mosaic_char.py", "mosaicml-streaming"),
-        "LitData": ("litdata_char.py", "litdata"),
-        "TFDS GeneratorBasedBuilder": ("tfds_char.py", None),
-        "nanoGPT's script": ("nanogpt_char.py", None),
-        "limit: cp": ("limit_copy.py", None),
-        "limit: bytes.translate": ("limit_translate.py", None),
-    },
-    "subwords": {
-        "tiktoken": ("tiktoken_bpe.py", "datasets"),
-        "Hugging Face tokenizers": ("tokenizers_bpe.py", None),
-    },
+PEERS = {  # (kind, name) -> (script, environment)
+    ("characters", "Hugging Face datasets"): ("datasets_char.py", "datasets"),
+    ("characters", "Mosaic MDSWriter"): ("mosaic_char.py", "mosaicml-streaming"),
+    ("characters", "LitData"): ("litdata_char.py", "litdata"),
+    ("characters", "TFDS GeneratorBasedBuilder"): ("tfds_char.py", None),
+    ("characters", "nanoGPT's script"): ("nanogpt_char.py", None),
+    ("characters", "limit: cp"): ("limit_copy.py", None),
+    ("characters", "limit: bytes.translate"): ("limit_translate.py", None),
+    ("subwords", "tiktoken"): ("tiktoken_bpe.py", "datasets"),
+    ("subwords", "Hugging Face tokenizers"): ("tokenizers_bpe.py", None),
 }
 
 
@@ -77,39 +74,23 @@ def main() -> None:
         textreel = [shutil.which("textreel", path=os.path.dirname(sys.executable)) or "textreel"]
         prepare = [*textreel, "prepare", text, "--output"]
         subprocess.run([*prepare, trained, "--vocabulary", "bpe:8192"], check=True)
-        kinds = {
-            "characters": {
-                "textreel byte": [*prepare, "OUTPUT/c"],
-                "textreel char": [*prepare, "OUTPUT/c", "--vocabulary", "char"],
-            },
-            "subwords": {"textreel": [*prepare, "OUTPUT/c", "--vocabulary", trained]},
+        commands = {
+            ("characters", "textreel byte"): [*prepare, "OUTPUT/c"],
+            ("characters", "textreel char"): [*prepare, "OUTPUT/c", "--vocabulary", "char"],
+            ("subwords", "textreel"): [*prepare, "OUTPUT/c", "--vocabulary", trained],
         }
-        for kind, peers in PEERS.items():
-            for name, (script, packages) in peers.items():
-                python = (
-                    environment(arguments.environments, packages) if packages else sys.executable
-                )
-                more = [f"{trained}/tokenizer.json"] if kind == "subwords" else []
-                kinds[kind][name] = [python, str(HERE / "peers" / script), text, "OUTPUT", *more]
-        results: dict[tuple[str, str], list[tuple[float, float]]] = {}
-        failed: dict[tuple[str, str], str] = {}
-        for _ in range(arguments.rounds):
-            for kind, contenders in kinds.items():
-                for name, command in contenders.items():
-                    if (kind, name) in failed:
-                        continue
-                    try:
-                        results.setdefault((kind, name), []).append(measure(command))
-                    except RuntimeError as error:
-                        failed[kind, name] = str(error)
-                        results.pop((kind, name))
+        for (kind, name), (script, packages) in PEERS.items():
+            python = interpreter(arguments.environments, packages)
+            more = [f"{trained}/tokenizer.json"] if kind == "subwords" else []
+            commands[kind, name] = [python, str(HERE / "peers" / script), text, "OUTPUT", *more]
+        results, failed = measure_in_rounds(commands, measure, rounds=arguments.rounds)
     lines = [
         f"# Text to tokens on disk: {arguments.megabytes} MB of ASCII, whole processes, synced",
         "",
         f"`python benchmarks/prepare --megabytes {arguments.megabytes}`, {os.cpu_count()} cores,"
         f" medians of {arguments.rounds} rounds.",
     ]
-    for kind in kinds:
+    for kind in ("characters", "subwords"):
         lines += [
             "",
             f"| {kind} | MB/s | slowest-fastest | seconds | peak memory, MB |",

@@ -25,7 +25,8 @@ from pipeline import open_corpus
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 from installed_text import make_text  # noqa: E402
-from peer_environments import environment  # noqa: E402
+from peer_environments import interpreter  # noqa: E402
+from rounds import measure_in_rounds  # noqa: E402
 
 CONTENDERS = {  # (name, precision) -> (script, its arguments, environment)
     ("textreel train", "float32"): ("textreel_train.py", [], None),
@@ -79,27 +80,21 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--only", nargs="+", help="names of contenders, as in the table")
     arguments = parser.parse_args()
-    results: dict[tuple[str, str], list[dict[str, float]]] = {}
-    failed: dict[tuple[str, str], str] = {}
     names = arguments.only or [name for name, _ in CONTENDERS]
-    chosen = {key: value for key, value in CONTENDERS.items() if key[0] in names}
     with tempfile.TemporaryDirectory() as folder:
         ids, vocabulary_size = make_corpus(folder, round(arguments.megabytes * 10**6))
-        for _ in range(arguments.rounds):
-            for key, (script, options, packages) in chosen.items():
-                if key in failed:
-                    continue
-                python = (
-                    environment(arguments.environments, packages) if packages else sys.executable
-                )
-                sizes = [ids, str(vocabulary_size), str(arguments.seconds)]
-                try:
-                    results.setdefault(key, []).append(
-                        measure([python, str(HERE / "peers" / script), *sizes, *options])
-                    )
-                except RuntimeError as error:
-                    failed[key] = str(error)
-                    results.pop(key)
+        sizes = [ids, str(vocabulary_size), str(arguments.seconds)]
+        commands = {
+            key: [
+                interpreter(arguments.environments, packages),
+                str(HERE / "peers" / script),
+                *sizes,
+                *options,
+            ]
+            for key, (script, options, packages) in CONTENDERS.items()
+            if key[0] in names
+        }
+        results, failed = measure_in_rounds(commands, measure, rounds=arguments.rounds)
     target = HERE.parent / "results" / "train"
     lines = [
         "# Tokens a second in training: Embedding 64, LSTM 256, Dense, on a CPU",

@@ -22,7 +22,8 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 from installed_text import make_text  # noqa: E402
-from peer_environments import environment  # noqa: E402
+from peer_environments import interpreter  # noqa: E402
+from rounds import measure_in_rounds  # noqa: E402
 
 CONTENDERS = {  # name -> (script, environment, its packages)
     "textreel, loop in a tf.function": ("textreel_function.py", None),
@@ -54,29 +55,22 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.5)
     arguments = parser.parse_args()
-    results: dict[str, list[dict[str, tuple[float, float]]]] = {}
-    failed: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder:
         text = f"{folder}/text.txt"
         make_text(Path(text), arguments.megabytes * 10**6)
         np.fromfile(text, np.uint8).astype(np.uint16).tofile(f"{text}.uint16")
         prepare = ["prepare", text, "--output", f"{text}.corpus", "--splits", "train=1"]
         subprocess.run([sys.executable, "-m", "pipeline", *prepare], check=True)
-        for _ in range(arguments.rounds):
-            for name, (script, packages) in CONTENDERS.items():
-                if name in failed:
-                    continue
-                python = (
-                    environment(arguments.environments, packages) if packages else sys.executable
-                )
-                try:
-                    results.setdefault(name, []).append(
-                        measure(
-                            [python, str(HERE / "peers" / script), text, str(arguments.seconds)]
-                        )
-                    )
-                except RuntimeError as error:
-                    failed[name] = str(error)
+        commands = {
+            name: [
+                interpreter(arguments.environments, packages),
+                str(HERE / "peers" / script),
+                text,
+                str(arguments.seconds),
+            ]
+            for name, (script, packages) in CONTENDERS.items()
+        }
+        results, failed = measure_in_rounds(commands, measure, rounds=arguments.rounds)
     geometries = list(results["limit: one NumPy gather"][0])
     lines = [
         f"# Windows a second: {arguments.megabytes} MB of bytes, shuffled batches",
