@@ -88,6 +88,7 @@ def run(arguments: argparse.Namespace) -> None:
     for piece in generate(output / "run", prompt=_PROMPT, tokens=400, temperature=0.6):
         sys.stdout.write(shown(piece, corpus.vocabulary))
         sys.stdout.flush()
+    print()
 
     _title("Memory")
     num_tokens = sum(split.num_tokens for split in corpus.splits.values())
