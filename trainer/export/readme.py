@@ -59,7 +59,7 @@ def readme(config: TrainConfig, vocabulary: Vocabulary, output: str) -> str:
     text = _IDS if graph_text(vocabulary) is None else _TEXT
     needs = " where the code of its own layers is imported" if config.is_custom_model else ""
     return (
-        f"# A {config.model} language model, exported by textreel\n\n"
+        f"# A language model ({config.model}), exported by textreel\n\n"
         + text.format(output=output)
         + _KERAS.format(needs=needs, vocabulary=vocabulary.file_name)
     )

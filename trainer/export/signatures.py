@@ -188,11 +188,13 @@ class Core:
         temperature = _checked(temperature, temperature >= 0, "`temperature` must be at least 0")
         top_k = _checked(top_k, top_k >= 0, "`top_k` must be at least 0 (0: all)")
         top_p = _checked(top_p, top_p > 0, "`top_p` must be above 0 (1: all)")
-        # A document begins behind a separator.
-        separators = tf.fill([ids.nrows(), 1], self.vocabulary.separator_id)
-        is_empty = tf.cast(ids.row_lengths() == 0, tf.int64)
-        ids = tf.concat([tf.RaggedTensor.from_tensor(separators, is_empty), ids], axis=1)
-        prompts, lengths = ids.to_tensor(), tf.cast(ids.row_lengths(), tf.int32)
+        # A document begins behind a separator: what stands in the row of an empty prompt. (To
+        # join ragged rows would transpose int64, about which oneDNN logs an error.)
+        separator = self.vocabulary.separator_id
+        prompts, lengths = ids.to_tensor(separator), tf.cast(ids.row_lengths(), tf.int32)
+        all_empty = tf.cast(tf.shape(prompts)[1] == 0, tf.int32)
+        prompts = tf.pad(prompts, [[0, 0], [0, all_empty]], constant_values=separator)
+        lengths = tf.maximum(lengths, 1)
         batch, width = tf.unstack(tf.shape(prompts))
         # The seed may be one for all; of no known rank, it would leave none to what it draws.
         seeds = tf.ensure_shape(tf.broadcast_to(seed, [batch]), [None])
