@@ -160,10 +160,11 @@ def test_the_first_step_that_is_not_finite_is_named() -> None:
 def test_the_step_of_a_run_compiles_and_every_shape_is_static(
     char_corpus: Corpus, targets: str
 ) -> None:
-    """What a TPU will ask for."""
+    """What a TPU will ask for; and several hosts, that a batch always comes."""
     config = tiny(char_corpus.directory, "unused", targets=targets, jit="on")
     strategy = make_strategy(config)
     feed = training_feed(strategy, char_corpus, config, start_step=0)
+    assert feed.cardinality == tf.data.INFINITE_CARDINALITY
     assert all(spec.shape.is_fully_defined() for spec in tf.nest.flatten(feed.element_spec))
     with strategy.scope():
         runner = StepRunner(
