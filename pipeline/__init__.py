@@ -1,11 +1,11 @@
 """Text of any size -> a corpus of integer tokens -> shuffled windows for training."""
 
-from pipeline.corpus import Corpus, open_corpus
 from pipeline.errors import OptionError, UserError
-from pipeline.mixture import mix
-from pipeline.plan import PrepareOptions
-from pipeline.preparation import prepare
-from pipeline.reference import reference_windows
+from pipeline.preparing.plan import PrepareOptions
+from pipeline.preparing.prepare import prepare
+from pipeline.reading.corpus import Corpus, open_corpus
+from pipeline.reading.mixture import mix
+from pipeline.reading.reference import reference_windows
 
 __all__ = [
     "Corpus",

@@ -15,10 +15,10 @@ from absl.flags import argparse_flags
 
 from pipeline.commands import inspect, plan, repair, trace, verify
 from pipeline.commands.options import add_options, options_of
-from pipeline.engines import Engine, beam
 from pipeline.errors import OptionError, UserError
-from pipeline.manifest import Manifest
-from pipeline.preparation import default_workers, prepare
+from pipeline.layout.manifest import Manifest
+from pipeline.preparing.engines import Engine, beam
+from pipeline.preparing.prepare import default_workers, prepare
 from pipeline.sizes import size_text
 
 

@@ -1,4 +1,4 @@
-"""trainer.assembly: what a configuration comes to on this machine's processors."""
+"""assembly: what a configuration comes to on this machine's processors."""
 
 from pathlib import Path
 from typing import Any
@@ -8,8 +8,8 @@ import tensorflow as tf
 from training import assert_same_bits, checkpoint_arrays, tiny
 
 from pipeline import Corpus
-from trainer.assembly import _in_halves
 from trainer.loop import train
+from trainer.steps.assembly import _in_halves
 
 
 @pytest.mark.parametrize(

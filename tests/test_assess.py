@@ -1,4 +1,4 @@
-"""trainer.assess: the figures of training again, on other splits and corpora, and errors."""
+"""assess: the figures of training again, on other splits and corpora, and errors."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from corpora import make, text
 from training import read_events, tiny
 
 from pipeline import Corpus, UserError
-from trainer.assess import assess, num_characters
+from trainer.evaluation.assess import assess, num_characters
 from trainer.loop import train
 
 

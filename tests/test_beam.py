@@ -13,9 +13,10 @@ import time
 import pytest
 from corpora import files, text, write
 
-from pipeline import OptionError, PrepareOptions, UserError, prepare, shards
-from pipeline.engines import beam, local
-from pipeline.preparation import default_workers
+from pipeline import OptionError, PrepareOptions, UserError, prepare
+from pipeline.preparing import shards
+from pipeline.preparing.engines import beam, local
+from pipeline.preparing.prepare import default_workers
 
 # DirectRunner would look for Prism, a runner of its own, on the net.
 DIRECT = ("--runner=DirectRunner", "--prism_location=/none")
@@ -209,7 +210,7 @@ def test_it_goes_on_where_another_engine_stopped(tmp_path, monkeypatch):
         return original(task, advance)
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.preparation.write_shard", failing)
+        patch.setattr("pipeline.preparing.prepare.write_shard", failing)
         with pytest.raises(OSError, match="No space"):
             prepare([sources], tmp_path / "out", options, workers=1)
     kept = next((tmp_path / "out").glob("*.tfrecord-*"))

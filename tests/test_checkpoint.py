@@ -1,4 +1,4 @@
-"""trainer.checkpoint: everything is in it, and it is only restored into its own run."""
+"""checkpoint: everything is in it, and it is only restored into its own run."""
 
 import math
 from pathlib import Path
@@ -10,7 +10,8 @@ from training import tiny
 
 from pipeline import UserError
 from pipeline.errors import OptionError
-from trainer.checkpoint import (
+from trainer.models import LanguageModel, build_model
+from trainer.run.checkpoint import (
     BEST_DIRECTORY,
     DIRECTORY,
     Checkpointer,
@@ -18,8 +19,7 @@ from trainer.checkpoint import (
     best_loss,
     restore_weights,
 )
-from trainer.models import LanguageModel, build_model
-from trainer.optimization import Adam
+from trainer.steps.optimization import Adam
 
 IDENTITY = RunIdentity(corpus="c" * 64, vocabulary="v" * 64, settings={"units": 8, "seed": 0})
 

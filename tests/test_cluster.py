@@ -1,4 +1,4 @@
-"""trainer.cluster: which strategy it comes to, and what does not fit together."""
+"""strategy: which strategy it comes to, and what does not fit together."""
 
 import dataclasses
 from typing import Any
@@ -8,8 +8,8 @@ import tensorflow as tf
 from training import tiny
 
 from pipeline.errors import OptionError, UserError
-from trainer.cluster import choose_kind, make_strategy
-from trainer.hosts import Hosts
+from trainer.hosts.environment import Hosts
+from trainer.hosts.strategy import choose_kind, make_strategy
 
 HOSTS = Hosts(addresses=("a:1", "b:2", "c:3"), index=0, source="TF_CONFIG")
 

@@ -4,7 +4,7 @@ import pytest
 from corpora import make, text
 
 from pipeline import UserError, open_corpus
-from pipeline.vocabulary import ByteVocabulary
+from pipeline.vocabulary.base import ByteVocabulary
 
 
 def test_what_a_corpus_tells(tmp_path):

@@ -1,4 +1,4 @@
-"""trainer.curves: what is drawn, by matplotlib's own objects, and what is refused."""
+"""curves: what is drawn, by matplotlib's own objects, and what is refused."""
 
 import json
 import sys
@@ -10,8 +10,8 @@ import pytest
 
 from pipeline import UserError
 from trainer.cli import build_parser
-from trainer.curves import AXES, curve, draw_curves, run_labels, smoothed, y_limits
-from trainer.metrics import METRICS_FILE
+from trainer.reports.curves import AXES, curve, draw_curves, run_labels, smoothed, y_limits
+from trainer.reports.metrics import METRICS_FILE
 
 
 def make_run(run: Path, *, height: float) -> list[dict[str, Any]]:

@@ -13,8 +13,8 @@ from corpora import write
 from training import ROOT, assert_same_bits, checkpoint_arrays, run_child, tiny
 
 from pipeline import Corpus, UserError
-from trainer.assess import assess
-from trainer.generate import generate
+from trainer.evaluation.assess import assess
+from trainer.generation.sampler import generate
 from trainer.loop import train
 from trainer.models import build_model
 from trainer.models.custom import CustomModel

@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 
 from pipeline import PrepareOptions, prepare
-from pipeline.dataset_info import FEATURES_FILE, INFO_FILE, VERSION, description, write_dataset_info
+from pipeline.layout.dataset_info import (
+    FEATURES_FILE,
+    INFO_FILE,
+    VERSION,
+    description,
+    write_dataset_info,
+)
 
 
 @pytest.mark.parametrize("array_record", [False, True])

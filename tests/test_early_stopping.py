@@ -9,9 +9,9 @@ from training import tiny
 from pipeline import Corpus
 from trainer import loop
 from trainer.early_stopping import EarlyStopping
-from trainer.evaluate import Evaluation, Evaluator
+from trainer.evaluation.evaluator import Evaluation, Evaluator
 from trainer.loop import train
-from trainer.metrics import read_metrics
+from trainer.reports.metrics import read_metrics
 
 
 def stopping_step(losses: list[float], patience: int) -> int | None:

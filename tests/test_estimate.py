@@ -5,9 +5,9 @@ from corpora import text, write
 from test_cli import textreel
 
 from pipeline import PrepareOptions, prepare
-from pipeline.estimate import estimate
-from pipeline.geometry import Windows
-from pipeline.sources import find_sources
+from pipeline.auditing.estimate import estimate
+from pipeline.reading.geometry import Windows
+from pipeline.text.sources import find_sources
 
 
 def made_and_estimated(folder, options, windows=None):

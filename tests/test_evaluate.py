@@ -1,4 +1,4 @@
-"""trainer.evaluate: every validation window exactly once, whatever the batch size."""
+"""evaluator: every validation window exactly once, whatever the batch size."""
 
 import math
 from pathlib import Path
@@ -10,12 +10,12 @@ import tensorflow as tf
 from training import tiny
 
 from pipeline import Corpus
-from trainer.cluster import make_strategy
-from trainer.evaluate import Evaluation, Evaluator
-from trainer.feed import evaluation_stride, validation_feed
+from trainer.evaluation.evaluator import Evaluation, Evaluator
+from trainer.hosts.strategy import make_strategy
 from trainer.models import build_model
-from trainer.optimization import Adam
-from trainer.steps import StepRunner
+from trainer.steps.feed import evaluation_stride, validation_feed
+from trainer.steps.optimization import Adam
+from trainer.steps.runner import StepRunner
 
 
 @pytest.mark.parametrize("targets", ["sequence", "last"])
@@ -78,7 +78,7 @@ def test_figures_follow_from_the_loss() -> None:
 
 
 def test_events_module_makes_its_directory(tmp_path: Path) -> None:
-    from trainer.events import EventWriter
+    from trainer.reports.events import EventWriter
 
     writer = EventWriter(tmp_path / "a" / "b")
     writer.scalar("x", 1.5, step=3)

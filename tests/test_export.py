@@ -14,17 +14,17 @@ from corpora import make, text
 from training import run_child, tiny
 
 from pipeline import Corpus, OptionError, UserError, open_corpus
-from pipeline.vocabulary import REPLACEMENT, ByteVocabulary, CharVocabulary
-from trainer.checkpoint import restore_weights
+from pipeline.vocabulary.base import REPLACEMENT, ByteVocabulary, CharVocabulary
 from trainer.config import MODELS, run_config
 from trainer.export import export_run
 from trainer.export.graph_text import graph_text
 from trainer.export.plain_keras import plain_model
 from trainer.export.signatures import exported_model
-from trainer.generate import generate, load_sampler
+from trainer.generation.request import Request
+from trainer.generation.sampler import generate, load_sampler
 from trainer.loop import train
 from trainer.models import build_model
-from trainer.request import Request
+from trainer.run.checkpoint import restore_weights
 
 KINDS = ("lstm", "gru", "transformer", "own")
 PROMPTS = ["lorem ", "", "日本語 ipsum dolor sit amet, naïve"]

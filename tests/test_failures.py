@@ -9,11 +9,11 @@ from corpora import make, text
 from training import checkpoint_arrays, run_child, tiny
 
 from pipeline import Corpus, UserError
-from trainer import reports
-from trainer.checkpoint import DIRECTORY
-from trainer.failures import LOST_HOST_CODE, explaining_failures
-from trainer.hosts import Hosts
+from trainer.hosts.environment import Hosts
 from trainer.loop import train
+from trainer.reports import reports
+from trainer.run.checkpoint import DIRECTORY
+from trainer.run.failures import LOST_HOST_CODE, explaining_failures
 
 HOSTS = Hosts(addresses=("a:1", "b:2"), index=1, source="TF_CONFIG")
 

@@ -22,14 +22,14 @@ from hypothesis import strategies as st
 from test_cli import textreel
 
 from pipeline import PrepareOptions, UserError, open_corpus, prepare
-from pipeline.estimate import estimate
-from pipeline.formats.delimited import find_document_start, look_behind, split_documents
-from pipeline.geometry import Windows
-from pipeline.records import read_records
-from pipeline.repair import repair
-from pipeline.sources import find_sources
-from pipeline.trace import trace
-from pipeline.verify import verify
+from pipeline.auditing.estimate import estimate
+from pipeline.auditing.repair import repair
+from pipeline.auditing.trace import trace
+from pipeline.auditing.verify import verify
+from pipeline.layout.records import read_records
+from pipeline.reading.geometry import Windows
+from pipeline.text.formats.delimited import find_document_start, look_behind, split_documents
+from pipeline.text.sources import find_sources
 
 COMPRESS = {
     ".gz": gzip.compress,

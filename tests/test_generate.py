@@ -1,4 +1,4 @@
-"""trainer.generate: reproducible text from a run, and clear errors without one."""
+"""sampler: reproducible text from a run, and clear errors without one."""
 
 import shutil
 from pathlib import Path
@@ -9,12 +9,12 @@ import tensorflow as tf
 from training import read_events, tiny
 
 from pipeline import Corpus, OptionError, UserError
-from pipeline.vocabulary import ByteVocabulary, CharVocabulary
-from trainer.checkpoint import DIRECTORY, restore_weights
-from trainer.generate import Sampler, generate, load_sampler, shown
+from pipeline.vocabulary.base import ByteVocabulary, CharVocabulary
+from trainer.generation.request import Request
+from trainer.generation.sampler import Sampler, generate, load_sampler, shown
 from trainer.loop import train
 from trainer.models.recurrent import RecurrentModel
-from trainer.request import Request
+from trainer.run.checkpoint import DIRECTORY, restore_weights
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +136,7 @@ def test_the_size_of_chunks_changes_nothing(
     run: Path, chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = text(run, seed=7)
-    monkeypatch.setattr("trainer.generate._MAX_CHUNK", chunk)
+    monkeypatch.setattr("trainer.generation.sampler._MAX_CHUNK", chunk)
     assert text(run, seed=7) == expected
 
 
@@ -172,7 +172,7 @@ def test_the_checkpoint_is_the_one_named(run: Path, monkeypatch: pytest.MonkeyPa
         taken.append(which)
         restore_weights(*arguments, which=which)
 
-    monkeypatch.setattr("trainer.generate.restore_weights", note)
+    monkeypatch.setattr("trainer.generation.sampler.restore_weights", note)
     assert text(run, checkpoint="best") == text(run)  # this run was evaluated once, at its end
     assert taken == ["best", "newest"]
 

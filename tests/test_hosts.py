@@ -1,4 +1,4 @@
-"""trainer.hosts: what the environment says about the other processes, and errors in it."""
+"""environment: what the environment says about the other processes, and errors in it."""
 
 import itertools
 import json
@@ -11,7 +11,7 @@ import pytest
 from training import run_child
 
 from pipeline import UserError
-from trainer.hosts import Hosts, expand_counts, expand_nodes, find_hosts
+from trainer.hosts.environment import Hosts, expand_counts, expand_nodes, find_hosts
 
 
 def variable(cluster: Any, kind: Any = "worker", index: Any = 0, name: str = "TF_CONFIG") -> Any:

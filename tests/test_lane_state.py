@@ -1,4 +1,4 @@
-"""trainer.lane_state and `--lanes`: states go on, documents are forgotten, resuming, replicas."""
+"""lanes and `--lanes`: states go on, documents are forgotten, resuming, replicas."""
 
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,13 @@ from training import assert_same_bits, checkpoint_arrays, run_child, tiny
 
 from pipeline import Corpus, UserError
 from pipeline.errors import OptionError
-from trainer.assess import assess
-from trainer.checkpoint import newest_checkpoint
-from trainer.feed import training_feed
-from trainer.generate import generate
-from trainer.lane_state import LaneState
+from trainer.evaluation.assess import assess
+from trainer.generation.sampler import generate
 from trainer.loop import train
 from trainer.models import LanguageModel, build_model
+from trainer.run.checkpoint import newest_checkpoint
+from trainer.steps.feed import training_feed
+from trainer.steps.lanes import LaneState
 
 recurrent = pytest.mark.parametrize("model", ["lstm", "gru"])
 

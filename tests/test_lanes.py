@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline import OptionError
-from pipeline import lanes as lanes_lib
-from pipeline.records import read_records
+from pipeline.layout.records import read_records
+from pipeline.reading import lanes as lanes_lib
 
 TRAIN = {"train": 1.0}
 

@@ -6,9 +6,9 @@ import threading
 
 import pytest
 
-from pipeline.engines import local
+from pipeline.preparing.engines import local
 
-ASK = "from pipeline.engines import local; print(local._start_method())"
+ASK = "from pipeline.preparing.engines import local; print(local._start_method())"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux alone")

@@ -1,10 +1,10 @@
-"""trainer.loss: cross-entropy, and smoothed labels beside labels that are written out."""
+"""loss: cross-entropy, and smoothed labels beside labels that are written out."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.loss import smoothed_nats, token_nats
+from trainer.steps.loss import smoothed_nats, token_nats
 
 LOGITS = np.random.default_rng(0).normal(size=(3, 4, 7)).astype(np.float32) * 3
 TARGETS = np.random.default_rng(1).integers(7, size=(3, 4)).astype(np.int32)

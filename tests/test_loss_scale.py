@@ -1,4 +1,4 @@
-"""trainer.loss_scale: skipped steps, the scale's way down and up, and its place in checkpoints."""
+"""loss_scale: skipped steps, the scale's way down and up, and its place in checkpoints."""
 
 from pathlib import Path
 
@@ -10,10 +10,10 @@ from training import assert_same_bits, checkpoint_arrays, tiny
 
 from pipeline import Corpus
 from trainer.loop import train
-from trainer.loss_scale import LossScale
 from trainer.models.recurrent import RecurrentModel
-from trainer.optimization import Adam
-from trainer.steps import StepRunner
+from trainer.steps.loss_scale import LossScale
+from trainer.steps.optimization import Adam
+from trainer.steps.runner import StepRunner
 
 
 def apply(scale: LossScale, optimizer: Adam, variable: tf.Variable, *gradients: float) -> None:

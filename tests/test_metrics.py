@@ -1,4 +1,4 @@
-"""trainer.metrics: rows as of one straight run, whatever was stopped and when."""
+"""metrics: rows as of one straight run, whatever was stopped and when."""
 
 import json
 import math
@@ -9,7 +9,7 @@ from training import tiny
 
 from pipeline import Corpus, UserError
 from trainer.loop import train
-from trainer.metrics import METRICS_FILE, REMOTE_SECONDS, MetricsFile, read_metrics
+from trainer.reports.metrics import METRICS_FILE, REMOTE_SECONDS, MetricsFile, read_metrics
 
 
 def rows(*steps: int, kind: str = "train") -> list[dict[str, object]]:
@@ -85,7 +85,7 @@ def test_behind_a_uri_the_file_is_written_once_a_minute_unless_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr("trainer.metrics.time.monotonic", lambda: now)
+    monkeypatch.setattr("trainer.reports.metrics.time.monotonic", lambda: now)
     run = f"file://{tmp_path}"
     file = MetricsFile(run, start_step=0)
     seen = []

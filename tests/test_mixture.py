@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline import OptionError, UserError, mix
-from pipeline.mixture import choose
+from pipeline.reading.mixture import choose
 
 TRAIN = {"train": 1.0}
 

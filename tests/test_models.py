@@ -12,8 +12,8 @@ from training import run_child, tiny
 from trainer.config import MODELS
 from trainer.models import LanguageModel, build_model
 from trainer.models.transformer import Block, Transformer, rotate, swiglu_width
-from trainer.optimization import Adam
-from trainer.steps import StepRunner
+from trainer.steps.optimization import Adam
+from trainer.steps.runner import StepRunner
 
 SIZE = 11  # of the vocabulary
 TOKENS = np.random.default_rng(0).integers(SIZE, size=(3, 7)).astype(np.int32)
@@ -206,7 +206,7 @@ MASKS = """
 import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from trainer.cluster import make_strategy
+from trainer.hosts.strategy import make_strategy
 from trainer.models.dropout import ReplicaDropout
 from training import tiny
 strategy = make_strategy(tiny("corpus", "run", strategy="mirrored"))

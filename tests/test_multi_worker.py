@@ -17,10 +17,10 @@ import tensorflow as tf
 from training import ROOT, assert_same_bits, checkpoint_arrays, read_events, tiny
 
 from pipeline import Corpus, UserError
-from trainer.agreement import Agreement
-from trainer.checkpoint import DIRECTORY, newest_checkpoint
-from trainer.hosts import Hosts
+from trainer.hosts.agreement import Agreement
+from trainer.hosts.environment import Hosts
 from trainer.loop import train
+from trainer.run.checkpoint import DIRECTORY, newest_checkpoint
 
 FLAGS = ["--layers=1", "--units=8", "--embedding_dim=4", "--seq_len=16", "--batch_size=8"]
 FLAGS += ["--sample_tokens=4", "--sample_temperatures=0.5", "--log_every=4", "--save_every=8"]
@@ -30,7 +30,8 @@ TRACED = """
 import sys
 import numpy as np
 import trainer.loop
-from trainer import config, feed, task
+from trainer import config, task
+from trainer.steps import feed
 
 kept = {}
 

@@ -1,4 +1,4 @@
-"""trainer.optimization: the course of the learning rate, and what each optimizer does."""
+"""optimization: the course of the learning rate, and what each optimizer does."""
 
 import math
 from typing import Any
@@ -10,7 +10,7 @@ import tensorflow as tf
 from training import tiny
 
 from trainer.models import build_model
-from trainer.optimization import LearningRate, make_optimizer
+from trainer.steps.optimization import LearningRate, make_optimizer
 
 
 def rates(num_steps: int, **changes: Any) -> list[float]:

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.order import NUMPY, Functions, Order
+from pipeline.reading.order import NUMPY, Functions, Order
 
 orders = st.builds(
     lambda num_windows, log_spans, span_windows, seed: Order(

@@ -5,8 +5,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import OptionError, UserError
-from pipeline.plan import PrepareOptions, plan_pieces, shard_file_name
-from pipeline.sources import Source
+from pipeline.preparing.plan import PrepareOptions, plan_pieces, shard_file_name
+from pipeline.text.sources import Source
 
 
 def sources_of(sizes):

@@ -213,7 +213,7 @@ def test_workers_must_be_positive(tmp_path):
 
 
 def test_a_source_that_shrinks_meanwhile_is_named(tmp_path, monkeypatch):
-    import pipeline.preparation as prepare_module
+    import pipeline.preparing.prepare as prepare_module
 
     source = write(tmp_path / "a.txt", text(1000))
     original = prepare_module._write

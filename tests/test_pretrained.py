@@ -1,4 +1,4 @@
-"""trainer.pretrained and trainer.freezing: where embeddings start, when they move, resuming."""
+"""pretrained and freezing: where embeddings start, when they move, resuming."""
 
 import hashlib
 import shutil
@@ -13,16 +13,16 @@ from corpora import write
 from training import assert_same_bits, checkpoint_arrays, run_child, tiny
 
 from pipeline import Corpus, OptionError, UserError
-from trainer.assess import assess
 from trainer.config import run_config
-from trainer.freezing import Freeze
-from trainer.generate import generate
+from trainer.embeddings.freezing import Freeze
+from trainer.embeddings.pretrained import start_from
+from trainer.embeddings.vectors import Vectors, words_of
+from trainer.evaluation.assess import assess
+from trainer.generation.sampler import generate
 from trainer.loop import TrainResult, train
 from trainer.models.recurrent import RecurrentModel
-from trainer.optimization import Adam
-from trainer.pretrained import start_from
-from trainer.steps import StepRunner
-from trainer.vectors import Vectors, words_of
+from trainer.steps.optimization import Adam
+from trainer.steps.runner import StepRunner
 
 DIM = 5
 

@@ -1,4 +1,4 @@
-"""trainer.progress and trainer.progress_line: what stands on the line, at every width."""
+"""terminal and progress_line: what stands on the line, at every width."""
 
 import contextlib
 import dataclasses
@@ -13,11 +13,11 @@ import sys
 import pytest
 from training import ROOT, tiny
 
-from pipeline.manifest import Shard, Split
-from trainer.meter import Meter, TrainingReport, num_evaluations_left
-from trainer.progress import Progress
-from trainer.progress_line import Field, fitted, progress_fields, whole
-from trainer.steps import StepMetrics
+from pipeline.layout.manifest import Shard, Split
+from trainer.reports.meter import Meter, TrainingReport, num_evaluations_left
+from trainer.reports.progress_line import Field, fitted, progress_fields, whole
+from trainer.reports.terminal import Progress
+from trainer.steps.runner import StepMetrics
 
 REPORT = TrainingReport(
     step=12_000,
@@ -101,7 +101,7 @@ def test_elsewhere_than_on_a_terminal_it_is_a_line_a_report(
 TERMINAL = """
 import fcntl, struct, sys, termios
 from test_progress import REPORT, WIDTHS
-from trainer.progress import Progress
+from trainer.reports.terminal import Progress
 for width in WIDTHS:
     fcntl.ioctl(2, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
     print(f"width {width}", flush=True)

@@ -1,4 +1,4 @@
-"""trainer.projector and trainer.events, as TensorBoard reads them."""
+"""projector and events, as TensorBoard reads them."""
 
 from pathlib import Path
 
@@ -11,10 +11,10 @@ from tensorboard.util import tensor_util
 from training import tiny
 
 from pipeline import Corpus
-from pipeline.vocabulary import ByteVocabulary, CharVocabulary
-from trainer.events import EventWriter, histogram_buckets
+from pipeline.vocabulary.base import ByteVocabulary, CharVocabulary
 from trainer.loop import train
-from trainer.projector import MAX_TOKENS, symbol, write_embeddings
+from trainer.reports.events import EventWriter, histogram_buckets
+from trainer.reports.projector import MAX_TOKENS, symbol, write_embeddings
 
 
 def read(directory: Path) -> tuple[np.ndarray, list[str]]:

@@ -10,11 +10,11 @@ import pytest
 from corpora import files, text, write
 
 from pipeline import PrepareOptions, UserError, open_corpus, prepare
-from pipeline.engines import beam
-from pipeline.random_access import array_record_path, write_array_record
-from pipeline.records import read_records
-from pipeline.repair import repair
-from pipeline.verify import verify
+from pipeline.auditing.repair import repair
+from pipeline.auditing.verify import verify
+from pipeline.layout.array_record import array_record_path, write_array_record
+from pipeline.layout.records import read_records
+from pipeline.preparing.engines import beam
 
 OPTIONS = PrepareOptions(vocabulary="char", shard_bytes=3000, record_tokens=64)
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.records import RecordWriter, example_of, example_prefixes, record_bytes
+from pipeline.layout.records import RecordWriter, example_of, example_prefixes, record_bytes
 
 
 def written_by_tensorflow(path, tokens, record_tokens):

@@ -10,8 +10,8 @@ import tensorflow as tf
 from training import run_child, tiny
 
 from trainer.models import build_model
-from trainer.optimization import make_optimizer
-from trainer.steps import StepRunner
+from trainer.steps.optimization import make_optimizer
+from trainer.steps.runner import StepRunner
 
 SIZE = 11  # of the vocabulary
 ROWS = 8
@@ -65,7 +65,7 @@ import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from test_replicas import RECIPES, train
-from trainer.cluster import make_strategy
+from trainer.hosts.strategy import make_strategy
 from training import tiny
 strategy = make_strategy(tiny("corpus", "run", strategy="mirrored"))
 assert strategy.num_replicas_in_sync == 2

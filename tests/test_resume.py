@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from corpora import files, text, write
 
-from pipeline import PrepareOptions, UserError, journal, open_corpus, prepare, shards
+from pipeline import PrepareOptions, UserError, open_corpus, prepare
+from pipeline.preparing import journal, shards
 
 OPTIONS = {"vocabulary": "char", "shard_bytes": 20_000, "record_tokens": 1000}
 
@@ -157,7 +158,7 @@ def stop_after(num_shards, monkeypatch):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(task.paths))
         return original(task, advance)
 
-    monkeypatch.setattr("pipeline.preparation.write_shard", failing)
+    monkeypatch.setattr("pipeline.preparing.prepare.write_shard", failing)
 
 
 def unfinished(sources, output, monkeypatch, **options):
@@ -211,7 +212,7 @@ def test_changed_sources_are_refused(tmp_path, monkeypatch):
 
 def test_the_vocabulary_is_not_counted_again(sources, straight, tmp_path, monkeypatch):
     unfinished(sources, tmp_path / "out", monkeypatch)
-    monkeypatch.setattr("pipeline.preparation.make_vocabulary", None)
+    monkeypatch.setattr("pipeline.preparing.prepare.make_vocabulary", None)
     prepare([sources], tmp_path / "out", PrepareOptions(**OPTIONS))
     assert files(tmp_path / "out") == straight
 

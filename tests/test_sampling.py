@@ -1,4 +1,4 @@
-"""trainer.sampling: what is drawn, against a NumPy oracle; draws that depend on nothing else."""
+"""sampling: what is drawn, against a NumPy oracle; draws that depend on nothing else."""
 
 import itertools
 from typing import Any
@@ -9,8 +9,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trainer.generation.sampling import Drawing, advance, begin, choose_token, uniform_numbers
 from trainer.models import LanguageModel
-from trainer.sampling import Drawing, advance, begin, choose_token, uniform_numbers
 
 
 def choose(logits: Any, uniforms: Any, temperature: float, top_k: int, top_p: float) -> np.ndarray:

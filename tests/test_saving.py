@@ -9,9 +9,9 @@ import tensorflow as tf
 from training import tiny
 
 from trainer import saving
-from trainer.agreement import Agreement
-from trainer.hosts import Hosts
-from trainer.preemption import StopRequest, exit_after
+from trainer.hosts.agreement import Agreement
+from trainer.hosts.environment import Hosts
+from trainer.hosts.signals import StopRequest, exit_after
 from trainer.saving import Decision, SavePolicy
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from pipeline import PrepareOptions, open_corpus, prepare
+from pipeline.auditing.shuffle_quality import _buffered, measure
 from pipeline.cli import build_parser
-from pipeline.shuffle_quality import _buffered, measure
 
 OPTIONS = {"seq_len": 16, "batch_size": 32}
 

@@ -5,7 +5,7 @@ from corpora import write
 
 from pipeline.errors import UserError
 from pipeline.files import BLOCK_BYTES, read_blocks
-from pipeline.sources import Source, find_cut, find_sources
+from pipeline.text.sources import Source, find_cut, find_sources
 
 
 def names(*paths, **options):

@@ -1,4 +1,4 @@
-"""trainer.steps: the loss, clipping, one trace, and any number of replicas."""
+"""runner: the loss, clipping, one trace, and any number of replicas."""
 
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,13 @@ import tensorflow as tf
 from training import checkpoint_arrays, run_child, tiny
 
 from pipeline import Corpus
-from trainer.cluster import make_strategy
-from trainer.feed import training_feed
+from trainer.hosts.strategy import make_strategy
 from trainer.loop import train
 from trainer.models import LanguageModel, build_model
 from trainer.models.recurrent import RecurrentModel
-from trainer.optimization import Adam, Optimizer
-from trainer.steps import StepRunner
+from trainer.steps.feed import training_feed
+from trainer.steps.optimization import Adam, Optimizer
+from trainer.steps.runner import StepRunner
 
 
 def make_runner(
@@ -222,7 +222,7 @@ if sys.argv[1] == "mirrored":
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from training import tiny
-from trainer.assembly import assemble
+from trainer.steps.assembly import assemble
 config = tiny("unused", "unused", strategy=sys.argv[1], jit=sys.argv[2])
 assembly = assemble(config, 9)
 rows = config.batch_size // assembly.strategy.num_replicas_in_sync

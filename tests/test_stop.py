@@ -1,9 +1,9 @@
-"""trainer.stop: the text ends before a stop text, wherever the pieces are cut."""
+"""stop_text: the text ends before a stop text, wherever the pieces are cut."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.stop import StopFilter
+from trainer.generation.stop_text import StopFilter
 
 
 def until(text: str, stops: tuple[str, ...]) -> str:

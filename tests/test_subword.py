@@ -14,14 +14,15 @@ from test_cli import textreel
 from test_formats import documents
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from pipeline import OptionError, PrepareOptions, UserError, open_corpus, prepare, subword
-from pipeline.estimate import estimate
-from pipeline.repair import repair
-from pipeline.sources import find_sources
-from pipeline.subword import UNIT_BYTES, SubwordVocabulary, train_bpe
-from pipeline.trace import trace
-from pipeline.verify import verify
-from pipeline.vocabularies import load_vocabulary
+from pipeline import OptionError, PrepareOptions, UserError, open_corpus, prepare
+from pipeline.auditing.estimate import estimate
+from pipeline.auditing.repair import repair
+from pipeline.auditing.trace import trace
+from pipeline.auditing.verify import verify
+from pipeline.preparing.vocabularies import load_vocabulary
+from pipeline.text.sources import find_sources
+from pipeline.vocabulary import subword
+from pipeline.vocabulary.subword import UNIT_BYTES, SubwordVocabulary, train_bpe
 
 ENGLISH = "the cat sat on the mat, and the dog sat on the cat. <|endoftext|> naïve 日本語\r\n"
 
@@ -145,7 +146,7 @@ def documents_of(corpus):
 
 
 def split_documents(corpus, shards):
-    from pipeline.records import read_records
+    from pipeline.layout.records import read_records
 
     tokens = np.concatenate(
         [

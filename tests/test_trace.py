@@ -6,7 +6,7 @@ from corpora import text, write
 from test_cli import textreel
 
 from pipeline import OptionError, PrepareOptions, UserError, open_corpus, prepare
-from pipeline.trace import trace, trace_lanes
+from pipeline.auditing.trace import trace, trace_lanes
 
 OPTIONS = {"seq_len": 30, "stride": 11, "batch_size": 8, "seed": 3}
 

@@ -15,11 +15,11 @@ from training import assert_same_bits, checkpoint_arrays, read_events, start_chi
 
 from pipeline import Corpus, UserError
 from pipeline.cli import build_parser
-from pipeline.vocabularies import load_vocabulary
-from trainer.checkpoint import DIRECTORY
+from pipeline.preparing.vocabularies import load_vocabulary
 from trainer.config import TrainConfig
 from trainer.due import event_steps
 from trainer.loop import train
+from trainer.run.checkpoint import DIRECTORY
 
 TRAIN = """
 import sys
@@ -280,7 +280,7 @@ def test_interrupted_says_where_it_resumes(
         if step == 8:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("trainer.reports.EventWriter.scalar", interrupt)
+    monkeypatch.setattr("trainer.reports.reports.EventWriter.scalar", interrupt)
     with pytest.raises(KeyboardInterrupt):
         train(tiny(char_corpus.directory, tmp_path))
     assert f"the same command resumes {tmp_path} from step 6" in capsys.readouterr().out

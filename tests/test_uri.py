@@ -10,10 +10,10 @@ from training import ROOT, assert_same_bits, checkpoint_arrays, read_events, tin
 
 from pipeline import Corpus, UserError, open_corpus
 from pipeline.files import exists, join, make_directory, read_text, write_text
-from trainer.assess import assess
-from trainer.generate import generate
+from trainer.evaluation.assess import assess
+from trainer.generation.sampler import generate
 from trainer.loop import train
-from trainer.metrics import read_metrics
+from trainer.reports.metrics import read_metrics
 from trainer.task import build_parser
 
 

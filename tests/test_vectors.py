@@ -1,4 +1,4 @@
-"""trainer.vectors: formats, which word is an id's, errors that name the line."""
+"""vectors: formats, which word is an id's, errors that name the line."""
 
 import gzip
 from pathlib import Path
@@ -9,10 +9,10 @@ import pytest
 from corpora import write
 
 from pipeline import OptionError, UserError
-from pipeline.subword import SubwordVocabulary, train_bpe
-from pipeline.vocabulary import ByteVocabulary, CharVocabulary, Vocabulary
-from trainer import vectors
-from trainer.vectors import read_vectors, words_of
+from pipeline.vocabulary.base import ByteVocabulary, CharVocabulary, Vocabulary
+from pipeline.vocabulary.subword import SubwordVocabulary, train_bpe
+from trainer.embeddings import vectors
+from trainer.embeddings.vectors import read_vectors, words_of
 
 ABC = CharVocabulary([ord(character) for character in "abcé "])  # ids: \0 0, space 1, a 2 …
 GLOVE = "a 1 2\nthe 9 9\né 0.5 -1e-3\nb 3 4\n"

@@ -6,8 +6,8 @@ import pytest
 from corpora import files, make, text, write
 
 from pipeline import PrepareOptions, UserError, prepare
-from pipeline.repair import repair
-from pipeline.verify import describe, verify
+from pipeline.auditing.repair import repair
+from pipeline.auditing.verify import describe, verify
 
 OPTIONS = PrepareOptions(vocabulary="char", shard_bytes=4000, record_tokens=300)
 
@@ -140,7 +140,7 @@ def test_an_interrupted_repair_loses_nothing(corpus, monkeypatch):
     before = files(corpus)
     flip(shard_files(corpus)[0], 100)
     with monkeypatch.context() as context:
-        context.setattr("pipeline.repair._rebuild", lambda *arguments: 1 / 0)
+        context.setattr("pipeline.auditing.repair._rebuild", lambda *arguments: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             repair(corpus, [corpus.parent / "in"])
     with pytest.raises(UserError, match="holds a corpus; nothing was changed"):

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import UserError
-from pipeline.vocabularies import load_vocabulary
-from pipeline.vocabulary import (
+from pipeline.preparing.vocabularies import load_vocabulary
+from pipeline.vocabulary.base import (
     REPLACEMENT,
     ByteVocabulary,
     CharVocabulary,

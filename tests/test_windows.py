@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline import OptionError, UserError, reference_windows
-from pipeline.geometry import Windows, make_order
-from pipeline.records import record_bytes
+from pipeline.layout.records import record_bytes
+from pipeline.reading.geometry import Windows, make_order
 
 TRAIN = {"train": 1.0}
 RECORD = record_bytes(100)

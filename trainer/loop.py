@@ -14,29 +14,29 @@ import time
 import keras
 import tensorflow as tf
 
-from pipeline.corpus import Corpus, open_corpus
 from pipeline.errors import UserError
 from pipeline.files import join, write_text
-from trainer.agreement import Agreement
-from trainer.assembly import Assembly, assemble
-from trainer.checkpoint import Checkpointer, RunIdentity, best_step, saved_settings
+from pipeline.reading.corpus import Corpus, open_corpus
 from trainer.config import CONFIG_FILE, TrainConfig
 from trainer.due import event_steps, is_due
 from trainer.early_stopping import EarlyStopping
-from trainer.evaluate import Evaluation, Evaluator
-from trainer.failures import explaining_failures
-from trainer.feed import check_splits, num_training_windows, training_feed
-from trainer.generate import Sampler, shown
-from trainer.hosts import Hosts, find_hosts
-from trainer.meter import Meter
-from trainer.metrics import read_metrics
-from trainer.output import own_output, prepare_output
-from trainer.preemption import StopRequest, exit_after
-from trainer.pretrained import describe, load_pretrained, start_from
-from trainer.progress import logging_through_bar
-from trainer.reports import Reports
-from trainer.request import Request
+from trainer.embeddings.pretrained import describe, load_pretrained, start_from
+from trainer.evaluation.evaluator import Evaluation, Evaluator
+from trainer.generation.request import Request
+from trainer.generation.sampler import Sampler, shown
+from trainer.hosts.agreement import Agreement
+from trainer.hosts.environment import Hosts, find_hosts
+from trainer.hosts.signals import StopRequest, exit_after
+from trainer.reports.meter import Meter
+from trainer.reports.metrics import read_metrics
+from trainer.reports.reports import Reports
+from trainer.reports.terminal import logging_through_bar
+from trainer.run.checkpoint import Checkpointer, RunIdentity, best_step, saved_settings
+from trainer.run.directory import own_output, prepare_output
+from trainer.run.failures import explaining_failures
 from trainer.saving import SavePolicy
+from trainer.steps.assembly import Assembly, assemble
+from trainer.steps.feed import check_splits, num_training_windows, training_feed
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -3,9 +3,9 @@
 import dataclasses
 import time
 
-from trainer.agreement import Agreement
 from trainer.config import TrainConfig
-from trainer.preemption import StopRequest
+from trainer.hosts.agreement import Agreement
+from trainer.hosts.signals import StopRequest
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

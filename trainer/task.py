@@ -7,7 +7,7 @@ from absl.flags import argparse_flags
 
 from pipeline.cli import main_with
 from trainer import config
-from trainer.hosts import find_hosts
+from trainer.hosts.environment import find_hosts
 
 # What Vertex AI tells a custom job that has a `baseOutputDirectory`.
 _VERTEX_VARIABLES = {"output": "AIP_CHECKPOINT_DIR", "events": "AIP_TENSORBOARD_LOG_DIR"}

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.corpus import Corpus, open_corpus
-from pipeline.records import read_records
-from pipeline.shuffle_quality import Report, measure
+from pipeline.auditing.shuffle_quality import Report, measure
+from pipeline.layout.records import read_records
+from pipeline.reading.corpus import Corpus, open_corpus
 from pipeline.sizes import size_text
 
 

@@ -2,7 +2,7 @@
 
 import argparse
 
-from pipeline.plan import PrepareOptions
+from pipeline.preparing.plan import PrepareOptions
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

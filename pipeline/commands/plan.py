@@ -3,13 +3,13 @@
 import argparse
 from typing import Any
 
+from pipeline.auditing.estimate import Estimate, estimate
 from pipeline.commands.options import add_options, options_of
 from pipeline.errors import OptionError
-from pipeline.estimate import Estimate, estimate
-from pipeline.geometry import Windows, checked_windows
-from pipeline.preparation import default_workers
+from pipeline.preparing.prepare import default_workers
+from pipeline.reading.geometry import Windows, checked_windows
 from pipeline.sizes import size_text, time_text
-from pipeline.sources import STANDARD_INPUT, find_sources
+from pipeline.text.sources import STANDARD_INPUT, find_sources
 
 
 def add_command(subparsers: Any) -> None:

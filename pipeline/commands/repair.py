@@ -4,8 +4,8 @@ import argparse
 import sys
 from typing import Any
 
-from pipeline.preparation import default_workers
-from pipeline.repair import repair
+from pipeline.auditing.repair import repair
+from pipeline.preparing.prepare import default_workers
 
 
 def add_command(subparsers: Any) -> None:

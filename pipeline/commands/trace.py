@@ -4,11 +4,11 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.corpus import open_corpus
+from pipeline.auditing.trace import TracedLane, TracedWindow, describe, trace, trace_lanes
 from pipeline.errors import OptionError, UserError
 from pipeline.files import join
-from pipeline.journal import read_json
-from pipeline.trace import TracedLane, TracedWindow, describe, trace, trace_lanes
+from pipeline.preparing.journal import read_json
+from pipeline.reading.corpus import open_corpus
 
 # A run's own settings, as they are called in RUN/config.json, and their defaults without a run.
 _SETTINGS = {"seq_len": 64, "stride": None, "batch_size": 64, "seed": 0, "train_split": "train"}

@@ -4,9 +4,9 @@ import argparse
 import sys
 from typing import Any
 
+from pipeline.auditing.verify import describe, verify
 from pipeline.errors import UserError
-from pipeline.preparation import default_workers
-from pipeline.verify import describe, verify
+from pipeline.preparing.prepare import default_workers
 
 
 def add_command(subparsers: Any) -> None:

@@ -4,7 +4,7 @@ import argparse
 
 
 def add_checkpoint(parser: argparse.ArgumentParser) -> None:
-    """Adds `--checkpoint`, the `which` of `trainer.checkpoint.restore_weights`."""
+    """Adds `--checkpoint`, the `which` of `trainer.run.checkpoint.restore_weights`."""
     parser.add_argument(
         "--checkpoint",
         choices=("newest", "best"),

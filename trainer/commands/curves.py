@@ -24,7 +24,7 @@ def add_command(subparsers: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from trainer.curves import draw_curves
+    from trainer.reports.curves import draw_curves
 
     draw_curves(arguments.runs, arguments.output, x=arguments.x)
     print(f"drew {len(arguments.runs)} run(s) into {arguments.output}")

@@ -17,7 +17,7 @@ import numpy as np
 
 from pipeline import Corpus, PrepareOptions, UserError, open_corpus, prepare
 from pipeline.cli import report
-from pipeline.preparation import default_workers
+from pipeline.preparing.prepare import default_workers
 from pipeline.sizes import size_text
 
 _STEPS, _QUICK_STEPS = 1500, 250
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     import_tensorflow()
     from trainer.config import TrainConfig
-    from trainer.generate import generate, shown
+    from trainer.generation.sampler import generate, shown
     from trainer.loop import train
 
     steps = _QUICK_STEPS if arguments.quick else _STEPS
@@ -138,7 +138,7 @@ def baselines(corpus: Corpus) -> tuple[float, float]:
         With every id equally likely; and by the frequencies of the training split, counted
         from one so that none is impossible.
     """
-    from trainer.assess import token_counts
+    from trainer.evaluation.assess import token_counts
 
     size = corpus.vocabulary.size
     train, validation = (token_counts(corpus, split) for split in ("train", "validation"))

@@ -31,7 +31,7 @@ def _run(arguments: argparse.Namespace) -> None:
     from trainer.quiet import import_tensorflow
 
     import_tensorflow()
-    from trainer.assess import assess
+    from trainer.evaluation.assess import assess
 
     assessment = assess(
         arguments.run_directory,

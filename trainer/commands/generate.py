@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.errors import UserError
 from pipeline.files import read_text
 from trainer.commands.checkpoint_flag import add_checkpoint
-from trainer.request import Request
+from trainer.generation.request import Request
 
 
 def add_command(subparsers: Any) -> None:
@@ -88,8 +88,8 @@ def _run(arguments: argparse.Namespace) -> None:
     from trainer.quiet import import_tensorflow
 
     import_tensorflow()
-    from pipeline.vocabularies import load_vocabulary
-    from trainer.generate import load_sampler, shown
+    from pipeline.preparing.vocabularies import load_vocabulary
+    from trainer.generation.sampler import load_sampler, shown
 
     sampler = load_sampler(arguments.run_directory, checkpoint=arguments.checkpoint)
     vocabulary = load_vocabulary(arguments.run_directory)

@@ -11,7 +11,7 @@ from trainer.config.option import check_int, check_text, option
 class EmbeddingOptions:
     """The embeddings of tokens."""
 
-    # A run is known by the file's content, not by its path: see `trainer.pretrained`.
+    # A run is known by the file's content, not by its path: see `trainer.embeddings.pretrained`.
     pretrained_embeddings: str | None = option(
         "file of vectors to start from: word2vec's or GloVe's text, or .npy in the order of "
         "the ids; read at a run's first start alone",

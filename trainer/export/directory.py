@@ -14,13 +14,13 @@ import tensorflow as tf
 
 from pipeline.errors import OptionError
 from pipeline.files import is_uri, join
-from pipeline.vocabularies import load_vocabulary
-from trainer.checkpoint import restore_weights
+from pipeline.preparing.vocabularies import load_vocabulary
 from trainer.config import run_config
 from trainer.export.plain_keras import plain_model
 from trainer.export.readme import readme
 from trainer.export.signatures import exported_model
 from trainer.models import build_model
+from trainer.run.checkpoint import restore_weights
 
 _WHOLE = "saved_model.pb"  # written last: a directory that has it is complete
 

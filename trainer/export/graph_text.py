@@ -1,6 +1,6 @@
 """Text <-> ids by TensorFlow's own operations, so that a graph does it without this package.
 
-The ids and the texts are those of `pipeline.vocabulary`. Subwords have no such graph: BPE is
+The ids and the texts are those of `pipeline.vocabulary.base`. Subwords have no such graph: BPE is
 no TensorFlow operation.
 """
 
@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
-from pipeline.vocabulary import REPLACEMENT, ByteVocabulary, CharVocabulary, Vocabulary
+from pipeline.vocabulary.base import REPLACEMENT, ByteVocabulary, CharVocabulary, Vocabulary
 
 _SHOWN = 10  # characters in an error
 

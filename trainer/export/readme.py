@@ -1,6 +1,6 @@
 """The README.md of an export: what is in it, and how to call it."""
 
-from pipeline.vocabulary import Vocabulary
+from pipeline.vocabulary.base import Vocabulary
 from trainer.config import TrainConfig
 from trainer.export.graph_text import graph_text
 

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pipeline.vocabulary import Vocabulary
+from pipeline.vocabulary.base import Vocabulary
 from trainer.export.graph_text import GraphText, graph_text
+from trainer.generation.request import Request
+from trainer.generation.sampling import Drawing, advance, begin
 from trainer.models import LanguageModel
-from trainer.request import Request
-from trainer.sampling import Drawing, advance, begin
 
 _DRAWING = [
     tf.TensorSpec([], tf.int32, "num_tokens"),

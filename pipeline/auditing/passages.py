@@ -1,0 +1,136 @@
+"""Where the text of tokens stands in the sources: shard and token -> bytes. Without TensorFlow."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.layout.manifest import Shard
+from pipeline.layout.records import read_payload
+from pipeline.reading.corpus import Corpus
+from pipeline.vocabulary.base import ByteVocabulary
+
+_CHUNK_TOKENS = 2**20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passage:
+    """Consecutive bytes of a source's text: `start … stop - 1`.
+
+    Attributes:
+        source: its name.
+        start: the first byte.
+        stop: the byte after the last.
+        document: of a source with many documents, which of them the bytes are of, for people;
+            exact to the row where the corpus has one split, else to the document of the piece,
+            counted from 0.
+    """
+
+    source: str
+    start: int
+    stop: int
+    document: str = ""
+
+
+def read_tokens(corpus: Corpus, shard: Shard, start: int, stop: int) -> np.ndarray:
+    """Returns the tokens `start … stop - 1` of a shard."""
+    record_tokens = corpus.manifest.record_tokens
+    itemsize = corpus.vocabulary.dtype.itemsize
+    payload = read_payload(
+        f"{corpus.directory}/{shard.file}",
+        first_record=start // record_tokens,
+        last_record=(stop - 1) // record_tokens,
+        full_payload_bytes=record_tokens * itemsize,
+    )
+    first = start // record_tokens * record_tokens
+    return np.frombuffer(payload, corpus.vocabulary.dtype)[start - first : stop - first]
+
+
+def find_passages(
+    corpus: Corpus, shard: Shard, first_token: int, tokens: np.ndarray
+) -> tuple[Passage, ...]:
+    """Where the tokens stand in the sources."""
+    if all(corpus.manifest.sources[index].is_plain for index, _, _, _ in shard.pieces):
+        return _plain_passages(corpus, shard, first_token, tokens)
+    return _document_passages(corpus, shard, first_token, tokens)
+
+
+def _plain_passages(
+    corpus: Corpus, shard: Shard, first_token: int, tokens: np.ndarray
+) -> tuple[Passage, ...]:
+    """Of a shard whose pieces are bytes of files.
+
+    The text of the shard, with its separators, is one stream of bytes; the manifest says where
+    each piece begins in it, and the length of the text before a token says where the token is.
+    """
+    vocabulary, sources = corpus.vocabulary, corpus.manifest.sources
+    separator_bytes = len(vocabulary.decode_bytes([vocabulary.separator_id]))
+    start = first_token
+    if not isinstance(vocabulary, ByteVocabulary):
+        start = sum(
+            len(vocabulary.decode_bytes(before)) for before in _chunks(corpus, shard, first_token)
+        )
+    stop = start + len(vocabulary.decode_bytes(tokens))
+    passages = []
+    piece_start = 0
+    for index, first, last, num_documents in shard.pieces:
+        begin = max(first, first + start - piece_start)
+        end = min(last, first + stop - piece_start)
+        if begin < end:
+            passages.append(Passage(source=sources[index].name, start=begin, stop=end))
+        piece_start += last - first + separator_bytes * num_documents
+        if piece_start >= stop:
+            break
+    return tuple(passages)
+
+
+def _document_passages(
+    corpus: Corpus, shard: Shard, first_token: int, tokens: np.ndarray
+) -> tuple[Passage, ...]:
+    """Of a shard with rows, lines or compressed text: separators say which document it is."""
+    vocabulary = corpus.vocabulary
+    document = num_bytes = 0  # documents before the window, bytes of the one it begins in
+    for before in _chunks(corpus, shard, first_token):
+        ends = np.flatnonzero(before == vocabulary.separator_id)
+        document += len(ends)
+        if len(ends):
+            before, num_bytes = before[ends[-1] + 1 :], 0
+        num_bytes += len(vocabulary.decode_bytes(before))
+    passages = []
+    ends = np.flatnonzero(tokens == vocabulary.separator_id)
+    for part in np.split(tokens, ends + 1):
+        stop = num_bytes + len(vocabulary.decode_bytes(part[part != vocabulary.separator_id]))
+        if stop > num_bytes:
+            passages.append(_document_passage(corpus, shard, document, num_bytes, stop))
+        document, num_bytes = document + 1, 0
+    return tuple(passages)
+
+
+def _document_passage(
+    corpus: Corpus, shard: Shard, document: int, start: int, stop: int
+) -> Passage:
+    """Bytes of the text of a shard's document, by its number in the shard."""
+    sources = corpus.manifest.sources
+    pieces = iter(shard.pieces)
+    index, first, last, num_documents = next(pieces)
+    while document >= num_documents and not (document == 0 and sources[index].is_document):
+        document -= num_documents
+        index, first, last, num_documents = next(pieces)
+    source = sources[index]
+    if source.is_document:
+        begin = first if source.is_plain else 0
+        return Passage(source=source.name, start=begin + start, stop=begin + stop)
+    unit = "bytes" if source.length == source.num_bytes else "rows"
+    if len(corpus.splits) == 1 and unit == "rows":
+        where = f"row {first + document}"
+    else:
+        split = "" if len(corpus.splits) == 1 else " that are in this split"
+        where = f"document {document} of those from {unit} {first}-{last - 1}{split}"
+    return Passage(source=source.name, start=start, stop=stop, document=where)
+
+
+def _chunks(corpus: Corpus, shard: Shard, stop: int) -> Iterator[np.ndarray]:
+    """Yields the first `stop` tokens of a shard, some at a time."""
+    for first, last in itertools.pairwise([*range(0, stop, _CHUNK_TOKENS), stop]):
+        yield read_tokens(corpus, shard, first, last)

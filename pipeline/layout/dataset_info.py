@@ -1,0 +1,65 @@
+"""What makes a corpus a TensorFlow Datasets dataset: `dataset_info.json` and `features.json`.
+
+The same as `tfds.folder_dataset.write_metadata` writes, which takes 0.15 s to import: a third of
+the time in which 50 MB are prepared. A test holds both to the same JSON.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pipeline.files import write_text
+from pipeline.layout import array_record as random_access
+from pipeline.layout.manifest import Manifest
+from pipeline.layout.records import FEATURE
+
+INFO_FILE = "dataset_info.json"
+FEATURES_FILE = "features.json"
+VERSION = "1.0.0"
+
+
+def description(manifest: Manifest) -> str:
+    """What TFDS shows of the dataset."""
+    return f"Tokens prepared by textreel; vocabulary of {manifest.vocabulary_size} ids."
+
+
+def write_dataset_info(directory: Path, manifest: Manifest, *, array_record: bool) -> None:
+    """Writes both files.
+
+    Args:
+        directory: of the corpus.
+        manifest: what it holds.
+        array_record: whether there are such files beside the TFRecords.
+    """
+    info: dict[str, Any] = {
+        "description": description(manifest),
+        "fileFormat": "tfrecord",
+        "name": manifest.name,
+        "splits": [
+            {
+                "filepathTemplate": "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
+                "name": name,
+                # int64 is text in the JSON of a protocol buffer
+                "numBytes": str(sum(shard.num_bytes for shard in split.shards)),
+                "shardLengths": [str(shard.num_records) for shard in split.shards],
+            }
+            for name, split in manifest.splits.items()
+        ],
+        "version": VERSION,
+    }
+    if array_record:
+        info["alternativeFileFormats"] = [random_access.FORMAT]
+    tokens = {
+        "pythonClassName": "tensorflow_datasets.core.features.tensor_feature.Tensor",
+        "tensor": {
+            "dtype": manifest.dtype,
+            "encoding": "bytes",
+            "shape": {"dimensions": ["-1"]},
+        },
+    }
+    features = {
+        "featuresDict": {"features": {FEATURE: tokens}},
+        "pythonClassName": "tensorflow_datasets.core.features.features_dict.FeaturesDict",
+    }
+    for name, content in {INFO_FILE: info, FEATURES_FILE: features}.items():
+        write_text(directory / name, json.dumps(content, indent=2, sort_keys=True) + "\n")

@@ -1,0 +1,257 @@
+"""Text -> corpus: plan, write the shards, then the manifest."""
+
+import dataclasses
+import functools
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from pipeline.errors import OptionError, UserError
+from pipeline.layout import array_record as random_access
+from pipeline.layout import manifest as manifest_lib
+from pipeline.layout.dataset_info import write_dataset_info
+from pipeline.layout.manifest import Manifest, Shard, SourceInfo, Split
+from pipeline.preparing import journal
+from pipeline.preparing.engines import Engine, local
+from pipeline.preparing.plan import PrepareOptions, ShardTask, make_tasks, plan_pieces
+from pipeline.preparing.shards import write_shard
+from pipeline.preparing.vocabularies import (
+    VOCABULARY_FILES,
+    given_vocabulary,
+    load_vocabulary,
+    make_vocabulary,
+)
+from pipeline.progress import progress_bar
+from pipeline.text.formats.delimited import DOCUMENTS
+from pipeline.text.sources import Source, find_cut, find_sources
+from pipeline.text.standard_input import spooled
+from pipeline.vocabulary.base import ByteVocabulary, Vocabulary
+
+
+def prepare(
+    sources: Iterable[str | os.PathLike[str]],
+    output: str | os.PathLike[str],
+    options: PrepareOptions | None = None,
+    *,
+    glob: str | None = None,
+    workers: int | None = None,
+    engine: Engine | None = None,
+    array_record: bool = False,
+    overwrite: bool = False,
+    progress: bool = False,
+) -> Manifest:
+    """Prepares a corpus from text, in files, datasets or standard input.
+
+    A prepare that stopped goes on where it was when it is called again: finished shards are
+    kept after their digest is checked.
+
+    Args:
+        sources: files, directories, URIs, `tfds:NAME:SPLIT`, `-` for standard input.
+        output: the directory to make.
+        options: what the corpus's bytes depend on.
+        glob: within directories, only files whose name matches.
+        workers: processes; `None` takes one a core. Changes no byte.
+        engine: runs the tasks instead of processes of this machine, such as
+            `functools.partial(pipeline.preparing.engines.beam.run, options=…, folder=…)`, on workers that
+            see `sources` and `output` under the same paths. Changes no byte.
+        array_record: also writes the records as array_record files, for `tfds.data_source`.
+        overwrite: replaces a corpus that is there, finished or not.
+        progress: shows a progress bar.
+
+    Returns:
+        What was made, as it stands in `manifest.json`.
+
+    Raises:
+        UserError: sources, options or an output directory that cannot work; an unfinished
+            corpus that was begun otherwise, or that another process is at work on.
+        OSError: a file cannot be read or written.
+    """
+    options = options or PrepareOptions()
+    run = _local_engine(workers) if engine is None else engine
+    if engine is not None and workers is not None:
+        raise OptionError("`workers` has no effect with another `engine`, which has its own")
+    if array_record:
+        random_access.check_installed()
+    directory = Path(output)
+    _check_output(directory, overwrite)
+    with spooled(sources, directory) as (sources, standard_input):
+        found = find_sources(
+            sources, glob=glob, reading=options.reading, standard_input=standard_input
+        )
+        given = given_vocabulary(options)
+        options = _with_fingerprint(options, given)
+        description = journal.describe(options, found)
+        begun = not overwrite and journal.begun(directory, description)
+        plan = plan_pieces(found, options, find_cut=find_cut)
+        if given is not None:
+            vocabulary = given
+        elif begun:
+            vocabulary = load_vocabulary(
+                directory, unknown="replace" if options.min_count > 1 else "error"
+            )
+        else:
+            vocabulary = make_vocabulary(plan, options, run, progress=progress)
+        with journal.locked(directory):
+            if not begun:
+                _remove_corpus(directory)
+                vocabulary.save(directory)
+                journal.begin(directory, description)
+            # absolute: a worker may stand elsewhere
+            tasks = make_tasks(plan, options, vocabulary, directory.absolute())
+            return _write(directory, options, found, tasks, run, array_record, progress)
+
+
+def default_workers() -> int:
+    """One process for each core that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _write(
+    directory: Path,
+    options: PrepareOptions,
+    sources: tuple[Source, ...],
+    tasks: list[ShardTask],
+    run: Engine,
+    array_record: bool,
+    progress: bool,
+) -> Manifest:
+    """Writes the shards that the journal does not have yet, then makes the corpus complete."""
+    with progress_bar("writing shards", sum(task.num_bytes for task in tasks), progress) as bar:
+        written = run(write_shard, tasks, advance=bar.update)
+    manifest = _manifest(options, sources, tasks, written)
+    random_access.remove_array_records(directory)
+    write_dataset_info(directory, manifest, array_record=array_record)
+    if array_record:
+        total = sum(shard.num_bytes for shards in written for shard in shards.values())
+        paths = [path for task in tasks for path in task.paths.values()]
+        with progress_bar("writing array_record files", total, progress) as bar:
+            run(random_access.write_array_record, paths, advance=bar.update)
+    manifest.save(directory)
+    journal.end(directory)
+    return manifest
+
+
+def _local_engine(workers: int | None) -> Engine:
+    workers = default_workers() if workers is None else workers
+    if workers < 1:
+        raise OptionError(f"`workers` must be at least 1, not {workers}")
+    return functools.partial(local.run, workers=workers)
+
+
+def _with_fingerprint(options: PrepareOptions, given: Vocabulary | None) -> PrepareOptions:
+    """The options as a manifest has them: a vocabulary is what it is, wherever its file lies."""
+    if given is None or options.vocabulary == ByteVocabulary.kind:
+        return options
+    return dataclasses.replace(options, vocabulary=f"sha256:{given.fingerprint}")
+
+
+def _check_output(directory: Path, overwrite: bool) -> None:
+    """Refuses an output that would lose something or cannot be written; touches nothing."""
+    if directory.exists() and not directory.is_dir():
+        raise UserError(f"`output` {directory} exists and is not a directory")
+    parent = next(path for path in [directory, *directory.absolute().parents] if path.exists())
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise UserError(f"`output` {directory} cannot be written: no permission in {parent}")
+    if not directory.is_dir() or not any(directory.iterdir()):
+        return
+    complete = (directory / manifest_lib.FILE_NAME).exists()
+    if complete and not journal.has_plan(directory) and not overwrite:
+        raise UserError(
+            f"`output` {directory} holds a corpus; nothing was changed: name a new directory, or"
+            " replace it with `--overwrite`"
+        )
+    if not complete and not (directory / journal.FOLDER).is_dir():
+        raise UserError(
+            f"`output` {directory} exists and is no corpus; textreel will not write among other"
+            " files: name a new directory"
+        )
+
+
+def _remove_corpus(directory: Path) -> None:
+    """Removes what an earlier prepare left; the manifest first: it ceases to be a corpus."""
+    (directory / manifest_lib.FILE_NAME).unlink(missing_ok=True)
+    for file in directory.glob("*.tfrecord-*-of-*"):
+        file.unlink()
+    for name in VOCABULARY_FILES:
+        (directory / name).unlink(missing_ok=True)
+    random_access.remove_array_records(directory)
+
+
+def _manifest(
+    options: PrepareOptions,
+    sources: tuple[Source, ...],
+    tasks: list[ShardTask],
+    written: list[dict[str, journal.WrittenShard]],
+) -> Manifest:
+    vocabulary = tasks[0].vocabulary
+    index_of = {source.name: index for index, source in enumerate(sources)}
+    shards: dict[str, list[Shard]] = {split: [] for split in options.splits}
+    cut_off = dict.fromkeys(options.splits, False)  # the split ends before its last document
+    for task, results in zip(tasks, written, strict=True):
+        for split, result in results.items():
+            pieces = task.pieces_of(split)
+            if pieces:
+                cut_off[split] = not (pieces[-1].split is None or pieces[-1].ends_document)
+            shards[split].append(
+                Shard(
+                    file=os.path.basename(task.paths[split]),
+                    pieces=tuple(
+                        (index_of[piece.source.name], piece.start, piece.stop, num_documents)
+                        for piece, num_documents in zip(pieces, result.documents, strict=True)
+                    ),
+                    num_tokens=result.num_tokens,
+                    num_records=result.num_records,
+                    num_bytes=result.num_bytes,
+                    num_text_bytes=result.num_text_bytes,
+                    sha256=result.sha256,
+                )
+            )
+    _check_documents(options, sources, shards)
+    return Manifest(
+        name=options.name,
+        options=dataclasses.asdict(options),
+        vocabulary_fingerprint=vocabulary.fingerprint,
+        vocabulary_size=vocabulary.size,
+        dtype=vocabulary.dtype.name,
+        separator_id=vocabulary.separator_id,
+        record_tokens=options.record_tokens,
+        sources=tuple(_info(source) for source in sources),
+        splits={
+            split: Split(
+                shards=tuple(shards[split]),
+                num_documents=sum(s.num_documents for s in shards[split]) + cut_off[split],
+            )
+            for split in options.splits
+        },
+    )
+
+
+def _info(source: Source) -> SourceInfo:
+    return SourceInfo(
+        name=source.name,
+        num_bytes=source.num_bytes,
+        length=source.length,
+        is_document=source.is_document,
+        is_plain=source.is_document and not source.compression,
+    )
+
+
+def _check_documents(
+    options: PrepareOptions, sources: tuple[Source, ...], shards: dict[str, list[Shard]]
+) -> None:
+    """Refuses what only reading shows: a split without text, a separator that occurs nowhere."""
+    num_documents = sum(shard.num_documents for split in shards.values() for shard in split)
+    separated = [
+        source for source in sources if source.format == "text" and source.document not in DOCUMENTS
+    ]
+    if len(separated) == len(sources) and num_documents <= len(sources):
+        raise UserError(
+            f"`document`: the separator {options.document!r} stands in none of the"
+            f" {len(sources)} sources, such as {sources[0].path}"
+        )
+    for split, written in shards.items():
+        if not any(shard.num_tokens for shard in written):
+            raise UserError(
+                f"`splits`: {split}={options.splits[split]:g} of {num_documents} documents is no"
+                " document at all; give more text, or `--splits train=1`"
+            )

@@ -1,0 +1,252 @@
+"""Opens a prepared corpus."""
+
+import functools
+import os
+from typing import TYPE_CHECKING
+
+from pipeline.errors import OptionError, UserError
+from pipeline.layout.manifest import Manifest, Split, load_manifest
+from pipeline.preparing.vocabularies import load_vocabulary
+from pipeline.reading.geometry import (
+    SHUFFLE_BYTES,
+    SINGLE_TOKENS,
+    Windows,
+    checked_windows,
+    make_order,
+)
+from pipeline.reading.order import Order
+from pipeline.vocabulary.base import Vocabulary
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from pipeline.reading.windows import Targets
+
+READ_AHEAD = 16  # reads under way at once
+
+
+class Corpus:
+    """A prepared directory. Use `open_corpus`.
+
+    Attributes:
+        directory: where it lies.
+        manifest: what it is.
+        vocabulary: symbols <-> ids.
+    """
+
+    def __init__(self, directory: str, manifest: Manifest, vocabulary: Vocabulary):
+        self.directory = directory
+        self.manifest = manifest
+        self.vocabulary = vocabulary
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        """Name -> `Split`, with its `num_tokens`, `num_documents` and `num_bytes`."""
+        return self.manifest.splits
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 in hex; equal for equal tokens and splits, wherever the corpus lies."""
+        return self.manifest.fingerprint
+
+    def num_windows(self, split: str, *, seq_len: int, stride: int | None = None) -> int:
+        """The windows of a split: in each shard, starts `0, stride, 2·stride, …` that fit.
+
+        Args:
+            split: its name.
+            seq_len: tokens of an input; a window has one more.
+            stride: tokens between the starts of two windows; `None` means `seq_len`.
+
+        Raises:
+            UserError: no such split, or a number that is not positive.
+        """
+        windows = checked_windows(seq_len, stride)
+        return sum(windows.num_windows(shard.num_tokens) for shard in self.split(split).shards)
+
+    def windows(
+        self,
+        split: str,
+        *,
+        seq_len: int,
+        batch_size: int,
+        stride: int | None = None,
+        seed: int | None = 0,
+        start_step: int = 0,
+        host_index: int = 0,
+        host_count: int = 1,
+        targets: "Targets" = "sequence",
+        across_documents: bool = True,
+        segments: bool = False,
+        shuffle_bytes: int = SHUFFLE_BYTES,
+        read_ahead: int = READ_AHEAD,
+    ) -> "tf.data.Dataset":
+        """The training batches of a split, endless.
+
+        Epoch after epoch, every window comes exactly once in each. Batch `k` is a pure function
+        of `k` and of the arguments up to `seed`, and the same for any number of hosts. No
+        state: to go on after step `k`, pass `start_step=k`, which costs one seek.
+
+        Args:
+            split: its name.
+            seq_len: tokens of an input.
+            batch_size: rows of the global batch.
+            stride: tokens between the starts of two windows; `None` means `seq_len`.
+            seed: of the shuffle; `None` for the order of the text.
+            start_step: the first batch to yield.
+            host_index: which of the hosts this is.
+            host_count: hosts that share the batch; divides `batch_size`. Each reads about
+                `1 / host_count` of the bytes where the batch size is a power of two (up to the
+                spans of a group, 256 by default), else up to all of them.
+            targets: `sequence`: each token's next; `last`: only the token after the window.
+            across_documents: whether a window goes on in the next document. If not, it ends
+                with the document that it begins in: what follows is padding of weight 0.
+            segments: also number the documents in each window, and the tokens in each document,
+                for attention that stays inside them.
+            shuffle_bytes: memory that the shuffle may take, in bytes; 128 MiB by default. The
+                order depends on it.
+            read_ahead: reads under way at once; more hide the latency of a remote store.
+
+        Returns:
+            A dataset of `(inputs, targets)`, `[batch_size / host_count, seq_len]` int32 each;
+            with `targets="last"`, targets are `[batch_size / host_count]` int32. Without
+            `across_documents`, of `(inputs, targets, weights)`, weights being float32 of the
+            shape of the targets. With `segments`, of `((inputs, segment_ids, positions),
+            targets)`, all `[batch_size / host_count, seq_len]` int32.
+
+        Raises:
+            UserError: no such split, one with no window, or an argument out of its range.
+        """
+        from pipeline.reading.segments import mask_other_documents, segment
+        from pipeline.reading.spans import ShardFiles
+        from pipeline.reading.windows import Rows, make_dataset
+
+        if segments and not across_documents:
+            raise OptionError(
+                "`segments` has no effect on windows of one document: leave out one of `segments`"
+                " and `across_documents=False`"
+            )
+        windows = checked_windows(seq_len, stride)
+        rows = Rows(batch_size=batch_size, host_index=host_index, host_count=host_count)
+        order = self.order(split, windows, seed=seed, shuffle_bytes=shuffle_bytes)
+        files = ShardFiles(self.directory, self.manifest, split, windows, read_ahead=read_ahead)
+        dataset = make_dataset(files, order, windows, rows, start_step=start_step, targets=targets)
+        separator_id = self.vocabulary.separator_id
+        if segments:
+            return dataset.map(lambda x, y: ((x, *segment(x, separator_id)), y))
+        if not across_documents:
+            return dataset.map(lambda x, y: mask_other_documents(x, y, separator_id))
+        return dataset
+
+    def lanes(
+        self,
+        split: str,
+        *,
+        seq_len: int,
+        batch_size: int,
+        start_step: int = 0,
+        host_index: int = 0,
+        host_count: int = 1,
+        read_ahead: int = READ_AHEAD,
+    ) -> "tf.data.Dataset":
+        """Batches whose rows continue those of the batch before, for stateful training; endless.
+
+        `batch_size` rows begin at equal distances in the split and read on, round and round, so
+        an epoch is `num_tokens / (batch_size * seq_len)` steps. Batch `k` is a pure function of
+        `k`, the split, `seq_len` and `batch_size`, for any number of hosts. No state: to go on
+        after step `k`, pass `start_step=k`.
+
+        Args:
+            split: its name.
+            seq_len: tokens of an input.
+            batch_size: rows of the global batch.
+            start_step: the first batch to yield.
+            host_index: which of the hosts this is.
+            host_count: hosts that share the batch; divides `batch_size`. Each reads
+                `1 / host_count` of the bytes.
+            read_ahead: reads under way at once.
+
+        Returns:
+            A dataset of `((inputs, resets), targets)`, `[batch_size / host_count, seq_len]`
+            each; int32, bool, int32. `resets` is true where an input begins a document: the
+            state is to be forgotten before it.
+
+        Raises:
+            UserError: no such split, fewer tokens than a batch, or an argument out of its range.
+        """
+        from pipeline.reading.lanes import make_lanes
+        from pipeline.reading.spans import ShardFiles
+        from pipeline.reading.windows import Rows
+
+        checked_windows(seq_len)
+        num_tokens = self.split(split).num_tokens
+        files = ShardFiles(
+            self.directory, self.manifest, split, SINGLE_TOKENS, read_ahead=read_ahead
+        )
+        return make_lanes(
+            files,
+            num_tokens,
+            Rows(batch_size=batch_size, host_index=host_index, host_count=host_count),
+            seq_len=seq_len,
+            separator_id=self.vocabulary.separator_id,
+            start_step=start_step,
+        )
+
+    def order(self, split: str, windows: Windows, *, seed: int | None, shuffle_bytes: int) -> Order:
+        """The order in which the windows of a split are read.
+
+        Raises:
+            UserError: no such split, no window in it, or a shuffle that is too small for one span.
+        """
+        return make_order(
+            windows,
+            self.checked_num_windows(split, windows),
+            itemsize=self.vocabulary.dtype.itemsize,
+            seed=seed,
+            shuffle_bytes=shuffle_bytes,
+        )
+
+    def checked_num_windows(self, split: str, windows: Windows) -> int:
+        """The windows of a split, at least one.
+
+        Raises:
+            UserError: no such split, or it has no window.
+        """
+        shards = self.split(split).shards
+        num_windows = sum(windows.num_windows(shard.num_tokens) for shard in shards)
+        if num_windows == 0:
+            longest = max(shard.num_tokens for shard in shards)
+            raise UserError(
+                f"split {split!r} has no window of `seq_len` {windows.seq_len}: a window needs"
+                f" {windows.num_tokens} tokens in one shard, and the longest shard has {longest}"
+                f" (the split: {self.split(split).num_tokens}); use a shorter `seq_len` or"
+                " prepare more text"
+            )
+        return num_windows
+
+    def split(self, name: str) -> Split:
+        """One of the splits.
+
+        Raises:
+            UserError: no such split.
+        """
+        if name not in self.splits:
+            raise UserError(f"no split {name!r} in {self.directory}; it has {list(self.splits)}")
+        return self.splits[name]
+
+
+def open_corpus(directory: str | os.PathLike[str]) -> Corpus:
+    """Opens a prepared directory.
+
+    Raises:
+        UserError: it is none, it is damaged, or its vocabulary is not the one that it was
+            prepared with.
+    """
+    manifest = load_manifest(directory)
+    vocabulary = load_vocabulary(directory)
+    if vocabulary.fingerprint != manifest.vocabulary_fingerprint:
+        raise UserError(
+            f"{directory}: its vocabulary is not the vocabulary that the corpus was"
+            f" prepared with (fingerprint {vocabulary.fingerprint[:12]}, the manifest says"
+            f" {manifest.vocabulary_fingerprint[:12]}); prepare the corpus again"
+        )
+    return Corpus(os.fspath(directory), manifest, vocabulary)

@@ -1,0 +1,114 @@
+"""How large things are: windows in tokens, spans in windows, groups in spans. Pure arithmetic."""
+
+from dataclasses import dataclass
+
+from pipeline.errors import OptionError
+from pipeline.reading.order import Order
+
+SHUFFLE_BYTES = 128 * 2**20
+_SPAN_BYTES = 128 * 2**10
+_TEXT_ORDER_SPAN_BYTES = 2**20
+_COPIES = 4  # of a group in memory: in use, ready, and being read as pieces and as a whole
+
+
+def lane_start(lane: int, num_lanes: int, num_tokens: int) -> int:
+    """Where a lane begins in a split of `num_tokens` tokens."""
+    return lane * num_tokens // num_lanes
+
+
+def check_lanes(num_tokens: int, *, num_lanes: int, seq_len: int) -> None:
+    """Refuses a split of fewer tokens than one batch of lanes holds.
+
+    Raises:
+        OptionError: it is that short.
+    """
+    if num_lanes * seq_len > num_tokens or num_tokens < seq_len + 2:
+        raise OptionError(
+            f"`batch_size` times `seq_len` must be at most the tokens of the split: {num_tokens}"
+            f" tokens for {num_lanes} lanes of {seq_len}; use fewer lanes or a shorter `seq_len`"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Windows:
+    """Which windows a split is cut into.
+
+    With `seq_len=3` and `stride=2`, a shard of 9 tokens has 3 windows; token 8 is discarded:
+
+        tokens    0 1 2 3 4 5 6 7 8
+        window 0  0 1 2 3
+        window 1      2 3 4 5
+        window 2          4 5 6 7
+
+    Attributes:
+        seq_len: tokens of an input; a window has one more.
+        stride: tokens between the starts of two windows.
+    """
+
+    seq_len: int
+    stride: int
+
+    @property
+    def num_tokens(self) -> int:
+        """The tokens of a window."""
+        return self.seq_len + 1
+
+    @property
+    def num_rows(self) -> int:
+        """The rows of `stride` tokens that hold a window."""
+        return -(-self.num_tokens // self.stride)
+
+    def num_windows(self, num_tokens: int) -> int:
+        """The windows of a shard of `num_tokens`."""
+        return max(0, (num_tokens - self.num_tokens) // self.stride + 1)
+
+
+SINGLE_TOKENS = Windows(seq_len=0, stride=1)
+
+
+def checked_windows(seq_len: int, stride: int | None = None) -> Windows:
+    """Returns the windows that a user asks for; without a stride it is `seq_len`.
+
+    Raises:
+        OptionError: a number that is not positive.
+    """
+    if seq_len < 1:
+        raise OptionError(f"`seq_len` must be at least 1, not {seq_len}")
+    if stride is not None and stride < 1:
+        raise OptionError(f"`stride` must be at least 1, not {stride}")
+    return Windows(seq_len=seq_len, stride=seq_len if stride is None else stride)
+
+
+def make_order(
+    windows: Windows,
+    num_windows: int,
+    *,
+    itemsize: int,
+    seed: int | None,
+    shuffle_bytes: int = SHUFFLE_BYTES,
+) -> Order:
+    """Returns the order in which a split is read.
+
+    Args:
+        windows: the windows.
+        num_windows: their number in the split, at least 1.
+        itemsize: bytes of a stored token.
+        seed: of the permutations; `None` for the order of the text.
+        shuffle_bytes: memory that the shuffle may take.
+
+    Raises:
+        OptionError: `shuffle_bytes` is too small for one span.
+    """
+    if seed is None:
+        span_windows = max(1, _TEXT_ORDER_SPAN_BYTES // itemsize // windows.stride)
+        return Order(num_windows=num_windows, spans=1, span_windows=span_windows, seed=None)
+    span_windows = max(1, _SPAN_BYTES // itemsize // windows.stride)
+    span_tokens = (span_windows - 1) * windows.stride + windows.num_rows * windows.stride
+    spans = shuffle_bytes // _COPIES // (span_tokens * itemsize)
+    if spans < 1:
+        raise OptionError(
+            f"`shuffle_bytes` {shuffle_bytes} is too small: {_COPIES} spans of"
+            f" {span_tokens * itemsize} bytes must fit"
+        )
+    spans = 1 << spans.bit_length() - 1
+    return Order(num_windows=num_windows, spans=spans, span_windows=span_windows, seed=seed)

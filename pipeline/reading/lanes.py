@@ -1,0 +1,90 @@
+"""Tokens -> lanes: rows that read a split contiguously, for truncated back-propagation.
+
+The split is a ring of `n` tokens. Lane `b` of `B` begins at token `b·n // B` and reads on without
+end, so row `b` of batch `k + 1` continues row `b` of batch `k`, no token is left out, and where a
+lane is at any step is arithmetic. With 12 tokens, 3 lanes and `seq_len=2`, the inputs are:
+
+    step      0        1        2        3
+    lane 0    0  1     2  3     4  5     6  7
+    lane 1    4  5     6  7     8  9    10 11
+    lane 2    8  9    10 11     0  1     2  3
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from pipeline.reading.geometry import check_lanes, lane_start
+from pipeline.reading.spans import ShardFiles, cut_spans, read_pieces
+from pipeline.reading.windows import Rows, check_start_step
+
+_LANE_BYTES = 128 * 2**10  # of a lane, read by one seek
+_BLOCK_BYTES = 16 * 2**20  # of all lanes of a host, in memory about three times
+
+
+def make_lanes(
+    files: ShardFiles,
+    num_tokens: int,
+    rows: Rows,
+    *,
+    seq_len: int,
+    separator_id: int,
+    start_step: int,
+) -> tf.data.Dataset:
+    """Returns the endless dataset of a host's lanes, from `start_step` on.
+
+    Args:
+        files: the split, in which every token is a window.
+        num_tokens: of the split.
+        rows: the lanes of this host.
+        seq_len: tokens of an input.
+        separator_id: of the vocabulary.
+        start_step: the first batch.
+
+    Returns:
+        `((inputs, resets), targets)`: `[rows, seq_len]` int32, bool and int32.
+
+    Raises:
+        OptionError: a negative step, or fewer tokens than one batch holds.
+    """
+    check_start_step(start_step)
+    check_lanes(num_tokens, num_lanes=rows.batch_size, seq_len=seq_len)
+    own_lanes = range(rows.first, rows.first + rows.count)
+    own_starts = np.array(
+        [lane_start(lane, rows.batch_size, num_tokens) for lane in own_lanes], np.int64
+    )
+    lane_tokens = min(_LANE_BYTES, _BLOCK_BYTES // rows.count) // files.dtype.itemsize
+    steps = max(1, min(lane_tokens, num_tokens - 2) // seq_len)  # read at once
+
+    @tf.autograph.experimental.do_not_convert
+    def load(block: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        first = (own_starts + block * (steps * seq_len) - 1) % num_tokens
+        length = tf.constant(steps * seq_len + 2, tf.int64)  # one before the inputs, one after
+        tokens, _ = read_pieces(files, cut_spans(files, first, length))
+        # The last row is padding; [rows, steps * seq_len + 2]
+        tokens = tf.reshape(tokens[: length * rows.count], [rows.count, steps * seq_len + 2])
+        places = (first[:, None] + 1 + tf.range(steps * seq_len, dtype=tf.int64)) % num_tokens
+        before = tf.cast(tokens[:, :-2], tf.int32)
+        return tokens, (before == separator_id) | (places == 0)
+
+    @tf.autograph.experimental.do_not_convert
+    def batches(block: tf.Tensor, loaded: tuple[tf.Tensor, tf.Tensor]) -> tf.data.Dataset:
+        tokens, resets = loaded
+
+        def batch(step: tf.Tensor) -> tuple[tuple[tf.Tensor, tf.Tensor], tf.Tensor]:
+            start = step * seq_len
+            shape = [rows.count, seq_len]
+            inputs = tf.slice(tokens, [0, start + 1], shape)
+            targets = tf.slice(tokens, [0, start + 2], shape)
+            reset = tf.ensure_shape(tf.slice(resets, [0, start], shape), shape)
+            return (_ids(inputs, shape), reset), _ids(targets, shape)
+
+        first_step = tf.maximum(start_step - block * steps, 0)
+        return tf.data.Dataset.range(first_step, steps).map(batch)
+
+    blocks = tf.data.Dataset.range(start_step // steps, np.iinfo(np.int64).max)
+    loaded = blocks.map(lambda block: (block, load(block)), num_parallel_calls=1).prefetch(1)
+    return loaded.flat_map(batches)
+
+
+def _ids(tokens: tf.Tensor, shape: list[int]) -> tf.Tensor:
+    return tf.ensure_shape(tf.cast(tokens, tf.int32), shape)

@@ -1,0 +1,172 @@
+"""Several corpora in one endless order, in exact proportions.
+
+Position `p` of the mixture is the next window of one corpus: a cycle of choices, as long as the sum
+of the weights as integers, says of which. In every prefix of `p` positions a corpus of share `s`
+has had `s·p` windows, give or take less than one. Each corpus keeps its own order, with epochs of
+its own. How many windows each has had before any position is arithmetic, so a step costs a seek.
+"""
+
+import heapq
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline.errors import OptionError
+from pipeline.reading.corpus import READ_AHEAD, Corpus
+from pipeline.reading.geometry import SHUFFLE_BYTES, checked_windows
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from pipeline.reading.windows import Targets
+
+_MAX_CYCLE = 10_000
+
+
+def mix(
+    corpora: Sequence[tuple[Corpus, float]],
+    split: str,
+    *,
+    seq_len: int,
+    batch_size: int,
+    stride: int | None = None,
+    seed: int | None = 0,
+    start_step: int = 0,
+    host_index: int = 0,
+    host_count: int = 1,
+    targets: "Targets" = "sequence",
+    shuffle_bytes: int = SHUFFLE_BYTES,
+    read_ahead: int = READ_AHEAD,
+) -> "tf.data.Dataset":
+    """The training batches of several corpora, endless; see `Corpus.windows`.
+
+    Batch `k` is a pure function of `k`, and the same for any number of hosts; but every host
+    reads the bytes of all rows.
+
+    Args:
+        corpora: pairs of a corpus and its weight, such as `[(books, 0.7), (code, 0.3)]`. The
+            weights need no sum; with few digits, for their cycle is at most 10,000 windows.
+        split: the name of the split, in all of them.
+        seq_len: tokens of an input.
+        batch_size: rows of the global batch.
+        stride: tokens between the starts of two windows; `None` means `seq_len`.
+        seed: of the shuffles; `None` for the order of the texts.
+        start_step: the first batch to yield.
+        host_index: which of the hosts this is.
+        host_count: hosts that share the batch; divides `batch_size`.
+        targets: as in `Corpus.windows`.
+        shuffle_bytes: memory that the shuffles may take together.
+        read_ahead: reads under way at once, of each corpus.
+
+    Returns:
+        A dataset of `(inputs, targets)`, as of `Corpus.windows`.
+
+    Raises:
+        UserError: weights that are not positive or have no short cycle, vocabularies that
+            differ, or what `Corpus.windows` refuses.
+    """
+    import tensorflow as tf
+
+    from pipeline.reading.spans import ShardFiles
+    from pipeline.reading.windows import Rows, check_start_step, make_rows
+
+    choices = choose(_integers([weight for _, weight in corpora]))
+    first = corpora[0][0]
+    for corpus, _ in corpora[1:]:
+        if corpus.vocabulary.fingerprint != first.vocabulary.fingerprint:
+            raise OptionError(
+                f"`corpora` must have one vocabulary: that of {corpus.directory} is not that of"
+                f" {first.directory}; prepare one with `--vocabulary` and the other's directory"
+            )
+    check_start_step(start_step)
+    windows = checked_windows(seq_len, stride)
+    rows = Rows(batch_size=batch_size, host_index=host_index, host_count=host_count)
+    cycle = len(choices)
+    had = np.cumsum(choices[:, None] == np.arange(len(corpora)), axis=0)  # [cycle, corpora]
+
+    def num_before(position: int, index: int) -> int:
+        """How many windows a corpus has had before a position."""
+        cycles, place = divmod(position, cycle)
+        return cycles * int(had[-1, index]) + (int(had[place - 1, index]) if place else 0)
+
+    num_steps = cycle // math.gcd(cycle, batch_size)  # until the numbers of rows repeat
+    steps = range(start_step, start_step + num_steps + 1)
+    parts = []
+    for index, (corpus, _) in enumerate(corpora):
+        part_bytes = shuffle_bytes // len(corpora)
+        order = corpus.order(split, windows, seed=seed, shuffle_bytes=part_bytes)
+        files = ShardFiles(corpus.directory, corpus.manifest, split, windows, read_ahead=read_ahead)
+        bounds = [num_before(step * batch_size, index) for step in steps]
+        one_by_one = Rows(batch_size=1)
+        part = make_rows(files, order, windows, one_by_one, start_row=bounds[0], targets=targets)
+        parts.append(part.rebatch(np.diff(bounds)))
+
+    @tf.autograph.experimental.do_not_convert
+    def join(step: "tf.Tensor", batches: tuple[Any, ...]) -> Any:
+        chosen = tf.gather(choices, (step * batch_size + np.arange(batch_size)) % cycle)
+        # The rows of all parts, end to end, stand at these rows of the batch.
+        places = tf.argsort(chosen, stable=True)
+        own = tf.argsort(places)[rows.first : rows.first + rows.count]
+        return tuple(
+            tf.ensure_shape(
+                tf.gather(tf.concat(part, axis=0), own), [rows.count, *part[0].shape[1:]]
+            )
+            for part in zip(*batches, strict=True)
+        )
+
+    steps_of = tf.data.Dataset.range(start_step, np.iinfo(np.int64).max)
+    return tf.data.Dataset.zip(steps_of, tuple(parts)).map(join)
+
+
+def choose(weights: Sequence[int]) -> np.ndarray:
+    """Spreads choices evenly over a cycle: earliest deadline first.
+
+    The `j`-th choice of index `i` (from 0), whose share is `s = weights[i] / sum(weights)`, may
+    not come before place `floor(j / s)` and must by place `ceil((j + 1) / s) - 1`. This always
+    has a solution, and it is what keeps every prefix exact (Liu and Layland 1973; the bounds:
+    Baruah et al., "Proportionate Progress", 1996).
+
+    Args:
+        weights: positive.
+
+    Returns:
+        `[sum(weights)]` int64 indices.
+    """
+    cycle = sum(weights)
+    released: list[tuple[int, int, int]] = []  # deadline, index, number of the choice
+    waiting = [(0, index, 0) for index in range(len(weights))]  # release, index, number
+    choices = np.empty(cycle, np.int64)
+    for place in range(cycle):
+        while waiting and waiting[0][0] <= place:
+            _, index, number = heapq.heappop(waiting)
+            deadline = -(-(number + 1) * cycle // weights[index])
+            heapq.heappush(released, (deadline, index, number))
+        _, index, number = heapq.heappop(released)
+        choices[place] = index
+        if number + 1 < weights[index]:
+            release = (number + 1) * cycle // weights[index]
+            heapq.heappush(waiting, (release, index, number + 1))
+    return choices
+
+
+def _integers(weights: Sequence[float]) -> list[int]:
+    """The smallest integers in the same proportions."""
+    for weight in weights:
+        if not (math.isfinite(weight) and weight > 0):
+            raise OptionError(f"`weights` must be above 0, not {weight!r}; leave that corpus out")
+    if not weights:
+        raise OptionError("`corpora` must name at least one corpus and its weight")
+    exact = [Fraction(str(weight)) for weight in weights]
+    scale = math.lcm(*(weight.denominator for weight in exact))
+    integers = [int(weight * scale) for weight in exact]
+    divisor = math.gcd(*integers)
+    integers = [integer // divisor for integer in integers]
+    if sum(integers) > _MAX_CYCLE:
+        raise OptionError(
+            f"`weights` {list(weights)} are in the proportions {integers}, a cycle of"
+            f" {sum(integers)} windows; at most {_MAX_CYCLE} are possible: round them"
+        )
+    return integers

@@ -1,0 +1,207 @@
+"""Runs of windows -> the tokens that hold them, by seeks into the shards."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from pipeline.errors import OptionError
+from pipeline.layout.manifest import Manifest
+from pipeline.layout.records import example_prefixes, record_bytes
+from pipeline.reading.geometry import Windows
+
+DAMAGED = " is missing or damaged; rebuild the shard with `textreel repair`"
+
+
+class ShardFiles:
+    """The shards of a split that have windows, as a graph needs them.
+
+    Args:
+        directory: of the corpus.
+        manifest: of the corpus.
+        split: the name of the split.
+        windows: which windows it is cut into.
+        read_ahead: reads under way at once.
+
+    Attributes:
+        first_windows: `[2·shards + 1]` int64; the number of the window that each shard starts
+            with, for the shards laid twice end to end.
+        stored: the dtype of the tokens.
+    """
+
+    def __init__(
+        self,
+        directory: str,
+        manifest: Manifest,
+        split: str,
+        windows: Windows,
+        *,
+        read_ahead: int,
+    ):
+        if read_ahead < 1:
+            raise OptionError(f"`read_ahead` must be at least 1, not {read_ahead}")
+        shards = manifest.splits[split].shards
+        num_windows = np.array([windows.num_windows(shard.num_tokens) for shard in shards])
+        self._indices = np.flatnonzero(num_windows)
+        # A shard's path is arithmetic: a graph of 100,000 shards holds two strings.
+        before, _, after = shards[0].file.rpartition("-00000-of-")
+        self._prefix, self._suffix = f"{directory}/{before}-", f"-of-{after}"
+        per_shard = np.tile(num_windows[self._indices], 2)
+        self.first_windows = np.concatenate([[0], np.cumsum(per_shard, dtype=np.int64)])
+        self.windows = windows
+        self.read_ahead = read_ahead
+        self.dtype = np.dtype(manifest.dtype)
+        # decode_raw knows no uint32; no vocabulary comes near 2^31 ids.
+        self.stored = {1: tf.uint8, 2: tf.uint16, 4: tf.int32}[self.dtype.itemsize]
+        self.record_tokens = manifest.record_tokens
+        payload_bytes = manifest.record_tokens * self.dtype.itemsize
+        self.record_bytes = record_bytes(payload_bytes)
+        self.prefixes = example_prefixes(payload_bytes)
+
+    def num_tokens(self, num_windows: Any) -> Any:
+        """The tokens that hold as many consecutive windows of a shard."""
+        return (num_windows - 1) * self.windows.stride + self.windows.num_tokens
+
+    def path(self, shard: tf.Tensor) -> tf.Tensor:
+        """The path of a shard, a scalar string, by its index in `first_windows`."""
+        index = tf.gather(tf.constant(self._indices), shard % len(self._indices))
+        return self._prefix + tf.strings.as_string(index, width=5, fill="0") + self._suffix
+
+
+class Pieces(NamedTuple):
+    """Runs of windows that lie in one shard each. All are `[pieces]` int64.
+
+    Attributes:
+        shard: index in `ShardFiles.first_windows`.
+        first_token: index in the shard.
+        num_windows: how many windows.
+    """
+
+    shard: Any
+    first_token: Any
+    num_windows: Any
+
+
+def cut_spans(files: ShardFiles, first_windows: tf.Tensor, span_windows: tf.Tensor) -> Pieces:
+    """Cuts spans where they run from one shard into the next.
+
+    Args:
+        files: the shards.
+        first_windows: `[spans]` int64; the window that each span starts with.
+        span_windows: scalar int64; the windows of each span.
+
+    Returns:
+        The pieces of the first span, then those of the second, …
+    """
+    table = tf.constant(files.first_windows)
+    ends = first_windows + span_windows
+    first_shard = tf.searchsorted(table, first_windows, side="right", out_type=tf.int64) - 1
+    last_shard = tf.searchsorted(table, ends, side="left", out_type=tf.int64) - 1
+    counts = last_shard - first_shard + 1
+    number = tf.range(tf.reduce_sum(counts)) - tf.repeat(tf.cumsum(counts, exclusive=True), counts)
+    shard = tf.repeat(first_shard, counts) + number
+    shard_start = tf.gather(table, shard)
+    start = tf.maximum(tf.repeat(first_windows, counts), shard_start)
+    end = tf.minimum(tf.repeat(ends, counts), tf.gather(table, shard + 1))
+    return Pieces(shard, (start - shard_start) * files.windows.stride, end - start)
+
+
+def read_pieces(files: ShardFiles, pieces: Pieces) -> tuple[tf.Tensor, tf.Tensor]:
+    """Reads pieces, several at a time.
+
+    Returns:
+        The tokens, `[rows, stride]`, the last row zeros, and the row that each piece starts at,
+        `[pieces]` int64. A window is `windows.num_rows` consecutive rows, from the row of its
+        first token on.
+
+    Raises:
+        InvalidArgumentError: a record is missing or damaged; it names the file and the records.
+    """
+    windows = files.windows
+    num_rows = pieces.num_windows - 1 + windows.num_rows
+
+    def read(piece: Pieces, rows: tf.Tensor) -> tf.Tensor:
+        return _read_rows(files, piece, [rows, windows.stride])
+
+    # What cannot be read is left out, which shows in the number of rows: TensorFlow's own errors
+    # do not name the file. A last row of zeros, so that there always is one.
+    num_all = tf.reduce_sum(num_rows) + 1
+    tokens = (
+        tf.data.Dataset.from_tensor_slices((pieces, num_rows))
+        .map(read, num_parallel_calls=files.read_ahead, deterministic=True)
+        .ignore_errors()
+        .concatenate(tf.data.Dataset.from_tensors(tf.zeros([1, windows.stride], files.stored)))
+        .rebatch(num_all)
+        .get_single_element()
+    )
+    whole = tf.shape(tokens, out_type=tf.int64)[0] == num_all
+    message = tf.cond(whole, lambda: "", lambda: _find_damage(files, pieces, num_rows, read))
+    with tf.control_dependencies([tf.debugging.Assert(whole, [message])]):
+        return tf.identity(tokens), tf.cumsum(num_rows, exclusive=True)
+
+
+def _read_rows(files: ShardFiles, piece: Pieces, shape: list[Any]) -> tf.Tensor:
+    """Returns the tokens of a piece in a shape, padded with 0; reads only their records."""
+    num_tokens = files.num_tokens(piece.num_windows)
+    first_record, num_records = _records_of(files, piece.first_token, num_tokens)
+    # The public TFRecordDataset does not offer `byte_offsets`; equal lengths are required.
+    # One read of just what is needed: a larger buffer would read what no window wants.
+    variant = tf.raw_ops.TFRecordDatasetV2(
+        filenames=files.path(piece.shard)[None],
+        compression_type="",
+        buffer_size=num_records * files.record_bytes,
+        byte_offsets=(first_record * files.record_bytes)[None],
+    )
+    records = tf.data.experimental.from_variant(variant, tf.TensorSpec([], tf.string))
+    examples = records.take(num_records).batch(num_records).get_single_element()
+    # In the bytes of an Example, the payload is what stands last.
+    lengths, prefixes = files.prefixes
+    case = tf.searchsorted(lengths, tf.strings.length(examples), side="right") - 1
+    itemsize = files.dtype.itemsize
+    skipped = (piece.first_token - first_record * files.record_tokens) * itemsize
+    is_first = tf.one_hot(0, tf.size(examples), dtype=tf.int32)
+    start = tf.gather(prefixes, case) + is_first * tf.cast(skipped, tf.int32)
+    payloads = tf.strings.substr(examples, start, tf.strings.length(examples) - start)
+    text = tf.strings.reduce_join(payloads)
+    enough = tf.strings.length(text) >= tf.cast(num_tokens * itemsize, tf.int32)
+    with tf.control_dependencies([tf.debugging.Assert(enough, ["too short"])]):
+        size = tf.cast(tf.reduce_prod(shape) * itemsize, tf.int32)
+        return tf.reshape(tf.io.decode_raw(text, files.stored, fixed_length=size), shape)
+
+
+def _records_of(
+    files: ShardFiles, first_token: tf.Tensor, num_tokens: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the index of the first record that holds the tokens, and how many do."""
+    first = first_token // files.record_tokens
+    return first, (first_token + num_tokens - 1) // files.record_tokens - first + 1
+
+
+def _find_damage(
+    files: ShardFiles, pieces: Pieces, num_rows: tf.Tensor, read: Callable[..., tf.Tensor]
+) -> tf.Tensor:
+    """Reads the pieces one by one, and names the file and the records of the first that fails."""
+
+    def check(index: tf.Tensor, piece: Pieces, rows: tf.Tensor) -> tf.Tensor:
+        with tf.control_dependencies([read(piece, rows)]):
+            return tf.identity(index)
+
+    count = tf.size(num_rows, out_type=tf.int64)
+    end = tf.data.Dataset.from_tensors(tf.constant(-1, tf.int64))
+    whole = (
+        tf.data.Dataset.from_tensor_slices((tf.range(count), pieces, num_rows))
+        .map(check)
+        .ignore_errors()
+        .concatenate(end)
+        .batch(count + 1)
+        .get_single_element()
+    )
+    bad = tf.argmax(whole != tf.range(tf.size(whole, out_type=tf.int64)))
+    first, num_records = _records_of(
+        files, pieces.first_token[bad], files.num_tokens(pieces.num_windows[bad])
+    )
+    records = [tf.strings.as_string(first), " to ", tf.strings.as_string(first + num_records - 1)]
+    return tf.strings.join(
+        [files.path(pieces.shard[bad]), ": one of the records ", *records, DAMAGED]
+    )

@@ -1,0 +1,114 @@
+"""Parquet: one row a document, one column the text. Row groups are streamed by pyarrow."""
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+from pipeline.errors import UserError
+from pipeline.files import open_file
+from pipeline.text.formats import RowError
+
+SUFFIX = ".parquet"
+_BATCH_ROWS = 128
+_BUFFER_BYTES = 2**20  # of a column being read; without it a row group is read as a whole
+
+
+def find_row_groups(path: str, text_field: str) -> tuple[int, ...]:
+    """Returns the row that follows each row group: `(10, 20, 25)` for 10, 10 and 5 rows.
+
+    Raises:
+        UserError: not a Parquet file, no such column, or one that is no text; or a package
+            is missing.
+    """
+    with open_file(path) as file, _errors_name(path):
+        parquet = _open(file, path)
+        schema = parquet.schema_arrow
+        if text_field not in schema.names:
+            raise UserError(
+                f"{path} has no field {text_field!r}; the fields are:"
+                f" {', '.join(map(repr, schema.names))}; choose one with `--text_field`"
+            )
+        kind = schema.field(text_field).type
+        if not _is_text(kind):
+            raise UserError(f"{path}: the field {text_field!r} is not a text but {kind}")
+        metadata = parquet.metadata
+        sizes = (metadata.row_group(i).num_rows for i in range(metadata.num_row_groups))
+        return tuple(itertools.accumulate(sizes))
+
+
+def read_rows(
+    path: str, text_field: str, row_groups: tuple[int, ...], start: int, stop: int
+) -> Iterator[tuple[int, bytes]]:
+    """Yields the texts of the rows `start … stop - 1`, with their numbers.
+
+    Args:
+        path: the file.
+        text_field: the column.
+        row_groups: what `find_row_groups` returned.
+        start: the first row of a row group.
+        stop: the last row of a row group, plus 1.
+
+    Raises:
+        RowError: a row without a text.
+        UserError: the file is damaged.
+    """
+    import pyarrow as pa
+
+    begins = (0, *row_groups[:-1])
+    chosen = [
+        i for i, (b, e) in enumerate(zip(begins, row_groups, strict=True)) if start <= b < e <= stop
+    ]
+    with open_file(path) as file, _errors_name(path):
+        parquet = _open(file, path)
+        batches = parquet.iter_batches(
+            _BATCH_ROWS, row_groups=chosen, columns=[text_field], use_threads=False
+        )
+        row = start
+        for batch in batches:
+            column = batch.column(0)
+            if pa.types.is_dictionary(column.type):
+                column = column.dictionary_decode()
+            for text in column.cast(pa.large_binary()).to_pylist():
+                if text is None:
+                    raise RowError(row, f"the field {text_field!r} is null")
+                yield row, text
+                row += 1
+    if row != stop:
+        raise UserError(
+            f"{path} has {row} rows, but had {stop} when the work was planned; it changed"
+            " meanwhile: run the same command again"
+        )
+
+
+def _open(file: Any, path: str) -> Any:
+    try:
+        import pyarrow.parquet
+    except ImportError as error:
+        raise UserError(
+            f"{path}: reading .parquet needs a package: pip install 'textreel[formats]'"
+        ) from error
+    return pyarrow.parquet.ParquetFile(file, buffer_size=_BUFFER_BYTES, pre_buffer=False)
+
+
+def _is_text(kind: Any) -> bool:
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    tests = ("string", "large_string", "string_view", "binary", "large_binary", "binary_view")
+    return any(getattr(pa.types, f"is_{test}")(kind) for test in tests)
+
+
+class _errors_name:  # noqa: N801, a context manager
+    """Adds the path to pyarrow's errors."""
+
+    def __init__(self, path: str):
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type | None, error: BaseException | None, _: object) -> None:
+        if error is None or not type(error).__module__.startswith("pyarrow"):
+            return
+        raise UserError(f"{self._path} is no Parquet file, or is damaged: {error}") from error

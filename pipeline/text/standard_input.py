@@ -1,0 +1,51 @@
+"""Standard input, kept as a file: it can be read only once, but is read twice and by many."""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.errors import UserError
+from pipeline.preparing import journal
+from pipeline.text.sources import STANDARD_INPUT
+
+_COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"(\xb5/\xfd": "zstd"}
+
+
+@contextmanager
+def spooled(
+    paths: Iterable[str | os.PathLike[str]], directory: Path
+) -> Iterator[tuple[list[str], str | None]]:
+    """Copies standard input to a file for as long as the context lasts.
+
+    Args:
+        paths: the sources; `-` among them means standard input.
+        directory: the corpus; the file lies among those of its journal.
+
+    Yields:
+        The sources, and the file, or None where standard input is not wanted.
+
+    Raises:
+        UserError: standard input is compressed.
+    """
+    given = [os.fspath(path) for path in paths]
+    if STANDARD_INPUT not in given:
+        yield given, None
+        return
+    path = Path(journal.temporary_path(os.fspath(directory / "standard_input")))
+    try:
+        with open(path, "wb") as file:
+            start = sys.stdin.buffer.read(8)
+            for magic, name in _COMPRESSED.items():
+                if start.startswith(magic):
+                    raise UserError(f"standard input is compressed with {name}; decompress it")
+            file.write(start)
+            shutil.copyfileobj(sys.stdin.buffer, file, 2**20)
+        yield given, str(path)
+    finally:
+        path.unlink(missing_ok=True)
+        for folder in (path.parent, directory):
+            if folder.is_dir() and not os.listdir(folder):
+                folder.rmdir()

@@ -1,0 +1,115 @@
+"""The quality of a trained run on any split of a corpus: `textreel evaluate`."""
+
+import dataclasses
+import math
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from pipeline.errors import UserError
+from pipeline.preparing.vocabularies import load_vocabulary
+from pipeline.reading.corpus import Corpus, open_corpus
+from pipeline.reading.geometry import Windows
+from trainer.config import run_config
+from trainer.evaluation.evaluator import Evaluation, Evaluator
+from trainer.run.checkpoint import restore_weights
+from trainer.steps.assembly import assemble
+from trainer.steps.feed import evaluation_stride
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Assessment:
+    """The quality of a run on a split.
+
+    Attributes:
+        evaluation: loss, perplexity and bits per byte.
+        bits_per_character: `loss / ln 2 * tokens / characters`, with the counts of the
+            whole split; separators are tokens, but not characters.
+        num_windows: windows measured, each once.
+    """
+
+    evaluation: Evaluation
+    bits_per_character: float
+    num_windows: int
+
+    def __str__(self) -> str:
+        return f"{self.evaluation}, {self.bits_per_character:.4f} bits/character"
+
+
+def assess(
+    run: str | os.PathLike[str],
+    *,
+    corpus: str | None = None,
+    split: str | None = None,
+    checkpoint: str = "newest",
+) -> Assessment:
+    """Measures a checkpoint of a run on every window of a split, each once.
+
+    Args:
+        run: the directory that `textreel train` wrote.
+        corpus: directory of a corpus with the run's vocabulary; None for the run's own.
+        split: its split to measure; None for the run's `validation_split`.
+        checkpoint: `"newest"`, or `"best"`, the one of the lowest validation loss.
+
+    Raises:
+        OptionError: `checkpoint` is neither.
+        UserError: the directory is no run or has no checkpoint, or the corpus has another
+            vocabulary, no such split or no window in it.
+    """
+    config = run_config(run)
+    config = dataclasses.replace(
+        config,
+        corpus=config.corpus if corpus is None else corpus,
+        validation_split=config.validation_split if split is None else split,
+        # Here, whatever trained it: not on a TPU, nor on workers that would have to be started.
+        strategy="auto" if config.strategy in ("multi_worker", "tpu") else config.strategy,
+        tpu=None,
+    )
+    opened = open_corpus(config.corpus)
+    expected = load_vocabulary(run).fingerprint
+    if opened.vocabulary.fingerprint != expected:
+        raise UserError(
+            f"`corpus` {config.corpus} has another vocabulary than the run {run}: fingerprint "
+            f"{opened.vocabulary.fingerprint[:16]}, the run's is {expected[:16]}; give a corpus "
+            "with the run's vocabulary"
+        )
+    windows = Windows(seq_len=config.seq_len, stride=evaluation_stride(config))
+    num_windows = opened.checked_num_windows(config.validation_split, windows)
+    assembly = assemble(config, opened.vocabulary.size)
+    with assembly.strategy.scope():
+        restore_weights(run, assembly.model, which=checkpoint)
+    evaluation = Evaluator(assembly.strategy, opened, config, assembly.runner).evaluate()
+    bits = evaluation.loss / math.log(2) * opened.splits[config.validation_split].num_tokens
+    return Assessment(
+        evaluation=evaluation,
+        bits_per_character=bits / num_characters(opened, config.validation_split),
+        num_windows=num_windows,
+    )
+
+
+def num_characters(corpus: Corpus, split: str) -> int:
+    """Counts the characters of a split's text; reads the split once."""
+    counts = token_counts(corpus, split)
+    counts[corpus.vocabulary.separator_id] = 0
+    # Every byte of UTF-8 but a continuation byte starts a character.
+    characters = [
+        sum(byte & 0xC0 != 0x80 for byte in corpus.vocabulary.decode_bytes([token]))
+        for token in range(corpus.vocabulary.size)
+    ]
+    return int(counts @ np.array(characters, np.int64))
+
+
+def token_counts(corpus: Corpus, split: str) -> np.ndarray:
+    """How often each id occurs in a split, `[vocabulary size]` int64."""
+
+    def payloads(records: tf.Tensor) -> tf.Tensor:
+        feature = {"tokens": tf.io.FixedLenFeature([], tf.string)}
+        return tf.io.parse_example(records, feature)["tokens"]
+
+    files = [f"{corpus.directory}/{shard.file}" for shard in corpus.splits[split].shards]
+    counts = np.zeros(corpus.vocabulary.size, np.int64)
+    for records in tf.data.TFRecordDataset(files).batch(64).map(payloads).as_numpy_iterator():
+        tokens = np.frombuffer(b"".join(records), corpus.vocabulary.dtype)
+        counts += np.bincount(tokens, minlength=len(counts))
+    return counts

@@ -1,0 +1,82 @@
+"""How well a model predicts a split: loss, perplexity, bits per byte."""
+
+import dataclasses
+import math
+
+import tensorflow as tf
+
+from pipeline.reading.corpus import Corpus
+from trainer.config import TrainConfig
+from trainer.steps.feed import validation_feed
+from trainer.steps.runner import StepRunner
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """The quality of a model on a split.
+
+    Attributes:
+        loss: mean cross-entropy, nats a token.
+        perplexity: `exp(loss)`: the number of equally likely tokens that would be as
+            hard to predict.
+        bits_per_byte: bits a byte of UTF-8 text: `loss / ln 2 * tokens / bytes`, with the
+            counts of the whole split. Comparable between vocabularies.
+    """
+
+    loss: float
+    perplexity: float
+    bits_per_byte: float
+
+    @classmethod
+    def from_loss(cls, loss: float, *, num_tokens: int, num_bytes: int) -> "Evaluation":
+        """Derives the figures from a mean loss.
+
+        Args:
+            loss: nats a token.
+            num_tokens: tokens of the split.
+            num_bytes: bytes of the split's text.
+        """
+        return cls(
+            loss=loss,
+            perplexity=math.exp(loss) if loss < 700 else math.inf,
+            bits_per_byte=loss / math.log(2) * num_tokens / num_bytes,
+        )
+
+    def __str__(self) -> str:
+        return (
+            f"loss {self.loss:.4f} nats/token, perplexity {self.perplexity:.2f}, "
+            f"{self.bits_per_byte:.4f} bits/byte"
+        )
+
+
+class Evaluator:
+    """Evaluates a run's model on the whole validation split, every window exactly once.
+
+    Args:
+        strategy: where the steps run.
+        corpus: holds the validation split.
+        config: the run's options.
+        runner: the compiled steps.
+    """
+
+    def __init__(
+        self,
+        strategy: tf.distribute.Strategy,
+        corpus: Corpus,
+        config: TrainConfig,
+        runner: StepRunner,
+    ) -> None:
+        self._split = corpus.splits[config.validation_split]
+        self._feed, self._num_batches = validation_feed(strategy, corpus, config)
+        self._runner = runner
+
+    def evaluate(self) -> Evaluation:
+        """Returns the quality of the model as it is now; changes nothing in it."""
+        nats, num_tokens = self._runner.run_evaluation(
+            iter(self._feed), tf.constant(self._num_batches)
+        )
+        return Evaluation.from_loss(
+            float(nats / num_tokens),
+            num_tokens=self._split.num_tokens,
+            num_bytes=self._split.num_bytes,
+        )

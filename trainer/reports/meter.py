@@ -1,0 +1,130 @@
+"""What compiled steps measure -> the figures of a report: means and rates since the last one."""
+
+import dataclasses
+
+from pipeline.layout.manifest import Split
+from trainer.config import TrainConfig
+from trainer.evaluation.evaluator import Evaluation
+from trainer.reports.memory import peak_gpu_memory, peak_memory
+from trainer.steps.runner import StepMetrics
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingReport:
+    """What there is to say about the steps since the last report.
+
+    Attributes:
+        step: steps that the run has behind it.
+        tokens: input tokens that the run has read in all.
+        seconds: time that the run has spent in training steps, over all its starts.
+        loss: mean training loss of the steps reported on, nats a token.
+        bits_per_byte: the same, with the tokens and bytes of the whole training split.
+        tokens_per_second: input tokens over the time spent in these steps.
+        input_wait: share of that time in which the steps waited for their input.
+        learning_rate: of the last step.
+        gradient_norm: mean over these steps of the gradients' global norm before clipping.
+        skipped_steps: those of these steps that loss scaling skipped.
+        memory_bytes: peak resident memory of this process.
+        gpu_memory_bytes: peak of the fullest GPU; None without one.
+        seconds_left: remaining time at this rate, with the evaluations to come.
+    """
+
+    step: int
+    tokens: int
+    seconds: float
+    loss: float
+    bits_per_byte: float
+    tokens_per_second: float
+    input_wait: float
+    learning_rate: float
+    gradient_norm: float
+    skipped_steps: int
+    memory_bytes: int
+    gpu_memory_bytes: int | None
+    seconds_left: float
+
+
+class Meter:
+    """Sums what training steps measure until it is reported.
+
+    Args:
+        config: the run's options.
+        split: the training split.
+        start_step: steps that earlier starts of the run did.
+        start_seconds: the time that they spent in training steps.
+
+    Attributes:
+        seconds: the time that the run has spent in training steps, over all its starts.
+        evaluation_seconds: how long the last evaluation took, with what comes with it. The
+            loop sets it.
+    """
+
+    def __init__(
+        self, config: TrainConfig, split: Split, *, start_step: int, start_seconds: float
+    ) -> None:
+        self._config = config
+        self._split = split
+        self._step = start_step
+        self.seconds = start_seconds
+        self.evaluation_seconds = 0.0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._num_steps, self._seconds, self._input_seconds = 0, 0.0, 0.0
+        self._loss, self._gradient_norm, self._skipped_steps = 0.0, 0.0, 0
+
+    def add(self, metrics: StepMetrics, num_steps: int, *, seconds: float) -> None:
+        """Takes in what `num_steps` compiled steps measured, and the time that they took."""
+        self._num_steps += num_steps
+        self._seconds += seconds
+        self.seconds += seconds
+        self._input_seconds += float(metrics.input_seconds)
+        self._loss += float(metrics.loss) * num_steps
+        self._gradient_norm += float(metrics.gradient_norm) * num_steps
+        self._skipped_steps += int(metrics.num_skipped)
+
+    def report(self, *, learning_rate: float) -> TrainingReport:
+        """Returns the figures of the steps since the last report, of which there is at least one.
+
+        Args:
+            learning_rate: of the last step.
+        """
+        tokens_per_step = self._config.batch_size * self._config.seq_len
+        self._step += self._num_steps
+        seconds_per_step = self._seconds / self._num_steps
+        quality = Evaluation.from_loss(
+            self._loss / self._num_steps,
+            num_tokens=self._split.num_tokens,
+            num_bytes=self._split.num_bytes,
+        )
+        report = TrainingReport(
+            step=self._step,
+            tokens=self._step * tokens_per_step,
+            seconds=self.seconds,
+            loss=quality.loss,
+            bits_per_byte=quality.bits_per_byte,
+            tokens_per_second=tokens_per_step / seconds_per_step,
+            input_wait=self._input_seconds / self._seconds,
+            learning_rate=float(f"{learning_rate:.7g}"),  # a float32 has no more digits
+            gradient_norm=self._gradient_norm / self._num_steps,
+            skipped_steps=self._skipped_steps,
+            memory_bytes=peak_memory(),
+            gpu_memory_bytes=peak_gpu_memory(),
+            seconds_left=(self._config.steps - self._step) * seconds_per_step
+            + num_evaluations_left(self._config, self._step) * self.evaluation_seconds,
+        )
+        self._begin()
+        return report
+
+
+def num_evaluations_left(config: TrainConfig, step: int) -> int:
+    """Counts the evaluations to come: at the multiples of `eval_every`, and after the last step.
+
+    Args:
+        config: the run's options.
+        step: steps done; the evaluation that is due now is still to come.
+    """
+    interval = config.eval_every
+    if not interval:
+        return 0
+    return config.steps // interval - (step - 1) // interval + bool(config.steps % interval)

@@ -1,0 +1,125 @@
+"""What a run tells: on the terminal, in its metrics and in its TensorBoard files."""
+
+import dataclasses
+from typing import Any
+
+import keras
+
+from pipeline.vocabulary.base import Vocabulary
+from trainer.config import TrainConfig
+from trainer.evaluation.evaluator import Evaluation
+from trainer.reports.events import EventWriter
+from trainer.reports.memory import peak_memory
+from trainer.reports.meter import TrainingReport
+from trainer.reports.metrics import MetricsFile
+from trainer.reports.projector import write_embeddings
+from trainer.reports.summary import summary
+from trainer.reports.terminal import Progress
+
+
+class Reports:
+    """Every report of one call of `train`.
+
+    Args:
+        config: the run's options.
+        start_step: steps that earlier calls did.
+        quiet: shows nothing on the terminal; files are written all the same.
+
+    Attributes:
+        start_seconds: the time that earlier calls spent in training steps.
+
+    Raises:
+        UserError: the metrics that earlier calls wrote are damaged.
+    """
+
+    def __init__(self, config: TrainConfig, *, start_step: int, quiet: bool) -> None:
+        self._config = config
+        self._metrics = MetricsFile(config.output, start_step=start_step)
+        self._progress = Progress(num_steps=config.steps, start_step=start_step, quiet=quiet)
+        self._events = EventWriter(config.events_directory)
+        self._rate_changes = False
+        rows = [row for row in self._metrics.kept if row["kind"] == "train"]
+        self.start_seconds = float(rows[-1]["seconds"]) if rows else 0.0
+        self._validations = [row for row in self._metrics.kept if row["kind"] == "validation"]
+
+    def message(self, text: str) -> None:
+        """Prints a text of whole lines."""
+        self._progress.message(text)
+
+    def training(self, report: TrainingReport) -> None:
+        """Reports how far the run is."""
+        self._rate_changes |= report.learning_rate != self._config.learning_rate
+        self._progress.update(report, learning_rate=self._rate_changes)
+        figures = dataclasses.asdict(report)
+        del figures["seconds_left"]
+        self._add("train", figures)
+
+    def validation(self, step: int, evaluation: Evaluation, *, seconds: float) -> None:
+        """Reports the quality of the model.
+
+        Args:
+            step: steps done.
+            evaluation: the quality.
+            seconds: time that the run has spent in training steps.
+        """
+        self.message(f"validation at step {step}: {evaluation}")
+        tokens = step * self._config.batch_size * self._config.seq_len
+        position = {"step": step, "tokens": tokens, "seconds": seconds}
+        figures = position | dataclasses.asdict(evaluation)
+        self._add("validation", figures)
+        self._validations.append(figures)
+        self._metrics.flush()
+
+    def _add(self, kind: str, figures: dict[str, Any]) -> None:
+        """Adds a row to the metrics, and its figures to the curves."""
+        figures = {name: value for name, value in figures.items() if value is not None}
+        self._metrics.add({"kind": kind, **figures})
+        for name in figures.keys() - {"step"}:
+            self._events.scalar(f"{kind}/{name}", figures[name], step=figures["step"])
+
+    def sample(self, step: int, temperature: float, text: str) -> None:
+        """Reports a text that the model generated."""
+        self._events.text(f"sample/temperature_{temperature:g}", text, step=step)
+        self.message(f"--- sample at temperature {temperature:g}\n{text}")
+
+    def weights(self, step: int, model: keras.Model) -> None:
+        """Reports how the weights are distributed."""
+        for variable in model.trainable_variables:
+            self._events.histogram(f"weights/{variable.path}", variable.numpy(), step=step)
+
+    def embeddings(self, model: keras.Model, vocabulary: Vocabulary) -> None:
+        """Writes the tokens' vectors for TensorBoard's projector, where the model has such."""
+        embedding = getattr(model, "embedding", None)
+        if isinstance(embedding, keras.layers.Embedding):
+            vectors = embedding.embeddings.numpy()
+            write_embeddings(self._config.events_directory, vectors, vocabulary)
+
+    def finished(
+        self, step: int, *, checkpoint: str, seconds: float, tokens_per_second: float
+    ) -> None:
+        """Says what the run has made, and what can be done with it: see `summary`."""
+        text = summary(
+            self._config.output,
+            step=step,
+            checkpoint=checkpoint,
+            seconds=seconds,
+            tokens_per_second=tokens_per_second,
+            memory_bytes=peak_memory(),
+            best=min(self._validations, key=lambda row: row["bits_per_byte"], default=None),
+        )
+        self.message(text)
+
+    def flush(self, *, at_once: bool = False) -> None:
+        """Makes what was written so far visible to readers of the files.
+
+        Args:
+            at_once: behind URIs, where files are written anew for it, too.
+        """
+        self._metrics.flush(at_once=at_once)
+        self._events.flush()
+
+    def close(self) -> None:
+        """Ends the bar and the files; messages still print."""
+        self._progress.close()
+        self._metrics.close()
+        self._events.close()

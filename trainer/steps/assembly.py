@@ -1,0 +1,110 @@
+"""Configuration -> devices, model, optimizer and compiled steps, put together in one place."""
+
+import dataclasses
+
+import tensorflow as tf
+
+from trainer.config import TrainConfig
+from trainer.embeddings.freezing import Freeze
+from trainer.hosts.environment import Hosts
+from trainer.hosts.strategy import make_strategy
+from trainer.models import LanguageModel, build_model
+from trainer.models.cpu_lstm import on_cpu
+from trainer.steps.lanes import LaneState
+from trainer.steps.optimization import LearningRate, Optimizer, make_optimizer
+from trainer.steps.runner import StepRunner
+
+_HALVED_ROWS = 32  # and more are worth cutting: products of fewer rows cost as much
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Assembly:
+    """What trains and measures a model.
+
+    Attributes:
+        strategy: the devices.
+        model: built, with initial weights.
+        optimizer: built for the model.
+        learning_rate: step, counted from 0 -> the optimizer's rate in it, a float32 scalar.
+        runner: the compiled steps.
+        lanes: what the lanes remember; None for windows.
+    """
+
+    strategy: tf.distribute.Strategy
+    model: LanguageModel
+    optimizer: Optimizer
+    learning_rate: LearningRate
+    runner: StepRunner
+    lanes: LaneState | None
+
+
+def assemble(config: TrainConfig, vocabulary_size: int, hosts: Hosts | None = None) -> Assembly:
+    """Builds what a configuration describes.
+
+    Make one assembly a process: see `make_strategy`.
+
+    Args:
+        config: the run's options.
+        vocabulary_size: number of token ids.
+        hosts: the processes that train together; None for this one alone.
+
+    Raises:
+        OptionError: the options and the devices cannot work together.
+    """
+    strategy = make_strategy(config, hosts)
+    halves = _in_halves(config, strategy)
+    jit = _use_jit(config, halves=halves)
+    with strategy.scope():
+        model = build_model(config, vocabulary_size, use_cudnn=not (jit or config.on_tpu))
+        optimizer = make_optimizer(config, model)
+        lanes = LaneState(strategy, model, config.batch_size) if config.lanes else None
+        runner = StepRunner(
+            strategy=strategy,
+            model=model,
+            optimizer=optimizer,
+            batch_size=config.batch_size,
+            tokens_per_row=config.seq_len if config.targets == "sequence" else 1,
+            clip_norm=config.clip_norm,
+            accumulate_steps=config.accumulate_steps,
+            label_smoothing=config.label_smoothing,
+            halves=halves,
+            jit=jit,
+            freeze=_freeze(config, model),
+            lanes=lanes,
+        )
+    return Assembly(
+        strategy=strategy,
+        model=model,
+        optimizer=optimizer,
+        learning_rate=LearningRate.from_config(config),
+        runner=runner,
+        lanes=lanes,
+    )
+
+
+def _in_halves(config: TrainConfig, strategy: tf.distribute.Strategy) -> bool:
+    """Whether the step's two halves run side by side: an LSTM's windows on one CPU.
+
+    Not a matter of how many cores there are: a run's dropout masks would depend on them.
+    """
+    return (
+        config.model == "lstm"
+        and on_cpu()
+        and strategy.num_replicas_in_sync == 1
+        and config.accumulate_steps == 1
+        and not config.lanes
+        and config.batch_size % 2 == 0
+        and config.batch_size >= _HALVED_ROWS
+    )
+
+
+def _use_jit(config: TrainConfig, *, halves: bool) -> bool:
+    """Whether XLA compiles the steps: where it was asked to, or is known to help."""
+    if config.jit == "auto":
+        return halves and config.precision == "float32"  # oneDNN multiplies bfloat16 faster
+    return config.jit == "on"
+
+
+def _freeze(config: TrainConfig, model: LanguageModel) -> Freeze | None:
+    steps = config.freeze_embeddings_steps
+    return Freeze(model.embedding.embeddings, steps) if steps else None
