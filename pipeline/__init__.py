@@ -1,7 +1,7 @@
 """Text of any size -> a corpus of integer tokens -> shuffled windows for training."""
 
 from pipeline.errors import OptionError, UserError
-from pipeline.preparing.plan import PrepareOptions
+from pipeline.preparing.options import PrepareOptions
 from pipeline.preparing.prepare import prepare
 from pipeline.reading.corpus import Corpus, open_corpus
 from pipeline.reading.mixture import mix

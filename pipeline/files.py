@@ -3,13 +3,16 @@
 TensorFlow is imported for URIs alone.
 """
 
+import contextlib
+import dataclasses
 import errno
 import functools
+import hashlib
 import io
+import json
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
 from pipeline.errors import UserError
@@ -17,7 +20,7 @@ from pipeline.errors import UserError
 BLOCK_BYTES = 64 * 1024  # with larger ones the allocator keeps more than it saves
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class FileStatus:
     """What a path is.
 
@@ -147,28 +150,76 @@ def read_text(path: str | os.PathLike[str]) -> str:
         return b"".join(iter(functools.partial(file.read, BLOCK_BYTES), b"")).decode()
 
 
-def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Writes a file of UTF-8 whole or not at all, over one that is there.
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """Returns the content of a JSON file; `None` where there is none, or a damaged one."""
+    try:
+        return json.loads(read_text(path))
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+
+
+@contextlib.contextmanager
+def whole_file(
+    path: str | os.PathLike[str], *, temporary: str | os.PathLike[str] | None = None
+) -> Iterator[BinaryIO]:
+    """Opens a file for writing that appears whole or not at all, over one that is there.
+
+    It is on the disk before it has its name, so that this holds even if the power fails. Where
+    anything is raised meanwhile, what was written goes.
+
+    Args:
+        path: the file.
+        temporary: where it lies meanwhile, in the same file system; `None`: beside it. The file
+            that is yielded has it as its `name`.
 
     Raises:
         OSError: it cannot be written.
         UserError: the same, of a URI.
     """
-    folder, _, name = os.fspath(path).rpartition("/")
-    temporary = join(folder or ".", f".{name}.incomplete")
-    if is_uri(temporary):
-        import tensorflow as tf
-
-        try:
-            with tf.io.gfile.GFile(temporary, "wb") as file:
-                file.write(text.encode())
-            tf.io.gfile.rename(temporary, path, overwrite=True)
-        except tf.errors.OpError as error:
-            raise UserError(f"{path} cannot be written: {error.message}") from error
-    else:
-        with open(temporary, "wb") as local:
-            local.write(text.encode())
+    path = os.fspath(path)
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, f".{name}.incomplete") if temporary is None else temporary
+    if is_uri(path):
+        content = io.BytesIO()
+        yield content
+        _write_remote(path, os.fspath(temporary), content.getvalue())
+        return
+    try:
+        with open(temporary, "wb", buffering=2**20) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Writes a file of UTF-8 by `whole_file`."""
+    with whole_file(path) as file:
+        file.write(text.encode())
+
+
+def sync_directory(path: str | os.PathLike[str]) -> None:
+    """Puts the names of a directory's files on the disk, as `whole_file` does their content."""
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def digest(path: str | os.PathLike[str]) -> str:
+    """Returns the SHA-256 of a file, in hex.
+
+    Raises:
+        OSError: it cannot be read.
+        UserError: the same, of a URI.
+    """
+    with open_file(os.fspath(path)) as file:
+        return hashlib.file_digest(cast(Any, file), "sha256").hexdigest()
 
 
 def read_blocks(path: str, start: int, stop: int) -> Iterator[bytes]:
@@ -225,6 +276,17 @@ def _remote_status(path: str) -> FileStatus:
     except tf.errors.OpError as error:
         raise UserError(f"{path} cannot be read: {error.message}") from error
     return FileStatus(is_directory=found.is_directory, num_bytes=found.length, identity=path)
+
+
+def _write_remote(uri: str, temporary: str, content: bytes) -> None:
+    import tensorflow as tf
+
+    try:
+        with tf.io.gfile.GFile(temporary, "wb") as file:
+            file.write(content)
+        tf.io.gfile.rename(temporary, uri, overwrite=True)
+    except tf.errors.OpError as error:
+        raise UserError(f"{uri} cannot be written: {error.message}") from error
 
 
 class _RemoteFile(io.RawIOBase):

@@ -1,22 +1,23 @@
-"""What preparing and training on some text will take, before anyone pays: from a sample."""
+"""Estimate of what a plan will make and take, from a sample of the text."""
 
+import dataclasses
 import io
 import math
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from pipeline.files import BLOCK_BYTES, read_blocks
 from pipeline.layout.records import RecordWriter, record_bytes
-from pipeline.preparing.plan import Piece, PrepareOptions, plan_pieces
+from pipeline.preparing.options import PrepareOptions
+from pipeline.preparing.plan import Pieces, Plan, num_source_bytes
 from pipeline.preparing.vocabularies import given_vocabulary
 from pipeline.reading.geometry import Windows
 from pipeline.text.documents import read_parts
-from pipeline.text.sources import Source, find_cut
-from pipeline.vocabulary.base import ByteVocabulary, CharVocabulary, CodePoints, Vocabulary
+from pipeline.text.pieces import Piece
+from pipeline.vocabulary.base import Vocabulary
+from pipeline.vocabulary.characters import ByteVocabulary, CharVocabulary, CodePoints
 from pipeline.vocabulary.subword import train_bpe
 
 _NUM_SAMPLES = 64
@@ -24,18 +25,18 @@ _SAMPLE_BYTES = 2**20  # of a piece that can be read from its beginning only
 _WORKER_BYTES, _PARENT_BYTES = 50 * 10**6, 65 * 10**6  # measured, see WORKSPACE_NOTES.md
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class SplitEstimate:
     """What a split will hold. Without a `Windows`, `num_windows` is 0."""
 
     num_shards: int
-    num_text_bytes: int
+    text_bytes: int
     num_documents: int
     num_tokens: int
     num_windows: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Estimate:
     """What a corpus will be.
 
@@ -43,7 +44,7 @@ class Estimate:
         splits: name -> what it will hold.
         token_error: half the width of the 95% interval of all `num_tokens`, as a fraction.
         vocabulary_size: ids; of characters, those in the sample, hence at least.
-        num_disk_bytes: of all shards.
+        disk_bytes: of all shards.
         seconds: to prepare, all workers together; disks may be slower.
         memory_bytes: of all processes.
     """
@@ -51,33 +52,27 @@ class Estimate:
     splits: dict[str, SplitEstimate]
     token_error: float
     vocabulary_size: int
-    num_disk_bytes: int
+    disk_bytes: int
     seconds: float
     memory_bytes: int
 
 
 def estimate(
-    sources: Sequence[Source],
-    options: PrepareOptions,
-    *,
-    workers: int,
-    windows: Windows | None = None,
+    plan: Plan, options: PrepareOptions, *, workers: int, windows: Windows | None = None
 ) -> Estimate:
     """Estimates a corpus from its plan and from 64 blocks spread evenly over the text.
 
     Args:
-        sources: the documents.
+        plan: where the text is to be cut.
         options: how the corpus is to be.
         workers: processes that would prepare it.
         windows: which windows to count.
 
     Raises:
-        UserError: a split would get no text, or the sample is not UTF-8 where it must be.
+        UserError: the sample is not UTF-8 where it must be.
     """
-    planned = plan_pieces(sources, options, find_cut=find_cut)
-    pieces = [piece for shards in planned.values() for shard in shards for piece in shard]
-    total = sum(piece.num_bytes for piece in pieces)
-    samples = _sample(pieces, total)
+    total = plan.source_bytes
+    samples = _sample([piece for pieces in plan for piece in pieces], total)
     texts = [sample.text for sample in samples]
     vocabulary = _vocabulary(options, texts)
     if isinstance(vocabulary, ByteVocabulary):
@@ -89,7 +84,7 @@ def estimate(
         counts = np.array([len(vocabulary.encode(_whole(text))) for text in texts], np.float64)
     documents = np.array([sample.num_documents for sample in samples], np.float64)
     counts += documents  # each ends with a separator
-    sizes = np.array([sample.num_bytes for sample in samples], np.float64)
+    sizes = np.array([sample.source_bytes for sample in samples], np.float64)
     ratios = _Ratios(
         tokens=counts.sum() / sizes.sum(),
         text_bytes=sum(map(len, texts)) / sizes.sum(),
@@ -99,7 +94,7 @@ def estimate(
         split: _estimate_split(
             shards, ratios, windows, fraction=1.0 if len(together) == 1 else options.splits[split]
         )
-        for together, shards in planned.items()
+        for together, shards in plan.shards.items()
         for split in together
     }
     num_tokens = sum(split.num_tokens for split in splits.values())
@@ -110,7 +105,7 @@ def estimate(
         splits=splits,
         token_error=_relative_error(counts, sizes, ratios.tokens, sizes.sum() / total),
         vocabulary_size=vocabulary.size,
-        num_disk_bytes=round(num_tokens * itemsize * overhead),
+        disk_bytes=round(num_tokens * itemsize * overhead),
         seconds=total * ratios.text_bytes / rate / workers,
         memory_bytes=_PARENT_BYTES + workers * _WORKER_BYTES,
     )
@@ -134,21 +129,21 @@ class _Ratios(NamedTuple):
 
 
 def _estimate_split(
-    shards: list[tuple[Piece, ...]], ratios: _Ratios, windows: Windows | None, *, fraction: float
+    shards: list[Pieces], ratios: _Ratios, windows: Windows | None, *, fraction: float
 ) -> SplitEstimate:
     """Estimates a split that gets a fraction of the text of its shards."""
-    num_bytes = [fraction * sum(piece.num_bytes for piece in shard) for shard in shards]
+    sizes = [fraction * num_source_bytes(shard) for shard in shards]
     tokens = [
         round(size * ratios.tokens + fraction * sum(_ends_only_document(p) for p in shard))
-        for size, shard in zip(num_bytes, shards, strict=True)
+        for size, shard in zip(sizes, shards, strict=True)
     ]
     alone = {piece.source.name for shard in shards for piece in shard if piece.source.is_document}
     return SplitEstimate(
         num_shards=len(shards),
-        num_text_bytes=round(sum(num_bytes) * ratios.text_bytes),
-        num_documents=round(sum(num_bytes) * ratios.documents + fraction * len(alone)),
+        text_bytes=round(sum(sizes) * ratios.text_bytes),
+        num_documents=round(sum(sizes) * ratios.documents + fraction * len(alone)),
         num_tokens=sum(tokens),
-        num_windows=sum(map(windows.num_windows, tokens)) if windows else 0,
+        num_windows=int(windows.first_windows(tokens)[-1]) if windows else 0,
     )
 
 
@@ -160,7 +155,7 @@ class _Sample(NamedTuple):
     """Some text; the bytes of its source that it took; the rows or lines that end in it."""
 
     text: bytes
-    num_bytes: int
+    source_bytes: int
     num_documents: int
 
 
@@ -169,9 +164,9 @@ def _sample(pieces: list[Piece], total: int) -> list[_Sample]:
     distance = max(BLOCK_BYTES, total // _NUM_SAMPLES)
     samples, passed, wanted = [], 0, 0
     for piece in pieces:
-        num_bytes = piece.num_bytes
+        num_bytes = piece.source_bytes
         while wanted < passed + num_bytes:
-            if piece.source.is_document and not piece.source.compression:
+            if piece.source.is_document and not piece.source.format.compression:
                 start = piece.start + wanted - passed
                 stop = min(start + BLOCK_BYTES, piece.stop)
                 text = b"".join(read_blocks(piece.source.path, start, stop))

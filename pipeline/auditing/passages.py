@@ -1,20 +1,20 @@
-"""Where the text of tokens stands in the sources: shard and token -> bytes. Without TensorFlow."""
+"""Passages of the sources: shard and token -> bytes of their text. Without TensorFlow."""
 
+import dataclasses
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
 from pipeline.layout.manifest import Shard
 from pipeline.layout.records import read_payload
 from pipeline.reading.corpus import Corpus
-from pipeline.vocabulary.base import ByteVocabulary
+from pipeline.vocabulary.characters import ByteVocabulary
 
 _CHUNK_TOKENS = 2**20
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Passage:
     """Consecutive bytes of a source's text: `start … stop - 1`.
 
@@ -51,7 +51,8 @@ def find_passages(
     corpus: Corpus, shard: Shard, first_token: int, tokens: np.ndarray
 ) -> tuple[Passage, ...]:
     """Where the tokens stand in the sources."""
-    if all(corpus.manifest.sources[index].is_plain for index, _, _, _ in shard.pieces):
+    sources = corpus.manifest.sources
+    if all(sources[piece.source_index].is_plain for piece in shard.pieces):
         return _plain_passages(corpus, shard, first_token, tokens)
     return _document_passages(corpus, shard, first_token, tokens)
 
@@ -74,12 +75,13 @@ def _plain_passages(
     stop = start + len(vocabulary.decode_bytes(tokens))
     passages = []
     piece_start = 0
-    for index, first, last, num_documents in shard.pieces:
-        begin = max(first, first + start - piece_start)
-        end = min(last, first + stop - piece_start)
+    for piece in shard.pieces:
+        begin = max(piece.start, piece.start + start - piece_start)
+        end = min(piece.stop, piece.start + stop - piece_start)
         if begin < end:
-            passages.append(Passage(source=sources[index].name, start=begin, stop=end))
-        piece_start += last - first + separator_bytes * num_documents
+            name = sources[piece.source_index].name
+            passages.append(Passage(source=name, start=begin, stop=end))
+        piece_start += piece.stop - piece.start + separator_bytes * piece.num_documents
         if piece_start >= stop:
             break
     return tuple(passages)
@@ -113,20 +115,21 @@ def _document_passage(
     """Bytes of the text of a shard's document, by its number in the shard."""
     sources = corpus.manifest.sources
     pieces = iter(shard.pieces)
-    index, first, last, num_documents = next(pieces)
-    while document >= num_documents and not (document == 0 and sources[index].is_document):
-        document -= num_documents
-        index, first, last, num_documents = next(pieces)
-    source = sources[index]
+    piece = next(pieces)
+    source = sources[piece.source_index]
+    while document >= piece.num_documents and not (document == 0 and source.is_document):
+        document -= piece.num_documents
+        piece = next(pieces)
+        source = sources[piece.source_index]
     if source.is_document:
-        begin = first if source.is_plain else 0
+        begin = piece.start if source.is_plain else 0
         return Passage(source=source.name, start=begin + start, stop=begin + stop)
-    unit = "bytes" if source.length == source.num_bytes else "rows"
-    if len(corpus.splits) == 1 and unit == "rows":
-        where = f"row {first + document}"
+    if len(corpus.splits) == 1 and source.unit == "row":
+        where = f"row {piece.start + document}"
     else:
         split = "" if len(corpus.splits) == 1 else " that are in this split"
-        where = f"document {document} of those from {unit} {first}-{last - 1}{split}"
+        stretch = f"{source.unit}s {piece.start}-{piece.stop - 1}"
+        where = f"document {document} of those from {stretch}{split}"
     return Passage(source=source.name, start=start, stop=stop, document=where)
 
 

@@ -1,23 +1,25 @@
-"""Rebuilds from the sources the shards that fail, byte for byte."""
+"""Repair: rebuilds from the sources the shards that fail, byte for byte."""
 
-import dataclasses
+import functools
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pipeline.auditing.verify import verify
 from pipeline.errors import UserError
-from pipeline.layout import array_record as random_access
-from pipeline.layout.dataset_info import write_dataset_info
-from pipeline.layout.manifest import Manifest, Shard, load_manifest
+from pipeline.layout.manifest import FILE_NAME, Manifest, Shard, ShardPiece, load_manifest
+from pipeline.layout.names import ARRAY_RECORD, shards_pattern
 from pipeline.preparing import journal
-from pipeline.preparing.engines import local
-from pipeline.preparing.plan import Piece, ShardTask, SplitOf, name_bytes
-from pipeline.preparing.shards import write_shard
-from pipeline.preparing.vocabularies import load_vocabulary
+from pipeline.preparing.companions import write_companions
+from pipeline.preparing.engines import Engine, local
+from pipeline.preparing.options import PrepareOptions
+from pipeline.preparing.plan import SplitOf, written_together
+from pipeline.preparing.shards import ShardTask, write_shard
 from pipeline.progress import progress_bar
-from pipeline.text.sources import STANDARD_INPUT, Reading, Source, find_sources
+from pipeline.text.pieces import STANDARD_INPUT, Piece, Source
+from pipeline.text.sources import find_sources
 from pipeline.vocabulary.base import Vocabulary
+from pipeline.vocabulary.loading import load_vocabulary
 
 
 def repair(
@@ -44,25 +46,21 @@ def repair(
     """
     directory = Path(directory)
     manifest = load_manifest(directory)
-    replaced = manifest.options["unknown"] == "replace" or manifest.options["min_count"] > 1
-    vocabulary = load_vocabulary(directory, unknown="replace" if replaced else "error")
+    options = _options(manifest)
+    vocabulary = load_vocabulary(
+        directory, unknown="replace" if options.replaces_unknown else "error"
+    )
     if vocabulary.fingerprint != manifest.vocabulary_fingerprint:
         raise UserError(f"{directory}: its vocabulary is not that of the manifest; prepare again")
+    run = functools.partial(local.run, workers=workers)
     with journal.locked(directory):
         bad = verify(directory, workers=workers, progress=progress).bad_shards
         if bad:
-            _rebuild(directory, manifest, vocabulary, bad, sources, workers, progress)
-        array_record = random_access.remove_array_records(directory)
-        write_dataset_info(directory, manifest, array_record=array_record)
-        if array_record:
-            paths = [
-                str(directory / shard.file)
-                for split in manifest.splits.values()
-                for shard in split.shards
-            ]
-            run = random_access.write_array_record
-            with progress_bar("writing array_record files", _on_disk(manifest), progress) as bar:
-                local.run(run, paths, workers=workers, advance=bar.update)
+            found = _find_sources(options, sources)
+            tasks = _tasks(directory, manifest, options, vocabulary, bad, found)
+            _rebuild(manifest, tasks, run, progress=progress)
+        array_record = any(directory.glob(shards_pattern(ARRAY_RECORD)))
+        write_companions(directory, manifest, run, array_record=array_record, progress=progress)
         journal.end(directory)
     problems = verify(directory, workers=workers, progress=progress).problems
     if problems:
@@ -70,97 +68,104 @@ def repair(
     return bad
 
 
-def _rebuild(
+def _options(manifest: Manifest) -> PrepareOptions:
+    try:
+        return PrepareOptions(**manifest.options)
+    except TypeError as error:
+        raise UserError(f"{FILE_NAME} is damaged: its options are none ({error})") from error
+
+
+def _tasks(
     directory: Path,
     manifest: Manifest,
+    options: PrepareOptions,
     vocabulary: Vocabulary,
-    bad: tuple[str, ...],
-    sources: Iterable[str | os.PathLike[str]],
-    workers: int,
-    progress: bool,
-) -> None:
-    found = _find_sources(manifest, sources)
-    by_name = SplitOf(manifest.options["splits"])
+    bad: Sequence[str],
+    found: dict[str, Source],
+) -> list[ShardTask]:
+    """The tasks that write the shards `bad`, and those that are written with them."""
+    split_of = SplitOf(options.splits)
     tasks = []
     for shards in _written_together(manifest):
         if not any(shard.file in bad for shard in shards.values()):
             continue
         pieces = {}  # one of many documents stands in the shard of every split
         for split, shard in shards.items():
-            for index, start, stop, _ in shard.pieces:
-                piece = _piece(manifest, found, index, start, stop)
-                if piece.source.is_document:
-                    split_of_piece = (
-                        split if len(shards) == 1 else by_name(name_bytes(piece.source))
-                    )
-                    piece = dataclasses.replace(piece, split=split_of_piece)
-                pieces[index, start] = piece
+            for stored in shard.pieces:
+                source = _source(manifest, stored, found)
+                pieces[stored.source_index, stored.start] = Piece(
+                    source=source,
+                    start=stored.start,
+                    stop=stored.stop,
+                    split=split if len(shards) == 1 else split_of.source(source),
+                )
         tasks.append(
             ShardTask(
                 paths={split: str(directory / shard.file) for split, shard in shards.items()},
                 pieces=tuple(piece for _, piece in sorted(pieces.items(), key=lambda i: i[0])),
-                fractions=manifest.options["splits"],
+                fractions=options.splits,
                 vocabulary=vocabulary,
                 record_tokens=manifest.record_tokens,
             )
         )
-    with progress_bar("repairing", sum(task.num_bytes for task in tasks), progress) as bar:
-        written = local.run(write_shard, tasks, workers=workers, advance=bar.update)
-    results = {
-        task.paths[split]: result.sha256
+    return tasks
+
+
+def _rebuild(
+    manifest: Manifest, tasks: Sequence[ShardTask], run: Engine, *, progress: bool
+) -> None:
+    """Runs the tasks, and refuses what does not come out as it was."""
+    total = sum(task.source_bytes for task in tasks)
+    with progress_bar("repairing", total, progress) as bar:
+        written = run(write_shard, tasks, advance=bar.update)
+    digests = {
+        os.path.basename(task.paths[split]): result.sha256
         for task, shards in zip(tasks, written, strict=True)
         for split, result in shards.items()
     }
-    for content in manifest.splits.values():
-        for shard in content.shards:
-            if results.get(str(directory / shard.file), shard.sha256) != shard.sha256:
-                raise UserError(_changed(manifest, shard))
-
-
-def _on_disk(manifest: Manifest) -> int:
-    return sum(shard.num_bytes for split in manifest.splits.values() for shard in split.shards)
+    for shard in manifest.shards:
+        if digests.get(shard.file, shard.sha256) != shard.sha256:
+            raise UserError(_changed(manifest, shard))
 
 
 def _written_together(manifest: Manifest) -> list[dict[str, Shard]]:
-    """The shards that one task writes: one, or one for each split (see `plan`)."""
-    if all(source.is_document for source in manifest.sources):
-        return [{name: shard} for name, split in manifest.splits.items() for shard in split.shards]
-    names = list(manifest.splits)
-    columns = zip(*(split.shards for split in manifest.splits.values()), strict=True)
-    return [dict(zip(names, shards, strict=True)) for shards in columns]
+    """The shards that one task writes: one, or one for each split."""
+    are_documents = [source.is_document for source in manifest.sources]
+    return [
+        dict(zip(splits, shards, strict=True))
+        for splits in written_together(manifest.splits, are_documents)
+        for shards in zip(*(manifest.splits[split].shards for split in splits), strict=True)
+    ]
 
 
 def _find_sources(
-    manifest: Manifest, sources: Iterable[str | os.PathLike[str]]
+    options: PrepareOptions, sources: Iterable[str | os.PathLike[str]]
 ) -> dict[str, Source]:
-    options = manifest.options
-    reading = Reading(document=options["document"], text_field=options["text_field"])
     given = [os.fspath(path) for path in sources]
     if STANDARD_INPUT in given:
         raise UserError("standard input cannot be read again: prepare the corpus anew")
-    return {source.name: source for source in find_sources(given, reading=reading)}
+    return {source.name: source for source in find_sources(given, reading=options.reading)}
 
 
-def _piece(
-    manifest: Manifest, found: dict[str, Source], index: int, start: int, stop: int
-) -> Piece:
-    source = manifest.sources[index]
+def _source(manifest: Manifest, stored: ShardPiece, found: dict[str, Source]) -> Source:
+    """The source of a piece, if it may still be the one that was prepared."""
+    source = manifest.sources[stored.source_index]
     if source.name not in found:
         raise UserError(
             f"source {source.name} is needed and not among the sources given; give the same"
             " SOURCEs as to `textreel prepare`"
         )
     now = found[source.name]
-    if (now.num_bytes, now.length) != (source.num_bytes, source.length):
+    if (now.source_bytes, now.length) != (source.source_bytes, source.length):
         raise UserError(
-            f"{now.path} has {now.num_bytes} bytes; it had {source.num_bytes} when the"
+            f"{now.path} has {now.source_bytes} bytes; it had {source.source_bytes} when the"
             " corpus was prepared: the shard cannot be rebuilt from it"
         )
-    return Piece(source=now, start=start, stop=stop)
+    return now
 
 
 def _changed(manifest: Manifest, shard: Shard) -> str:
-    names = sorted({manifest.sources[index].name for index, _, _, _ in shard.pieces})
+    names = sorted({manifest.sources[piece.source_index].name for piece in shard.pieces})
     return (
         f"{shard.file} comes out otherwise than it was prepared: the text of {', '.join(names[:5])}"
         " has changed since; prepare the corpus again"

@@ -1,22 +1,22 @@
-"""How well the order shuffles, beside a perfect shuffle and a shuffle buffer of the same memory.
+"""Quality of the shuffle, beside a perfect one and a shuffle buffer of the same memory.
 
 Two questions: how far do neighbours in the text land from each other, and how many sources meet in
 a batch? Both are answered from the order and the manifest alone, for a stretch of positions.
 """
 
-from dataclasses import dataclass
+import dataclasses
 
 import numpy as np
 
-from pipeline.errors import OptionError
+from pipeline.reading.batches import Batches
 from pipeline.reading.corpus import Corpus
-from pipeline.reading.geometry import SHUFFLE_BYTES, Windows, checked_windows
+from pipeline.reading.geometry import SHUFFLE_BYTES, Windows
 
 _MAX_POSITIONS = 2**19
 _INT32_BYTES = 4
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Quality:
     """Of one shuffle.
 
@@ -32,8 +32,8 @@ class Quality:
     sources: float
 
 
-@dataclass(frozen=True, kw_only=True)
-class Report:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Comparison:
     """The three shuffles of the same windows, and what was looked at."""
 
     num_windows: int
@@ -53,7 +53,7 @@ def measure(
     stride: int | None = None,
     seed: int = 0,
     shuffle_bytes: int = SHUFFLE_BYTES,
-) -> Report:
+) -> Comparison:
     """Measures the first epoch, or its first 2^19 positions.
 
     The buffer is that of `tf.data.Dataset.shuffle` over windows in the order of the text, as many
@@ -63,15 +63,19 @@ def measure(
     Raises:
         UserError: no such split, or arguments that `Corpus.windows` refuses.
     """
-    windows = checked_windows(seq_len, stride)
-    if batch_size < 1:
-        raise OptionError(f"`batch_size` must be at least 1, not {batch_size}")
-    order = corpus.order(split, windows, seed=seed, shuffle_bytes=shuffle_bytes)
+    batches = Batches(
+        seq_len=seq_len,
+        batch_size=batch_size,
+        stride=stride,
+        seed=seed,
+        shuffle_bytes=shuffle_bytes,
+    )
+    order = corpus.order(split, batches)
     num_windows = order.num_windows
     num_positions = min(num_windows, _MAX_POSITIONS)
     buffer_windows = max(1, shuffle_bytes // (2 * seq_len * _INT32_BYTES))
     generator = np.random.default_rng(seed)
-    source_of = _SourceOf(corpus, split, windows)
+    source_of = _SourceOf(corpus, split, batches.windows)
     ours = _quality(order.windows(np.arange(num_positions)), batch_size, source_of)
     buffered = _buffered(num_windows, num_positions, buffer_windows, generator)
     buffer = _quality(buffered, batch_size, source_of)
@@ -82,7 +86,7 @@ def measure(
         same_batch=min(1, (batch_size - 1) / max(1, num_windows - 1)),
         sources=_mean_sources(random, batch_size),
     )
-    return Report(
+    return Comparison(
         num_windows=num_windows,
         num_positions=num_positions,
         buffer_windows=min(buffer_windows, num_windows),
@@ -135,20 +139,19 @@ class _SourceOf:
 
     def __init__(self, corpus: Corpus, split: str, windows: Windows):
         shards = corpus.splits[split].shards
-        num_windows = np.array([windows.num_windows(shard.num_tokens) for shard in shards])
-        self._first_window = np.concatenate([[0], np.cumsum(num_windows)])
+        self._first_windows = corpus.first_windows(split, windows)
         pieces = [piece for shard in shards for piece in shard.pieces]
-        sizes = np.array([piece[2] - piece[1] for piece in pieces], np.float64)
-        self._sources = np.array([piece[0] for piece in pieces])
+        sizes = np.array([piece.stop - piece.start for piece in pieces], np.float64)
+        self._sources = np.array([piece.source_index for piece in pieces])
         counts = [len(shard.pieces) for shard in shards]
         self._piece_ends = np.cumsum(sizes)
         shard_ends = self._piece_ends[np.cumsum(counts) - 1]
         self._shard_starts = np.concatenate([[0], shard_ends])
 
     def __call__(self, windows: np.ndarray) -> np.ndarray:
-        shard = np.searchsorted(self._first_window, windows, side="right") - 1
-        in_shard = windows - self._first_window[shard]
-        share = in_shard / (self._first_window[shard + 1] - self._first_window[shard])
+        shard = np.searchsorted(self._first_windows, windows, side="right") - 1
+        in_shard = windows - self._first_windows[shard]
+        share = in_shard / (self._first_windows[shard + 1] - self._first_windows[shard])
         start, stop = self._shard_starts[shard], self._shard_starts[shard + 1]
         place = start + share * (stop - start)
         index = np.searchsorted(self._piece_ends, place, side="right")

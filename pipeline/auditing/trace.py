@@ -1,20 +1,21 @@
-"""Which text was in a batch: step -> windows -> bytes of the sources. Without TensorFlow."""
+"""Trace of a batch: step -> windows -> bytes of the sources. Without TensorFlow."""
 
 import bisect
+import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from pipeline.auditing.passages import Passage, find_passages, read_tokens
 from pipeline.errors import OptionError
 from pipeline.layout.manifest import Shard
+from pipeline.reading.batches import Batches
 from pipeline.reading.corpus import Corpus
-from pipeline.reading.geometry import SHUFFLE_BYTES, checked_windows, lane_start
+from pipeline.reading.geometry import SHUFFLE_BYTES, lane_start
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class TracedWindow:
     """One row of a batch.
 
@@ -39,7 +40,7 @@ class TracedWindow:
     passages: tuple[Passage, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class TracedLane:
     """What one lane reads at a step.
 
@@ -56,6 +57,23 @@ class TracedLane:
     first_token: int
     text: str
     passages: tuple[Passage, ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Training:
+    """What a run trains on.
+
+    Attributes:
+        corpus: the directory of the corpus.
+        split: the name of the split.
+        batches: of the split.
+        lanes: whether they are lanes, not windows.
+    """
+
+    corpus: str
+    split: str
+    batches: Batches
+    lanes: bool
 
 
 def trace(
@@ -88,16 +106,22 @@ def trace(
     Raises:
         UserError: the split has no window, a shard is damaged, or an argument is out of range.
     """
-    windows = checked_windows(seq_len, stride)
-    rows = _checked_rows(rows, step=step, batch_size=batch_size)
-    order = corpus.order(split, windows, seed=seed, shuffle_bytes=shuffle_bytes)
+    batches = Batches(
+        seq_len=seq_len,
+        batch_size=batch_size,
+        stride=stride,
+        seed=seed,
+        start_step=step,
+        shuffle_bytes=shuffle_bytes,
+    )
+    rows = _rows(batches, rows)
+    order, windows = corpus.order(split, batches), batches.windows
     shards = corpus.splits[split].shards
-    counts = [windows.num_windows(shard.num_tokens) for shard in shards]
-    first_windows = [0, *itertools.accumulate(counts)]
-    positions = [step * batch_size + row for row in rows]
+    first_windows = corpus.first_windows(split, windows)
+    positions = [batches.start_step * batches.batch_size + row for row in rows]
     traced = []
     for row, position, window in zip(rows, positions, order.windows(positions), strict=True):
-        index = bisect.bisect_right(first_windows, window) - 1
+        index = int(np.searchsorted(first_windows, window, side="right")) - 1
         first_token = int(window - first_windows[index]) * windows.stride
         tokens = read_tokens(corpus, shards[index], first_token, first_token + windows.num_tokens)
         traced.append(
@@ -137,12 +161,12 @@ def trace_lanes(
     Raises:
         UserError: no such split, a shard is damaged, or an argument is out of range.
     """
-    checked_windows(seq_len)
-    rows = _checked_rows(rows, step=step, batch_size=batch_size)
+    batches = Batches(seq_len=seq_len, batch_size=batch_size, start_step=step)
+    rows = _rows(batches, rows)
     num_tokens = corpus.split(split).num_tokens
     traced = []
     for row in rows:
-        start = lane_start(row, batch_size, num_tokens) + step * seq_len
+        start = lane_start(row, batches.batch_size, num_tokens) + batches.start_step * seq_len
         tokens: list[np.ndarray] = []
         passages: list[Passage] = []
         for shard, first, last in _pieces(corpus.split(split).shards, start, seq_len + 1):
@@ -174,29 +198,12 @@ def _pieces(
         start, num_tokens = start + last - first, num_tokens - (last - first)
 
 
-def _checked_rows(rows: Sequence[int] | None, *, step: int, batch_size: int) -> Sequence[int]:
-    if step < 0:
-        raise OptionError(f"`step` must be at least 0, not {step}")
-    if batch_size < 1:
-        raise OptionError(f"`batch_size` must be at least 1, not {batch_size}")
-    rows = range(batch_size) if rows is None else rows
+def _rows(batches: Batches, rows: Sequence[int] | None) -> Sequence[int]:
+    if rows is None:
+        return range(batches.batch_size)
     for row in rows:
-        if not 0 <= row < batch_size:
-            raise OptionError(f"`row` must be in 0 … `batch_size` - 1: {row} of {batch_size}")
+        if not 0 <= row < batches.batch_size:
+            raise OptionError(
+                f"`row` must be in 0 … `batch_size` - 1, got {row} of {batches.batch_size}"
+            )
     return rows
-
-
-def describe(traced: TracedWindow | TracedLane) -> str:
-    """Returns a traced row for people: where it is from, then its text."""
-    places = "; ".join(
-        f"{p.source} {p.document + ', ' if p.document else ''}bytes {p.start}-{p.stop - 1}"
-        for p in traced.passages
-    )
-    if isinstance(traced, TracedLane):
-        where = f"round {traced.round}, token {traced.first_token} of the split"
-    else:
-        where = (
-            f"epoch {traced.epoch}, window {traced.window}, {traced.shard} token"
-            f" {traced.first_token}"
-        )
-    return f"row {traced.row} ({where})\n  {places}\n  {traced.text!r}"

@@ -1,27 +1,27 @@
-"""Is a corpus what its manifest says, and is no text in two splits?"""
+"""Verification: is a corpus what its manifest says, and is no text in two splits?"""
 
+import dataclasses
 import hashlib
 import itertools
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.errors import UserError
-from pipeline.layout import array_record as random_access
-from pipeline.layout.manifest import Manifest, Shard, load_manifest
+from pipeline.files import digest, read_json
+from pipeline.layout import array_record
+from pipeline.layout.dataset_info import FEATURES_FILE, INFO_FILE
+from pipeline.layout.manifest import FILE_NAME, Manifest, Shard, load_manifest
+from pipeline.layout.names import ARRAY_RECORD, shards_pattern
 from pipeline.layout.records import read_records
-from pipeline.preparing import journal
 from pipeline.preparing.engines import Advance, local
-from pipeline.preparing.vocabularies import load_vocabulary
 from pipeline.progress import progress_bar
+from pipeline.vocabulary.loading import load_vocabulary
 
-_MAX_SHOWN = 10
 
-
-@dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class ShardCheck:
     """One shard to check: its file, what the manifest says of it, and how to read it."""
 
@@ -31,10 +31,10 @@ class ShardCheck:
     record_tokens: int
     separator: bytes
     starts_document: bool
-    array_record: bool
+    has_array_record: bool
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Checked:
     """What was found in one shard.
 
@@ -47,8 +47,8 @@ class Checked:
     documents: np.ndarray
 
 
-@dataclass(frozen=True, kw_only=True)
-class Report:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Findings:
     """What `verify` found.
 
     Attributes:
@@ -68,7 +68,7 @@ class Report:
 
 def verify(
     directory: str | os.PathLike[str], *, workers: int = 1, progress: bool = False
-) -> Report:
+) -> Findings:
     """Checks every file of a corpus: digests, counts, fingerprints, splits.
 
     Args:
@@ -81,7 +81,7 @@ def verify(
     """
     directory = Path(directory)
     manifest = load_manifest(directory)
-    array_record = any(directory.glob(f"*.{random_access.FORMAT}-*-of-*"))
+    has_array_records = any(directory.glob(shards_pattern(ARRAY_RECORD)))
     checks = [
         ShardCheck(
             path=str(directory / shard.file),
@@ -90,12 +90,11 @@ def verify(
             record_tokens=manifest.record_tokens,
             separator=manifest.separator_id.to_bytes(np.dtype(manifest.dtype).itemsize, "little"),
             starts_document=_starts_document(manifest, shard),
-            array_record=array_record,
+            has_array_record=has_array_records,
         )
-        for split in manifest.splits.values()
-        for shard in split.shards
+        for shard in manifest.shards
     ]
-    total = sum(check.shard.num_bytes for check in checks)
+    total = sum(check.shard.disk_bytes for check in checks)
     with progress_bar("verifying", total, progress) as bar:
         results = local.run(check_shard, checks, workers=workers, advance=bar.update)
     found = dict(zip((check.shard.file for check in checks), results, strict=True))
@@ -106,7 +105,7 @@ def verify(
         name: _union([found[shard.file].documents for shard in split.shards])
         for name, split in manifest.splits.items()
     }
-    return Report(
+    return Findings(
         problems=tuple(problems),
         bad_shards=bad_shards,
         num_shards=len(checks),
@@ -120,28 +119,28 @@ def check_shard(check: ShardCheck, advance: Advance) -> Checked:
     shard, none = check.shard, np.array([], np.uint64)
     try:
         num_bytes = os.path.getsize(check.path)
-        if num_bytes != shard.num_bytes:
-            wrong = f"has {num_bytes} bytes, the manifest says {shard.num_bytes}"
+        if num_bytes != shard.disk_bytes:
+            wrong = f"has {num_bytes} bytes, the manifest says {shard.disk_bytes}"
             return Checked(problem=wrong, documents=none)
         counts = [0, 0]
         hashes = _document_hashes(check, counts)
         documents = np.unique(np.fromiter(hashes, np.uint64))
-        digest = journal.file_digest(check.path)
+        found = digest(check.path)
     except FileNotFoundError:
         return Checked(problem="is missing", documents=none)
     except (OSError, UserError) as error:
         return Checked(problem=str(error), documents=none)
     advance(num_bytes)
     problem: str | None = None
-    if digest != shard.sha256:
-        problem = f"has the digest {digest[:12]}…, the manifest says {shard.sha256[:12]}…"
+    if found != shard.sha256:
+        problem = f"has the digest {found[:12]}…, the manifest says {shard.sha256[:12]}…"
     elif counts != [shard.num_records, shard.num_tokens]:
         problem = (
             f"has {counts[0]} records and {counts[1]} tokens, the manifest says"
             f" {shard.num_records} and {shard.num_tokens}"
         )
-    elif check.array_record:
-        problem = random_access.find_problem(check.path)
+    elif check.has_array_record:
+        problem = array_record.find_problem(check.path)
     return Checked(problem=problem, documents=documents)
 
 
@@ -173,7 +172,7 @@ def _check_metadata(directory: Path, manifest: Manifest) -> list[str]:
     except UserError as error:
         problems.append(str(error))
     try:
-        info = journal.read_json(directory / "dataset_info.json")
+        info = read_json(directory / INFO_FILE)
         lengths = {
             split["name"]: [int(length) for length in split["shardLengths"]]
             for split in info["splits"]
@@ -183,11 +182,11 @@ def _check_metadata(directory: Path, manifest: Manifest) -> list[str]:
             for name, split in manifest.splits.items()
         }
         if lengths != expected:
-            problems.append("dataset_info.json: its shard lengths are not those of the manifest")
+            problems.append(f"{INFO_FILE}: its shard lengths are not those of the manifest")
     except (KeyError, TypeError, ValueError):
-        problems.append("dataset_info.json: is missing or damaged")
-    if journal.read_json(directory / "features.json") is None:
-        problems.append("features.json: is missing or damaged")
+        problems.append(f"{INFO_FILE}: is missing or damaged")
+    if read_json(directory / FEATURES_FILE) is None:
+        problems.append(f"{FEATURES_FILE}: is missing or damaged")
     return problems
 
 
@@ -196,9 +195,10 @@ def _check_splits(manifest: Manifest) -> list[str]:
     pieces: dict[tuple[int, str], list[tuple[int, int]]] = {}
     for name, split in manifest.splits.items():
         for shard in split.shards:
-            for index, start, stop, _ in shard.pieces:
+            for piece in shard.pieces:
+                index = piece.source_index
                 key = (index, "" if manifest.sources[index].is_document else name)
-                pieces.setdefault(key, []).append((start, stop))
+                pieces.setdefault(key, []).append((piece.start, piece.stop))
     problems = []
     for index, source in enumerate(manifest.sources):
         for name in [""] if source.is_document else manifest.splits:
@@ -208,10 +208,9 @@ def _check_splits(manifest: Manifest) -> list[str]:
                     break
                 position = stop
             if position != source.length:
-                unit = "byte" if source.length == source.num_bytes else "row"
                 problems.append(
-                    f"manifest.json: {unit} {position} of source {source.name} is in no shard,"
-                    " or in two"
+                    f"{FILE_NAME}: {source.unit} {position} of source {source.name} is in no"
+                    " shard, or in two"
                 )
     return problems
 
@@ -219,8 +218,8 @@ def _check_splits(manifest: Manifest) -> list[str]:
 def _starts_document(manifest: Manifest, shard: Shard) -> bool:
     if not shard.pieces:
         return False
-    index, start, _, _ = shard.pieces[0]
-    return start == 0 or not manifest.sources[index].is_document
+    first = shard.pieces[0]
+    return first.start == 0 or not manifest.sources[first.source_index].is_document
 
 
 def _duplicates(documents: dict[str, np.ndarray]) -> dict[tuple[str, str], int]:
@@ -233,18 +232,3 @@ def _duplicates(documents: dict[str, np.ndarray]) -> dict[tuple[str, str], int]:
 
 def _union(hashes: list[np.ndarray]) -> np.ndarray:
     return np.unique(np.concatenate(hashes)) if hashes else np.array([], np.uint64)
-
-
-def describe(report: Report) -> str:
-    """Returns a report for people."""
-    lines = [f"{report.num_shards:,} shards, {report.num_documents:,} whole documents"]
-    for (first, second), count in report.duplicates.items():
-        lines.append(
-            f"note: {count:,} documents of {second} are in {first} too, word for word (copies"
-            " among the sources); a model has seen them before it is measured on them"
-        )
-    lines += report.problems[:_MAX_SHOWN]
-    if len(report.problems) > _MAX_SHOWN:
-        lines.append(f"… and {len(report.problems) - _MAX_SHOWN} more problems")
-    lines.append(f"{len(report.problems)} problems" if report.problems else "all is well")
-    return "\n".join(lines)

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.auditing.shuffle_quality import Report, measure
+from pipeline.auditing.shuffle_quality import Comparison, measure
 from pipeline.layout.records import read_records
+from pipeline.reading.batches import DEFAULT_BATCH_SIZE, DEFAULT_SEQ_LEN
 from pipeline.reading.corpus import Corpus, open_corpus
 from pipeline.sizes import size_text
 
@@ -22,7 +23,8 @@ def add_command(subparsers: Any) -> None:
         help="also measure the training order of a split, beside other shuffles",
     )
     parser.add_argument("--split", default="train", help="of --shuffle (default: %(default)s)")
-    for option, default in {"seq_len": 64, "batch_size": 64}.items():
+    defaults = {"seq_len": DEFAULT_SEQ_LEN, "batch_size": DEFAULT_BATCH_SIZE}
+    for option, default in defaults.items():
         parser.add_argument(
             f"--{option}",
             type=int,
@@ -38,24 +40,24 @@ def add_command(subparsers: Any) -> None:
 
 def _run(arguments: argparse.Namespace) -> None:
     corpus = open_corpus(arguments.corpus)
-    print(describe(corpus))
+    print(corpus_text(corpus))
     if arguments.shuffle:
-        report = measure(
+        comparison = measure(
             corpus,
             arguments.split,
             seq_len=arguments.seq_len,
             stride=arguments.stride,
             batch_size=arguments.batch_size,
         )
-        print(describe_shuffle(report))
+        print(shuffle_text(comparison))
 
 
-def describe_shuffle(report: Report) -> str:
-    """Returns a report on a shuffle, for people."""
+def shuffle_text(comparison: Comparison) -> str:
+    """Returns how a shuffle compares, for people."""
     columns = {
-        "this order": report.ours,
-        "a perfect shuffle": report.perfect,
-        f"a buffer of {report.buffer_windows:,}": report.buffer,
+        "this order": comparison.ours,
+        "a perfect shuffle": comparison.perfect,
+        f"a buffer of {comparison.buffer_windows:,}": comparison.buffer,
     }
     rows = {
         "neighbours land apart (median windows)": "{0.median_distance:,.0f}",
@@ -63,7 +65,8 @@ def describe_shuffle(report: Report) -> str:
         "sources in a batch (mean)": "{0.sources:.1f}",
     }
     lines = [
-        f"shuffle of {report.num_windows:,} windows, by {report.num_positions:,} positions:",
+        f"shuffle of {comparison.num_windows:,} windows,"
+        f" by {comparison.num_positions:,} positions:",
         f"{'':<40}" + "".join(f"{name:>24}" for name in columns),
     ]
     for name, form in rows.items():
@@ -72,27 +75,26 @@ def describe_shuffle(report: Report) -> str:
     return "\n".join(lines)
 
 
-def describe(corpus: Corpus) -> str:
+def corpus_text(corpus: Corpus) -> str:
     """Returns what a corpus is, for people."""
     manifest = corpus.manifest
     options = ", ".join(f"{name} {value}" for name, value in manifest.options.items())
-    num_bytes = sum(source.num_bytes for source in manifest.sources)
+    source_bytes = sum(source.source_bytes for source in manifest.sources)
     lines = [
         f"{corpus.directory}: {manifest.name}, fingerprint {corpus.fingerprint[:12]}",
         f"options:     {options}",
         f"vocabulary:  {corpus.vocabulary.kind}, {corpus.vocabulary.size:,} ids, stored as"
         f" {manifest.dtype}, separator {manifest.separator_id},"
         f" fingerprint {corpus.vocabulary.fingerprint[:12]}",
-        f"sources:     {len(manifest.sources):,}, {size_text(num_bytes)} of text; the first is"
+        f"sources:     {len(manifest.sources):,}, {size_text(source_bytes)} of text; the first is"
         f" {manifest.sources[0].name}",
         f"{'split':<12} {'tokens':>17} {'documents':>11} {'shards':>7} {'on disk':>9} text/token",
     ]
     for name, split in corpus.splits.items():
-        on_disk = sum(shard.num_bytes for shard in split.shards)
-        ratio = split.num_bytes / split.num_tokens if split.num_tokens else 0
+        ratio = split.text_bytes / split.num_tokens if split.num_tokens else 0
         lines.append(
             f"{name:<12} {split.num_tokens:>17,} {split.num_documents:>11,}"
-            f" {len(split.shards):>7,} {size_text(on_disk):>9} {ratio:.4f} bytes"
+            f" {len(split.shards):>7,} {size_text(split.disk_bytes):>9} {ratio:.4f} bytes"
         )
     for name, split in corpus.splits.items():
         first = next(read_records(f"{corpus.directory}/{split.shards[0].file}"), b"")

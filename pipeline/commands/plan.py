@@ -4,19 +4,24 @@ import argparse
 from typing import Any
 
 from pipeline.auditing.estimate import Estimate, estimate
-from pipeline.commands.options import add_options, options_of
+from pipeline.commands.flags import add_corpus_flags, add_workers, workers_of
 from pipeline.errors import OptionError
-from pipeline.preparing.prepare import default_workers
-from pipeline.reading.geometry import Windows, checked_windows
+from pipeline.options import check_int, from_flags
+from pipeline.preparing.options import PrepareOptions
+from pipeline.preparing.plan import make_plan
+from pipeline.reading.batches import Batches
+from pipeline.reading.geometry import Windows
 from pipeline.sizes import size_text, time_text
-from pipeline.text.sources import STANDARD_INPUT, find_sources
+from pipeline.text.pieces import STANDARD_INPUT
+from pipeline.text.sources import find_sources
 
 
 def add_command(subparsers: Any) -> None:
     """Adds `plan` to what `ArgumentParser.add_subparsers` returned."""
     text = "a dry run of prepare: shards, tokens, disk, time, memory, and steps of training"
     parser = subparsers.add_parser("plan", help=text, description=text)
-    add_options(parser)
+    add_corpus_flags(parser)
+    add_workers(parser)
     parser.add_argument("--seq_len", type=int, metavar="N", help="count windows of this length")
     parser.add_argument("--stride", type=int, metavar="N", help="tokens between windows")
     parser.add_argument("--batch_size", type=int, metavar="N", help="count steps of this many")
@@ -25,19 +30,17 @@ def add_command(subparsers: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    options = options_of(arguments)
-    windows = _windows(arguments)
-    workers = default_workers() if arguments.workers is None else arguments.workers
-    if workers < 1:
-        raise OptionError(f"`workers` must be at least 1, not {workers}")
+    options = from_flags(PrepareOptions, arguments)
+    windows, workers = _windows(arguments), workers_of(arguments)
     if STANDARD_INPUT in arguments.sources:
         raise OptionError("`SOURCE` - can be read only once; a plan would use it up: give files")
     sources = find_sources(arguments.sources, glob=arguments.glob, reading=options.reading)
-    print(f"{len(sources):,} sources, {size_text(sum(s.num_bytes for s in sources))} of text")
-    result = estimate(sources, options, workers=workers, windows=windows)
-    print(describe(result, exact=options.vocabulary == "byte"))
+    print(f"{len(sources):,} sources, {size_text(sum(s.source_bytes for s in sources))} of text")
+    plan = make_plan(sources, options)
+    result = estimate(plan, options, workers=workers, windows=windows)
+    print(estimate_text(result, exact=options.vocabulary == "byte"))
     if windows:
-        print(_training(result, windows, arguments.batch_size, arguments.hosts))
+        print(_training_text(result, windows, arguments.batch_size, arguments.hosts))
 
 
 def _windows(arguments: argparse.Namespace) -> Windows | None:
@@ -48,14 +51,13 @@ def _windows(arguments: argparse.Namespace) -> Windows | None:
     ]:
         if getattr(arguments, option) is not None and getattr(arguments, needed) is None:
             raise OptionError(f"`{option}` says nothing without `--{needed}`; give it too")
-        if getattr(arguments, option) is not None and getattr(arguments, option) < 1:
-            raise OptionError(f"`{option}` must be at least 1, not {getattr(arguments, option)}")
+    check_int(arguments, 1, "seq_len", "stride", "batch_size", "hosts", or_none=True)
     if arguments.seq_len is None:
         return None
-    return checked_windows(arguments.seq_len, arguments.stride)
+    return Batches(seq_len=arguments.seq_len, stride=arguments.stride).windows
 
 
-def describe(result: Estimate, *, exact: bool) -> str:
+def estimate_text(result: Estimate, *, exact: bool) -> str:
     """Returns an estimate for people."""
     least = "" if exact else "at least "
     lines = [f"vocabulary: {least}{result.vocabulary_size:,} ids"]
@@ -72,13 +74,15 @@ def describe(result: Estimate, *, exact: bool) -> str:
     if not exact and result.vocabulary_size <= 2**8:
         lines.append("where rare characters make more than 256 ids, the disk space doubles")
     lines.append(
-        f"disk: {size_text(result.num_disk_bytes)}; time: about {time_text(result.seconds)} of"
+        f"disk: {size_text(result.disk_bytes)}; time: about {time_text(result.seconds)} of"
         f" computing; memory: about {size_text(result.memory_bytes)}"
     )
     return "\n".join(lines)
 
 
-def _training(result: Estimate, windows: Windows, batch_size: int | None, hosts: int | None) -> str:
+def _training_text(
+    result: Estimate, windows: Windows, batch_size: int | None, hosts: int | None
+) -> str:
     lines = []
     for name, split in result.splits.items():
         line = f"{name + ':':<12}{split.num_windows:,} windows of {windows.num_tokens} tokens"

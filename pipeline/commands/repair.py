@@ -1,11 +1,11 @@
-"""`textreel repair`."""
+"""`textreel repair`: rebuild what is damaged."""
 
 import argparse
 import sys
 from typing import Any
 
 from pipeline.auditing.repair import repair
-from pipeline.preparing.prepare import default_workers
+from pipeline.commands.flags import add_workers, workers_of
 
 
 def add_command(subparsers: Any) -> None:
@@ -16,7 +16,7 @@ def add_command(subparsers: Any) -> None:
     parser.add_argument(
         "sources", nargs="+", metavar="SOURCE", help="what the corpus was prepared from"
     )
-    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one a core)")
+    add_workers(parser)
     parser.set_defaults(run=_run)
 
 
@@ -24,7 +24,7 @@ def _run(arguments: argparse.Namespace) -> None:
     rebuilt = repair(
         arguments.corpus,
         arguments.sources,
-        workers=default_workers() if arguments.workers is None else arguments.workers,
+        workers=workers_of(arguments),
         progress=sys.stderr.isatty(),
     )
     for file in rebuilt:

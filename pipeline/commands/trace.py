@@ -1,59 +1,97 @@
 """`textreel trace`: which text was in the batch of a step?"""
 
 import argparse
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from pipeline.auditing.trace import TracedLane, TracedWindow, describe, trace, trace_lanes
-from pipeline.errors import OptionError, UserError
-from pipeline.files import join
-from pipeline.preparing.journal import read_json
+from pipeline.auditing.trace import TracedLane, TracedWindow, Training, trace, trace_lanes
+from pipeline.reading.batches import DEFAULT_BATCH_SIZE, DEFAULT_SEQ_LEN, Batches
 from pipeline.reading.corpus import open_corpus
 
-# A run's own settings, as they are called in RUN/config.json, and their defaults without a run.
-_SETTINGS = {"seq_len": 64, "stride": None, "batch_size": 64, "seed": 0, "train_split": "train"}
+TrainingOf = Callable[[str], Training | None]  # the directory of a run -> what it trains on
 
 
-def add_command(subparsers: Any) -> None:
-    """Adds `trace` to what `ArgumentParser.add_subparsers` returned."""
+def add_command(subparsers: Any, training_of: TrainingOf | None = None) -> None:
+    """Adds `trace` to what `ArgumentParser.add_subparsers` returned.
+
+    Args:
+        subparsers: gets the command.
+        training_of: returns what a run trains on, `None` of a directory that is no run; without
+            it, the command takes corpora alone.
+    """
     text = "the text of a batch that was or will be trained on, and where in the sources it stands"
     parser = subparsers.add_parser("trace", help=text, description=text)
-    parser.add_argument("corpus", nargs="?", metavar="CORPUS", help="directory of the corpus")
+    a_run = "" if training_of is None else ", or of a run, which knows all but the step"
     parser.add_argument(
-        "--run", dest="run_directory", metavar="RUN", help="a run, which knows all but the step"
+        "directory",
+        metavar="CORPUS" if training_of is None else "RUN|CORPUS",
+        help=f"directory of the corpus{a_run}",
     )
     parser.add_argument("--step", type=int, required=True, metavar="K", help="the batch, from 0")
     parser.add_argument("--row", type=int, metavar="R", help="only this row of the batch")
-    parser.add_argument("--split", dest="train_split", help="name of the split (default: train)")
-    parser.add_argument("--seq_len", type=int, help="tokens of an input (default: 64)")
-    parser.add_argument("--stride", type=int, help="tokens between windows (default: seq_len)")
-    parser.add_argument("--batch_size", type=int, help="rows of the global batch (default: 64)")
+    parser.add_argument("--split", metavar="NAME", help="name of the split (default: train)")
+    for option, text in {
+        "seq_len": f"tokens of an input (default: {DEFAULT_SEQ_LEN})",
+        "stride": "tokens between windows (default: the --seq_len)",
+        "batch_size": f"rows of the global batch (default: {DEFAULT_BATCH_SIZE})",
+        "seed": "of the shuffle (default: 0)",
+    }.items():
+        parser.add_argument(f"--{option}", type=int, metavar="N", help=text)
     parser.add_argument("--lanes", action="store_true", help="lanes were read, not windows")
-    parser.add_argument("--seed", type=int, help="of the shuffle (default: 0)")
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=lambda arguments: _run(arguments, training_of))
 
 
-def _run(arguments: argparse.Namespace) -> None:
-    settings: dict[str, Any] = {**_SETTINGS, "corpus": None}
-    if arguments.run_directory is not None:
-        path = join(arguments.run_directory, "config.json")
-        try:
-            config = read_json(path)
-            settings = {name: config[name] for name in settings}
-            arguments.lanes |= config["lanes"]
-        except (KeyError, TypeError):
-            raise UserError(f"{path}: no configuration; give the --output of a run") from None
-    given = {name: getattr(arguments, name) for name in settings}
-    settings |= {name: value for name, value in given.items() if value is not None}
-    if settings["corpus"] is None:
-        raise OptionError("give the directory of a corpus, or `--run RUN`")
+def _run(arguments: argparse.Namespace, training_of: TrainingOf | None) -> None:
+    training = _given(arguments, training_of and training_of(arguments.directory))
+    corpus = open_corpus(training.corpus)
+    batches: dict[str, Any] = {
+        "step": arguments.step,
+        "rows": None if arguments.row is None else [arguments.row],
+        "seq_len": training.batches.seq_len,
+        "batch_size": training.batches.batch_size,
+    }
     traced: Sequence[TracedWindow | TracedLane]
-    corpus, split = open_corpus(settings.pop("corpus")), settings.pop("train_split")
-    settings |= {"step": arguments.step, "rows": None if arguments.row is None else [arguments.row]}
-    if arguments.lanes:
-        del settings["seed"], settings["stride"]
-        traced = trace_lanes(corpus, split, **settings)
+    if training.lanes:
+        traced = trace_lanes(corpus, training.split, **batches)
     else:
-        traced = trace(corpus, split, **settings)
+        batches |= {"stride": training.batches.stride, "seed": training.batches.seed}
+        traced = trace(corpus, training.split, **batches)
     for row in traced:
-        print(describe(row))
+        print(row_text(row))
+
+
+def _given(arguments: argparse.Namespace, training: Training | None) -> Training:
+    """What the flags say, over what a run says, over the defaults."""
+    if training is None:
+        training = Training(
+            corpus=arguments.directory,
+            split="train",
+            batches=Batches(seq_len=DEFAULT_SEQ_LEN, batch_size=DEFAULT_BATCH_SIZE),
+            lanes=False,
+        )
+    names = ("seq_len", "stride", "batch_size", "seed")
+    given = {name: getattr(arguments, name) for name in names}
+    changes = {name: value for name, value in given.items() if value is not None}
+    return dataclasses.replace(
+        training,
+        split=training.split if arguments.split is None else arguments.split,
+        batches=dataclasses.replace(training.batches, **changes),
+        lanes=training.lanes or arguments.lanes,
+    )
+
+
+def row_text(traced: TracedWindow | TracedLane) -> str:
+    """Returns a traced row for people: where it is from, then its text."""
+    places = "; ".join(
+        f"{p.source} {p.document + ', ' if p.document else ''}bytes {p.start}-{p.stop - 1}"
+        for p in traced.passages
+    )
+    if isinstance(traced, TracedLane):
+        where = f"round {traced.round}, token {traced.first_token} of the split"
+    else:
+        where = (
+            f"epoch {traced.epoch}, window {traced.window}, {traced.shard} token"
+            f" {traced.first_token}"
+        )
+    return f"row {traced.row} ({where})\n  {places}\n  {traced.text!r}"

@@ -1,12 +1,14 @@
-"""`textreel verify`."""
+"""`textreel verify`: is a corpus whole?"""
 
 import argparse
 import sys
 from typing import Any
 
-from pipeline.auditing.verify import describe, verify
+from pipeline.auditing.verify import Findings, verify
+from pipeline.commands.flags import add_workers, workers_of
 from pipeline.errors import UserError
-from pipeline.preparing.prepare import default_workers
+
+_MAX_SHOWN = 10
 
 
 def add_command(subparsers: Any) -> None:
@@ -14,21 +16,32 @@ def add_command(subparsers: Any) -> None:
     text = "check every digest, count and fingerprint of a corpus, and that splits share no text"
     parser = subparsers.add_parser("verify", help=text, description=text)
     parser.add_argument("corpus", metavar="CORPUS", help="directory of the corpus")
-    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one a core)")
+    add_workers(parser)
     parser.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    report = verify(
-        arguments.corpus,
-        workers=default_workers() if arguments.workers is None else arguments.workers,
-        progress=sys.stderr.isatty(),
-    )
-    print(describe(report))
-    if report.bad_shards:
+    findings = verify(arguments.corpus, workers=workers_of(arguments), progress=sys.stderr.isatty())
+    print(findings_text(findings))
+    if findings.bad_shards:
         raise UserError(
-            f"{len(report.bad_shards)} shards fail; rebuild them:"
+            f"{len(findings.bad_shards)} shards fail; rebuild them:"
             f" textreel repair {arguments.corpus} SOURCE…"
         )
-    if report.problems:
+    if findings.problems:
         raise UserError(f"{arguments.corpus} is damaged; prepare it again")
+
+
+def findings_text(findings: Findings) -> str:
+    """Returns what was found, for people."""
+    lines = [f"{findings.num_shards:,} shards, {findings.num_documents:,} whole documents"]
+    for (first, second), count in findings.duplicates.items():
+        lines.append(
+            f"note: {count:,} documents of {second} are in {first} too, word for word (copies"
+            " among the sources); a model has seen them before it is measured on them"
+        )
+    lines += findings.problems[:_MAX_SHOWN]
+    if len(findings.problems) > _MAX_SHOWN:
+        lines.append(f"… and {len(findings.problems) - _MAX_SHOWN} more problems")
+    lines.append(f"{len(findings.problems)} problems" if findings.problems else "all is well")
+    return "\n".join(lines)

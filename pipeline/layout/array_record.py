@@ -1,4 +1,4 @@
-"""The records of a shard as an array_record file: random access for PyTorch and JAX.
+"""Array_record files beside the shards: the same records, for random access by PyTorch and JAX.
 
 `tfds.data_source` reads such files without TensorFlow. One holds the same Examples as the
 TFRecord file beside it, in the same order, and is made from it: its bytes follow from the
@@ -10,19 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.errors import UserError
+from pipeline.files import whole_file
+from pipeline.layout.names import ARRAY_RECORD, array_record_path, shards_pattern
 from pipeline.layout.records import example_of, read_records
-from pipeline.preparing import journal
 
-FORMAT = "array_record"  # as TFDS names it, also in the names of files
 # One record a group: each can be read alone. Tokens hardly shrink, and decompressing costs time.
 _WRITER_OPTIONS = "group_size:1,uncompressed"
-
-
-def array_record_path(tfrecord_path: str) -> str:
-    """The file beside a shard: `text-train.tfrecord-0…` -> `text-train.array_record-0…`."""
-    folder, name = os.path.split(tfrecord_path)
-    before, _, after = name.rpartition(".tfrecord-")
-    return os.path.join(folder, f"{before}.{FORMAT}-{after}")
 
 
 def check_installed() -> None:
@@ -39,18 +32,21 @@ def check_installed() -> None:
         ) from error
 
 
-def remove_array_records(directory: Path) -> bool:
-    """Removes all such files of a corpus; returns whether there were any."""
-    files = list(directory.glob(f"*.{FORMAT}-*-of-*"))
-    for file in files:
+def remove_array_records(directory: Path) -> None:
+    """Removes all such files of a corpus."""
+    for file in directory.glob(shards_pattern(ARRAY_RECORD)):
         file.unlink()
-    return bool(files)
 
 
-def write_array_record(tfrecord_path: str, advance: Callable[[int], None]) -> None:
-    """Copies the records of a shard into the array_record file beside it. A task of an engine.
+def write_array_record(tfrecord_path: str, temporary: str, advance: Callable[[int], None]) -> None:
+    """Copies the records of a shard into the array_record file beside it.
 
     The file appears whole, by a rename, or not at all.
+
+    Args:
+        tfrecord_path: the shard.
+        temporary: where the file lies meanwhile.
+        advance: is told how many more bytes are done.
 
     Raises:
         UserError: the shard is damaged; it names the file, the record and the byte offset.
@@ -58,22 +54,16 @@ def write_array_record(tfrecord_path: str, advance: Callable[[int], None]) -> No
     """
     from array_record.python.array_record_module import ArrayRecordWriter
 
-    path = array_record_path(tfrecord_path)
-    temporary = journal.temporary_path(path)
     try:
-        with open(temporary, "wb") as file:  # its errors are OSError, the writer's are not
-            writer = ArrayRecordWriter(temporary, _WRITER_OPTIONS)
+        # Opened here too: the errors of this file are OSErrors, the writer's are not.
+        with whole_file(array_record_path(tfrecord_path), temporary=temporary) as file:
+            writer = ArrayRecordWriter(file.name, _WRITER_OPTIONS)
             for payload in read_records(tfrecord_path):
                 writer.write(example_of(payload))
                 advance(len(payload))
             writer.close()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
     except UserError as error:
         raise UserError(f"{tfrecord_path}: {error}; see `textreel repair`") from error
-    finally:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
 
 
 def find_problem(tfrecord_path: str) -> str | None:

@@ -1,4 +1,4 @@
-"""What a corpus is: `manifest.json`, and the fingerprint that identifies it.
+"""Manifest of a corpus: what it is (`manifest.json`), and the fingerprint that identifies it.
 
 The manifest is written last, by one rename: a directory that has one is complete. It holds
 no times, hosts or absolute paths: equal corpora have equal manifests.
@@ -8,18 +8,43 @@ import dataclasses
 import hashlib
 import json
 import os
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.errors import UserError
-from pipeline.files import exists, join, read_text
+from pipeline.files import exists, join, read_text, sync_directory, whole_file
 
 FILE_NAME = "manifest.json"
 FORMAT = 1
+# What the fields of a shard are called in the file, in this order.
+_SHARD_KEYS = {
+    "file": "file",
+    "num_tokens": "num_tokens",
+    "num_records": "num_records",
+    "num_bytes": "disk_bytes",
+    "num_text_bytes": "text_bytes",
+    "sha256": "sha256",
+    "pieces": "pieces",
+}
 
 
-@dataclass(frozen=True, kw_only=True)
+class ShardPiece(NamedTuple):
+    """What a shard encodes of a source.
+
+    Attributes:
+        source_index: of the source in the manifest.
+        start: where it starts: a byte of the source (of a compressed file: 0), or a row.
+        stop: where it stops, likewise.
+        num_documents: documents that end in it, empty ones included. Of sources with many
+            documents, a shard has those that the hash of their content sends to its split.
+    """
+
+    source_index: int
+    start: int
+    stop: int
+    num_documents: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Shard:
     """One file of a split.
 
@@ -27,30 +52,27 @@ class Shard:
         file: its name in the corpus's directory.
         num_tokens: its tokens, separators included.
         num_records: its records; all but the last hold `record_tokens` tokens.
-        num_bytes: its size on disk.
-        num_text_bytes: the bytes of source text in it.
+        disk_bytes: its size.
+        text_bytes: the bytes of text in it.
         sha256: its digest, in hex.
-        pieces: what it encodes: `(source_index, start, stop, num_documents)`. `start` and `stop`
-            are byte offsets in the source (of a compressed file: 0 and its size), or rows of
-            Parquet and TFDS. Of sources with many documents, it has those that the hash of
-            their content sends to its split. `num_documents` end in it, empty ones included.
+        pieces: what it encodes, in order.
     """
 
     file: str
     num_tokens: int
     num_records: int
-    num_bytes: int
-    num_text_bytes: int
+    disk_bytes: int
+    text_bytes: int
     sha256: str
-    pieces: tuple[tuple[int, int, int, int], ...]
+    pieces: tuple[ShardPiece, ...]
 
     @property
     def num_documents(self) -> int:
         """Documents that end in it: its separators."""
-        return sum(num_documents for _, _, _, num_documents in self.pieces)
+        return sum(piece.num_documents for piece in self.pieces)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Split:
     """A part of a corpus that shares no text with the others.
 
@@ -68,9 +90,14 @@ class Split:
         return sum(shard.num_tokens for shard in self.shards)
 
     @property
-    def num_bytes(self) -> int:
-        """UTF-8 bytes of source text: what bits per byte count."""
-        return sum(shard.num_text_bytes for shard in self.shards)
+    def text_bytes(self) -> int:
+        """UTF-8 bytes of text: what bits per byte count."""
+        return sum(shard.text_bytes for shard in self.shards)
+
+    @property
+    def disk_bytes(self) -> int:
+        """The size of its shards."""
+        return sum(shard.disk_bytes for shard in self.shards)
 
 
 class SourceInfo(NamedTuple):
@@ -78,20 +105,25 @@ class SourceInfo(NamedTuple):
 
     Attributes:
         name: the same in every place; unique within a corpus.
-        num_bytes: its size as it lies there, compressed or not.
+        source_bytes: its size where it lay, compressed or not.
         length: what its pieces count: bytes, or rows of Parquet and TFDS.
         is_document: whether it is one document, else it holds many.
         is_plain: whether it is one document, and its bytes are the text's.
     """
 
     name: str
-    num_bytes: int
+    source_bytes: int
     length: int
     is_document: bool
     is_plain: bool
 
+    @property
+    def unit(self) -> str:
+        """What its pieces count: `byte` or `row`."""
+        return "byte" if self.length == self.source_bytes else "row"
 
-@dataclass(frozen=True, kw_only=True)
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Manifest:
     """What a corpus is.
 
@@ -117,18 +149,24 @@ class Manifest:
     sources: tuple[SourceInfo, ...]
     splits: dict[str, Split]
 
+    @property
+    def shards(self) -> tuple[Shard, ...]:
+        """The shards of all splits."""
+        return tuple(shard for split in self.splits.values() for shard in split.shards)
+
     def to_json(self) -> str:
         """Returns the content of the manifest's file."""
         # As rows, in one line: a corpus may have millions of sources and pieces.
         content = {
             "format": FORMAT,
-            **{name: getattr(self, name) for name in _fields(Manifest)},
+            **{field.name: getattr(self, field.name) for field in dataclasses.fields(self)},
             "sources": self.sources,
             "splits": {
                 name: {
                     "num_documents": split.num_documents,
                     "shards": [
-                        {n: getattr(shard, n) for n in _fields(Shard)} for shard in split.shards
+                        {key: getattr(shard, field) for key, field in _SHARD_KEYS.items()}
+                        for shard in split.shards
                     ],
                 }
                 for name, split in self.splits.items()
@@ -143,19 +181,10 @@ class Manifest:
 
     def save(self, directory: str | os.PathLike[str]) -> None:
         """Makes the corpus complete, with one rename."""
-        path = Path(directory, FILE_NAME)
-        temporary = path.with_name(f".{FILE_NAME}.incomplete")
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(self.to_json())
-            file.flush()
-            os.fsync(file.fileno())
-        folder = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(folder)  # the shards' names first: a manifest means that all are there
-            temporary.replace(path)
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        with whole_file(join(directory, FILE_NAME)) as file:
+            file.write(self.to_json().encode())
+            sync_directory(directory)  # first the names of the shards: with it, all are there
+        sync_directory(directory)
 
 
 def load_manifest(directory: str | os.PathLike[str]) -> Manifest:
@@ -186,18 +215,12 @@ def load_manifest(directory: str | os.PathLike[str]) -> Manifest:
         raise UserError(f"{path} is damaged ({error}); prepare the corpus again") from error
 
 
-def _fields(cls: type) -> list[str]:
-    return [field.name for field in dataclasses.fields(cls)]
-
-
 def _split(content: dict[str, Any]) -> Split:
-    shards = tuple(
-        Shard(
-            **{
-                **shard,
-                "pieces": tuple((i, start, stop, n) for i, start, stop, n in shard["pieces"]),
-            }
-        )
-        for shard in content["shards"]
+    return Split(
+        shards=tuple(map(_shard, content["shards"])), num_documents=content["num_documents"]
     )
-    return Split(shards=shards, num_documents=content["num_documents"])
+
+
+def _shard(content: dict[str, Any]) -> Shard:
+    fields = {field: content[key] for key, field in _SHARD_KEYS.items()}
+    return Shard(**{**fields, "pieces": tuple(ShardPiece(*piece) for piece in fields["pieces"])})

@@ -1,18 +1,18 @@
-"""What a vocabulary is made from: the characters of the text, or a sample of it."""
+"""Characters and samples of the text: what a vocabulary is made from."""
 
+import dataclasses
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
 from pipeline.files import read_blocks
 from pipeline.preparing.engines import Advance
-from pipeline.preparing.plan import Piece
-from pipeline.text.documents import batches, errors_name, read_parts
-from pipeline.vocabulary.base import NUM_CODE_POINTS, CodePoints
+from pipeline.preparing.plan import Pieces
+from pipeline.text.documents import document_batches, errors_name, read_parts
+from pipeline.vocabulary.characters import NUM_CODE_POINTS, CodePoints
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class SampleTask:
     """A part of the text to take samples of.
 
@@ -22,12 +22,12 @@ class SampleTask:
         text_bytes: of a sample.
     """
 
-    pieces: tuple[Piece, ...]
+    pieces: Pieces
     distance: int
     text_bytes: int
 
 
-def find_code_points(pieces: tuple[Piece, ...], advance: Advance) -> np.ndarray:
+def find_code_points(pieces: Pieces, advance: Advance) -> np.ndarray:
     """Returns the code points that occur in the pieces, `[n]` uint32 ascending.
 
     Raises:
@@ -44,7 +44,7 @@ def find_code_points(pieces: tuple[Piece, ...], advance: Advance) -> np.ndarray:
     return np.flatnonzero(seen).astype(np.uint32)
 
 
-def count_code_points(pieces: tuple[Piece, ...], advance: Advance) -> tuple[np.ndarray, np.ndarray]:
+def count_code_points(pieces: Pieces, advance: Advance) -> tuple[np.ndarray, np.ndarray]:
     """Returns the code points that occur in the pieces, and how often: `[n]` uint32, `[n]` int64.
 
     Raises:
@@ -67,14 +67,14 @@ def sample_texts(task: SampleTask, advance: Advance) -> list[bytes]:
     texts = []
     wanted = 0
     for piece in task.pieces:
-        if piece.source.is_document and not piece.source.compression:
-            while wanted < piece.num_bytes:
+        if piece.source.is_document and not piece.source.format.compression:
+            while wanted < piece.source_bytes:
                 start = piece.start + wanted
                 stop = min(start + task.text_bytes, piece.stop)
                 texts.append(b"".join(read_blocks(piece.source.path, start, stop)))
                 wanted += task.distance
-            advance(piece.num_bytes)
-            wanted -= piece.num_bytes
+            advance(piece.source_bytes)
+            wanted -= piece.source_bytes
             continue
         for part in read_parts(piece):
             advance(part.num_done)
@@ -85,7 +85,7 @@ def sample_texts(task: SampleTask, advance: Advance) -> list[bytes]:
     return texts
 
 
-def _code_points(pieces: tuple[Piece, ...], advance: Advance) -> Iterator[np.ndarray]:
+def _code_points(pieces: Pieces, advance: Advance) -> Iterator[np.ndarray]:
     for piece in pieces:
         if piece.split is not None:
             decoder = CodePoints()
@@ -94,7 +94,7 @@ def _code_points(pieces: tuple[Piece, ...], advance: Advance) -> Iterator[np.nda
                     yield decoder.decode(part.text, final=part.final)
                 advance(part.num_done)
             continue
-        for batch in batches(piece):
+        for batch in document_batches(piece):
             try:
                 yield CodePoints().decode(b"\0".join(part.text for part in batch), final=True)
             except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""What an unfinished prepare has done: `OUTPUT/.prepare`, from the first file to the manifest.
+"""Journal of an unfinished prepare: `OUTPUT/.prepare`, from the first file to the manifest.
 
     .prepare/lock          held by the process at work, with its name in it
     .prepare/plan.json     what is being made: options and sources
@@ -9,24 +9,23 @@ The same command goes on where it was: `shards.write_shard` returns what its jou
 if the shard's digest is still the one written there. Other options or sources are an error.
 """
 
+import contextlib
 import dataclasses
 import fcntl
-import hashlib
 import json
 import os
 import shutil
 import socket
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError
-from pipeline.files import modification_time, read_text
+from pipeline.files import digest, modification_time, read_json, whole_file
 from pipeline.layout.records import Written
-from pipeline.preparing.plan import PrepareOptions
-from pipeline.text.sources import STANDARD_INPUT, Source
+from pipeline.preparing.options import PrepareOptions
+from pipeline.text.pieces import STANDARD_INPUT, Source
 
 FOLDER = ".prepare"
 _PLAN = "plan.json"
@@ -45,7 +44,7 @@ class WrittenShard(Written):
     documents: tuple[int, ...]
 
 
-@contextmanager
+@contextlib.contextmanager
 def locked(directory: Path) -> Iterator[None]:
     """Holds the directory of an unfinished prepare; released when the process ends, however.
 
@@ -72,20 +71,20 @@ def locked(directory: Path) -> Iterator[None]:
         yield
 
 
-def describe(options: PrepareOptions, sources: Sequence[Source]) -> dict[str, Any]:
-    """What is being made, as far as it is known before the text is read."""
+def intent_of(options: PrepareOptions, sources: Sequence[Source]) -> dict[str, Any]:
+    """Returns what is to be made, as far as it is known before the text is read, as JSON values."""
     return {
         "options": dataclasses.asdict(options),
-        "sources": [[source.name, source.num_bytes, _state(source)] for source in sources],
+        "sources": [[source.name, source.source_bytes, _state(source)] for source in sources],
     }
 
 
-def begin(directory: Path, description: dict[str, Any]) -> None:
+def begin(directory: Path, intent: dict[str, Any]) -> None:
     """Starts the journal of a prepare; forgets an earlier one."""
     folder = directory / FOLDER
     for file in folder.glob("*.json"):
         file.unlink()
-    _write_json(folder / _PLAN, description)
+    _write_json(folder / _PLAN, intent)
 
 
 def has_plan(directory: Path) -> bool:
@@ -93,8 +92,8 @@ def has_plan(directory: Path) -> bool:
     return (directory / FOLDER / _PLAN).exists()
 
 
-def begun(directory: Path, description: dict[str, Any]) -> bool:
-    """Whether a prepare of the same description was begun here, and not ended.
+def begun(directory: Path, intent: dict[str, Any]) -> bool:
+    """Whether a prepare of the same intent was begun here, and not ended.
 
     Raises:
         UserError: a prepare of something else was (it says what differs), or another process
@@ -105,7 +104,7 @@ def begun(directory: Path, description: dict[str, Any]) -> bool:
         return False
     with locked(directory):
         pass
-    difference = _difference(earlier, json.loads(json.dumps(description)))
+    difference = _difference(earlier, json.loads(json.dumps(intent)))
     if difference:
         raise UserError(
             f"`output` {directory} holds an unfinished corpus, begun otherwise: {difference};"
@@ -122,7 +121,7 @@ def finished(path: str) -> WrittenShard | None:
         return None
     try:
         written = WrittenShard(**{**content, "documents": tuple(content["documents"])})
-        if os.path.getsize(path) == written.num_bytes and file_digest(path) == written.sha256:
+        if os.path.getsize(path) == written.num_bytes and digest(path) == written.sha256:
             return written
     except (FileNotFoundError, KeyError, TypeError):
         pass
@@ -146,28 +145,10 @@ def end(directory: Path) -> None:
     shutil.rmtree(directory / FOLDER)
 
 
-def file_digest(path: str | os.PathLike[str]) -> str:
-    """The SHA-256 of a file, in hex."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _write_json(path: Path, content: Any) -> None:
-    """Writes a file whole or not at all, even if the power fails."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}.incomplete")
-    with open(temporary, "w", encoding="utf-8") as file:
-        json.dump(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
-def read_json(path: str | os.PathLike[str]) -> Any:
-    """The content of a file; `None` where there is none, or a damaged one."""
-    try:
-        return json.loads(read_text(path))
-    except (FileNotFoundError, NotADirectoryError, ValueError):
-        return None
+    with whole_file(path, temporary=temporary) as file:
+        file.write(json.dumps(content).encode())
 
 
 def _own_suffix() -> str:
@@ -178,7 +159,7 @@ def _own_suffix() -> str:
 def _state(source: Source) -> int | str:
     """What changes when the source does."""
     if source.name == STANDARD_INPUT:
-        return file_digest(source.path)
+        return digest(source.path)
     return modification_time(source.path)
 
 

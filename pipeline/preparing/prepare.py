@@ -1,4 +1,4 @@
-"""Text -> corpus: plan, write the shards, then the manifest."""
+"""Preparing: plan a corpus, write its shards, then its manifest."""
 
 import dataclasses
 import functools
@@ -7,25 +7,30 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.errors import OptionError, UserError
-from pipeline.layout import array_record as random_access
-from pipeline.layout import manifest as manifest_lib
-from pipeline.layout.dataset_info import write_dataset_info
-from pipeline.layout.manifest import Manifest, Shard, SourceInfo, Split
-from pipeline.preparing import journal
-from pipeline.preparing.engines import Engine, local
-from pipeline.preparing.plan import PrepareOptions, ShardTask, make_tasks, plan_pieces
-from pipeline.preparing.shards import write_shard
-from pipeline.preparing.vocabularies import (
-    VOCABULARY_FILES,
-    given_vocabulary,
-    load_vocabulary,
-    make_vocabulary,
+from pipeline.layout.array_record import check_installed, remove_array_records
+from pipeline.layout.manifest import (
+    FILE_NAME,
+    Manifest,
+    Shard,
+    ShardPiece,
+    SourceInfo,
+    Split,
 )
+from pipeline.layout.names import TFRECORD, shards_pattern
+from pipeline.preparing import journal
+from pipeline.preparing.companions import write_companions
+from pipeline.preparing.engines import Engine, local
+from pipeline.preparing.options import PrepareOptions
+from pipeline.preparing.plan import make_plan
+from pipeline.preparing.shards import ShardTask, make_tasks, write_shard
+from pipeline.preparing.vocabularies import given_vocabulary, make_vocabulary
 from pipeline.progress import progress_bar
-from pipeline.text.formats.delimited import DOCUMENTS
-from pipeline.text.sources import Source, find_cut, find_sources
+from pipeline.text.pieces import DOCUMENTS, Source
+from pipeline.text.sources import find_sources
 from pipeline.text.standard_input import spooled
-from pipeline.vocabulary.base import ByteVocabulary, Vocabulary
+from pipeline.vocabulary.base import Vocabulary
+from pipeline.vocabulary.characters import ByteVocabulary
+from pipeline.vocabulary.loading import VOCABULARY_FILES, load_vocabulary
 
 
 def prepare(
@@ -52,8 +57,8 @@ def prepare(
         glob: within directories, only files whose name matches.
         workers: processes; `None` takes one a core. Changes no byte.
         engine: runs the tasks instead of processes of this machine, such as
-            `functools.partial(pipeline.preparing.engines.beam.run, options=…, folder=…)`, on workers that
-            see `sources` and `output` under the same paths. Changes no byte.
+            `functools.partial(beam.run, options=…, folder=…)` (`preparing.engines.beam`), on
+            workers that see `sources` and `output` under the same paths. Changes no byte.
         array_record: also writes the records as array_record files, for `tfds.data_source`.
         overwrite: replaces a corpus that is there, finished or not.
         progress: shows a progress bar.
@@ -71,23 +76,24 @@ def prepare(
     if engine is not None and workers is not None:
         raise OptionError("`workers` has no effect with another `engine`, which has its own")
     if array_record:
-        random_access.check_installed()
+        check_installed()
     directory = Path(output)
     _check_output(directory, overwrite)
-    with spooled(sources, directory) as (sources, standard_input):
+    spool = functools.partial(journal.temporary_path, str(directory / "standard_input"))
+    with spooled(sources, spool) as (sources, standard_input):
         found = find_sources(
             sources, glob=glob, reading=options.reading, standard_input=standard_input
         )
         given = given_vocabulary(options)
         options = _with_fingerprint(options, given)
-        description = journal.describe(options, found)
-        begun = not overwrite and journal.begun(directory, description)
-        plan = plan_pieces(found, options, find_cut=find_cut)
+        intent = journal.intent_of(options, found)
+        begun = not overwrite and journal.begun(directory, intent)
+        plan = make_plan(found, options)
         if given is not None:
             vocabulary = given
         elif begun:
             vocabulary = load_vocabulary(
-                directory, unknown="replace" if options.min_count > 1 else "error"
+                directory, unknown="replace" if options.replaces_unknown else "error"
             )
         else:
             vocabulary = make_vocabulary(plan, options, run, progress=progress)
@@ -95,15 +101,10 @@ def prepare(
             if not begun:
                 _remove_corpus(directory)
                 vocabulary.save(directory)
-                journal.begin(directory, description)
+                journal.begin(directory, intent)
             # absolute: a worker may stand elsewhere
             tasks = make_tasks(plan, options, vocabulary, directory.absolute())
             return _write(directory, options, found, tasks, run, array_record, progress)
-
-
-def default_workers() -> int:
-    """One process for each core that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _write(
@@ -116,23 +117,17 @@ def _write(
     progress: bool,
 ) -> Manifest:
     """Writes the shards that the journal does not have yet, then makes the corpus complete."""
-    with progress_bar("writing shards", sum(task.num_bytes for task in tasks), progress) as bar:
+    with progress_bar("writing shards", sum(task.source_bytes for task in tasks), progress) as bar:
         written = run(write_shard, tasks, advance=bar.update)
     manifest = _manifest(options, sources, tasks, written)
-    random_access.remove_array_records(directory)
-    write_dataset_info(directory, manifest, array_record=array_record)
-    if array_record:
-        total = sum(shard.num_bytes for shards in written for shard in shards.values())
-        paths = [path for task in tasks for path in task.paths.values()]
-        with progress_bar("writing array_record files", total, progress) as bar:
-            run(random_access.write_array_record, paths, advance=bar.update)
+    write_companions(directory, manifest, run, array_record=array_record, progress=progress)
     manifest.save(directory)
     journal.end(directory)
     return manifest
 
 
 def _local_engine(workers: int | None) -> Engine:
-    workers = default_workers() if workers is None else workers
+    workers = local.default_workers() if workers is None else workers
     if workers < 1:
         raise OptionError(f"`workers` must be at least 1, not {workers}")
     return functools.partial(local.run, workers=workers)
@@ -154,7 +149,7 @@ def _check_output(directory: Path, overwrite: bool) -> None:
         raise UserError(f"`output` {directory} cannot be written: no permission in {parent}")
     if not directory.is_dir() or not any(directory.iterdir()):
         return
-    complete = (directory / manifest_lib.FILE_NAME).exists()
+    complete = (directory / FILE_NAME).exists()
     if complete and not journal.has_plan(directory) and not overwrite:
         raise UserError(
             f"`output` {directory} holds a corpus; nothing was changed: name a new directory, or"
@@ -169,12 +164,12 @@ def _check_output(directory: Path, overwrite: bool) -> None:
 
 def _remove_corpus(directory: Path) -> None:
     """Removes what an earlier prepare left; the manifest first: it ceases to be a corpus."""
-    (directory / manifest_lib.FILE_NAME).unlink(missing_ok=True)
-    for file in directory.glob("*.tfrecord-*-of-*"):
+    (directory / FILE_NAME).unlink(missing_ok=True)
+    for file in directory.glob(shards_pattern(TFRECORD)):
         file.unlink()
     for name in VOCABULARY_FILES:
         (directory / name).unlink(missing_ok=True)
-    random_access.remove_array_records(directory)
+    remove_array_records(directory)
 
 
 def _manifest(
@@ -196,13 +191,15 @@ def _manifest(
                 Shard(
                     file=os.path.basename(task.paths[split]),
                     pieces=tuple(
-                        (index_of[piece.source.name], piece.start, piece.stop, num_documents)
+                        ShardPiece(
+                            index_of[piece.source.name], piece.start, piece.stop, num_documents
+                        )
                         for piece, num_documents in zip(pieces, result.documents, strict=True)
                     ),
                     num_tokens=result.num_tokens,
                     num_records=result.num_records,
-                    num_bytes=result.num_bytes,
-                    num_text_bytes=result.num_text_bytes,
+                    disk_bytes=result.num_bytes,
+                    text_bytes=result.num_text_bytes,
                     sha256=result.sha256,
                 )
             )
@@ -229,10 +226,10 @@ def _manifest(
 def _info(source: Source) -> SourceInfo:
     return SourceInfo(
         name=source.name,
-        num_bytes=source.num_bytes,
+        source_bytes=source.source_bytes,
         length=source.length,
         is_document=source.is_document,
-        is_plain=source.is_document and not source.compression,
+        is_plain=source.is_document and not source.format.compression,
     )
 
 
@@ -241,10 +238,10 @@ def _check_documents(
 ) -> None:
     """Refuses what only reading shows: a split without text, a separator that occurs nowhere."""
     num_documents = sum(shard.num_documents for split in shards.values() for shard in split)
-    separated = [
-        source for source in sources if source.format == "text" and source.document not in DOCUMENTS
-    ]
-    if len(separated) == len(sources) and num_documents <= len(sources):
+    is_separated = options.document not in DOCUMENTS and all(
+        source.format.is_plain_text for source in sources
+    )
+    if is_separated and num_documents <= len(sources):
         raise UserError(
             f"`document`: the separator {options.document!r} stands in none of the"
             f" {len(sources)} sources, such as {sources[0].path}"

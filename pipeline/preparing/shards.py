@@ -1,4 +1,4 @@
-"""Shard task -> files: what a worker does. Idempotent and atomic; no TensorFlow but for TFDS."""
+"""Shards that a worker writes: task -> files. Idempotent and atomic; no TensorFlow but for TFDS."""
 
 import contextlib
 import dataclasses
@@ -8,15 +8,71 @@ from typing import BinaryIO, cast
 import numpy as np
 
 from pipeline.errors import UserError
+from pipeline.files import whole_file
+from pipeline.layout.names import shard_file_name
 from pipeline.layout.records import RecordWriter
 from pipeline.preparing import journal
 from pipeline.preparing.engines import Advance
 from pipeline.preparing.journal import WrittenShard
-from pipeline.preparing.plan import Piece, ShardTask, SplitOf
-from pipeline.text.documents import Part, batches, errors_name, read_parts
-from pipeline.text.sources import Source
+from pipeline.preparing.options import PrepareOptions
+from pipeline.preparing.plan import Pieces, Plan, SplitOf, num_source_bytes
+from pipeline.text.documents import document_batches, errors_name, read_parts
+from pipeline.text.pieces import Part, Piece, Source
+from pipeline.vocabulary.base import Vocabulary
 
 _CHECK_DISTANCE = 16 * 2**20  # bytes of text from one check of the encoding to the next
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ShardTask:
+    """All that a worker needs to write one shard, or one for every split.
+
+    Equal tasks write equal bytes.
+
+    Attributes:
+        paths: split -> the file to write.
+        pieces: what they hold, in order.
+        fractions: split -> its part of the documents whose content decides.
+        vocabulary: text -> ids.
+        record_tokens: tokens of a full record.
+    """
+
+    paths: dict[str, str]
+    pieces: Pieces
+    fractions: dict[str, float]
+    vocabulary: Vocabulary
+    record_tokens: int
+
+    @property
+    def source_bytes(self) -> int:
+        """The bytes of the sources to read."""
+        return num_source_bytes(self.pieces)
+
+    def pieces_of(self, split: str) -> Pieces:
+        """Returns the pieces that may have text in a split."""
+        return tuple(piece for piece in self.pieces if piece.may_hold(split))
+
+
+def make_tasks(
+    plan: Plan, options: PrepareOptions, vocabulary: Vocabulary, directory: str | os.PathLike[str]
+) -> list[ShardTask]:
+    """Makes the task of every shard of a plan, to be written to a directory."""
+    return [
+        ShardTask(
+            paths={
+                split: os.path.join(
+                    directory, shard_file_name(options.name, split, index, len(shards))
+                )
+                for split in splits
+            },
+            pieces=pieces,
+            fractions=options.splits,
+            vocabulary=vocabulary,
+            record_tokens=options.record_tokens,
+        )
+        for splits, shards in plan.shards.items()
+        for index, pieces in enumerate(shards)
+    ]
 
 
 def write_shard(task: ShardTask, advance: Advance) -> dict[str, WrittenShard]:
@@ -37,32 +93,25 @@ def write_shard(task: ShardTask, advance: Advance) -> dict[str, WrittenShard]:
     """
     kept = {split: journal.finished(path) for split, path in task.paths.items()}
     if None not in kept.values():
-        advance(task.num_bytes)
+        advance(task.source_bytes)
         return cast(dict[str, WrittenShard], kept)
-    temporaries = {split: journal.temporary_path(path) for split, path in task.paths.items()}
-    try:
-        with contextlib.ExitStack() as files:
-            shards = {
-                split: _Shard(files.enter_context(open(path, "wb", buffering=2**20)), task)
-                for split, path in temporaries.items()
-            }
-            split_of = SplitOf(task.fractions)
-            for piece in task.pieces:
-                for split, shard in shards.items():
-                    if piece.split in (None, split):
-                        shard.begin_piece()
-                if piece.split is None:
-                    _write_documents(piece, shards, split_of, advance)
-                else:
-                    shards[piece.split].write_piece(piece, advance)
-            written = {split: shard.finish() for split, shard in shards.items()}
-        for split, path in task.paths.items():
-            os.replace(temporaries[split], path)
-    except BaseException:
-        for path in temporaries.values():
-            if os.path.exists(path):
-                os.unlink(path)
-        raise
+    with contextlib.ExitStack() as files:
+        shards = {
+            split: _Shard(
+                files.enter_context(whole_file(path, temporary=journal.temporary_path(path))), task
+            )
+            for split, path in task.paths.items()
+        }
+        split_of = SplitOf(task.fractions)
+        for piece in task.pieces:
+            for split, shard in shards.items():
+                if piece.may_hold(split):
+                    shard.begin_piece()
+            if piece.split is None:
+                _write_documents(piece, shards, split_of, advance)
+            else:
+                shards[piece.split].write_piece(piece, advance)
+        written = {split: shard.finish() for split, shard in shards.items()}
     for split, path in task.paths.items():
         journal.record(path, written[split])
     return written
@@ -72,7 +121,6 @@ class _Shard:
     """One file that is being written."""
 
     def __init__(self, file: BinaryIO, task: ShardTask):
-        self._file = file
         self._vocabulary = task.vocabulary
         dtype = task.vocabulary.dtype
         self._separator = np.array([task.vocabulary.separator_id], dtype)
@@ -117,12 +165,9 @@ class _Shard:
             self._next_check = self._num_text_bytes + _CHECK_DISTANCE
 
     def finish(self) -> WrittenShard:
-        """Ends the file, which is on disk then."""
-        written = self._writer.finish()
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        """Writes the last record."""
         return WrittenShard(
-            **dataclasses.asdict(written),
+            **dataclasses.asdict(self._writer.finish()),
             num_text_bytes=self._num_text_bytes,
             documents=tuple(self._documents),
         )
@@ -132,7 +177,7 @@ def _write_documents(
     piece: Piece, shards: dict[str, _Shard], split_of: SplitOf, advance: Advance
 ) -> None:
     only = next(iter(shards)) if len(shards) == 1 else None
-    for batch in batches(piece):
+    for batch in document_batches(piece):
         if only is not None:
             shards[only].write_documents(piece.source, batch)
         else:

@@ -1,14 +1,12 @@
-"""Where a vocabulary comes from: a corpus or a run, a file, or the text itself."""
+"""Vocabulary of a corpus to be: the one that is given, or one made from the text."""
 
 import functools
-import json
 import os
 from typing import Any
 
 import numpy as np
 
-from pipeline.errors import OptionError, UserError
-from pipeline.files import exists, is_uri, join, read_text
+from pipeline.errors import OptionError
 from pipeline.preparing.counting import (
     SampleTask,
     count_code_points,
@@ -16,52 +14,16 @@ from pipeline.preparing.counting import (
     sample_texts,
 )
 from pipeline.preparing.engines import Engine
-from pipeline.preparing.plan import Plan, PrepareOptions
+from pipeline.preparing.options import PrepareOptions
+from pipeline.preparing.plan import Plan
 from pipeline.progress import progress_bar
-from pipeline.vocabulary import subword
-from pipeline.vocabulary.base import (
-    FILE_NAME,
-    REPLACEMENT,
-    ByteVocabulary,
-    CharVocabulary,
-    Vocabulary,
-)
-from pipeline.vocabulary.subword import load_tokenizer, train_bpe
+from pipeline.vocabulary.base import Vocabulary
+from pipeline.vocabulary.characters import REPLACEMENT, ByteVocabulary, CharVocabulary
+from pipeline.vocabulary.loading import load_vocabulary
+from pipeline.vocabulary.subword import train_bpe
 
-VOCABULARY_FILES = (FILE_NAME, subword.FILE_NAME)
 _SAMPLE_BYTES = 32 * 2**20  # that a BPE is trained on
 _TEXT_BYTES = 16 * 2**10  # one text of the sample
-
-
-def load_vocabulary(path: str | os.PathLike[str], *, unknown: str = "error") -> Vocabulary:
-    """Reads the vocabulary of a corpus or of a training run, or one that is a file.
-
-    Args:
-        path: a directory with a `vocabulary.json` or a `tokenizer.json`, or such a file.
-        unknown: see `CharVocabulary`; nothing is unknown to the others.
-
-    Raises:
-        UserError: there is none, or its file is damaged.
-    """
-    path = os.fspath(path)
-    is_directory = not path.endswith(".json") if is_uri(path) else os.path.isdir(path)
-    if is_directory:
-        tokenizer = join(path, subword.FILE_NAME)
-        path = tokenizer if exists(tokenizer) else join(path, FILE_NAME)
-    try:
-        content = json.loads(read_text(path))
-        if "model" in content:
-            return load_tokenizer(path)
-        if content["kind"] == ByteVocabulary.kind:
-            return ByteVocabulary()
-        if content["kind"] == CharVocabulary.kind:
-            points = [ord(character) for character in content["characters"]]
-            return CharVocabulary(points).with_unknown(unknown)
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file; a corpus and a run each have one") from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} is damaged ({error}); prepare the corpus again") from error
-    raise UserError(f"{path}: unknown `kind` {content['kind']!r}; is textreel too old for it?")
 
 
 def given_vocabulary(options: PrepareOptions) -> Vocabulary | None:
@@ -93,8 +55,7 @@ def make_vocabulary(
         run: reads the text.
         progress: shows a progress bar.
     """
-    shards = [shard for shards in plan.values() for shard in shards]
-    total = sum(piece.num_bytes for shard in shards for piece in shard)
+    shards, total = list(plan), plan.source_bytes
     if options.bpe_size is not None:
         distance = max(_TEXT_BYTES, total * _TEXT_BYTES // _SAMPLE_BYTES)
         tasks = [

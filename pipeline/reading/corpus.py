@@ -1,28 +1,23 @@
-"""Opens a prepared corpus."""
+"""Corpus as readers see it: opened, and asked for windows and lanes."""
 
 import functools
 import os
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pipeline.errors import OptionError, UserError
 from pipeline.layout.manifest import Manifest, Split, load_manifest
-from pipeline.preparing.vocabularies import load_vocabulary
-from pipeline.reading.geometry import (
-    SHUFFLE_BYTES,
-    SINGLE_TOKENS,
-    Windows,
-    checked_windows,
-    make_order,
-)
+from pipeline.reading.batches import READ_AHEAD, Batches
+from pipeline.reading.geometry import SHUFFLE_BYTES, SINGLE_TOKENS, Windows, make_order
 from pipeline.reading.order import Order
 from pipeline.vocabulary.base import Vocabulary
+from pipeline.vocabulary.loading import load_vocabulary
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
     from pipeline.reading.windows import Targets
-
-READ_AHEAD = 16  # reads under way at once
 
 
 class Corpus:
@@ -41,7 +36,7 @@ class Corpus:
 
     @property
     def splits(self) -> dict[str, Split]:
-        """Name -> `Split`, with its `num_tokens`, `num_documents` and `num_bytes`."""
+        """Name -> `Split`, with its `num_tokens`, `num_documents` and `text_bytes`."""
         return self.manifest.splits
 
     @functools.cached_property
@@ -60,8 +55,7 @@ class Corpus:
         Raises:
             UserError: no such split, or a number that is not positive.
         """
-        windows = checked_windows(seq_len, stride)
-        return sum(windows.num_windows(shard.num_tokens) for shard in self.split(split).shards)
+        return int(self.first_windows(split, Batches(seq_len=seq_len, stride=stride).windows)[-1])
 
     def windows(
         self,
@@ -118,18 +112,29 @@ class Corpus:
         """
         from pipeline.reading.segments import mask_other_documents, segment
         from pipeline.reading.spans import ShardFiles
-        from pipeline.reading.windows import Rows, make_dataset
+        from pipeline.reading.windows import make_dataset
 
         if segments and not across_documents:
             raise OptionError(
                 "`segments` has no effect on windows of one document: leave out one of `segments`"
                 " and `across_documents=False`"
             )
-        windows = checked_windows(seq_len, stride)
-        rows = Rows(batch_size=batch_size, host_index=host_index, host_count=host_count)
-        order = self.order(split, windows, seed=seed, shuffle_bytes=shuffle_bytes)
-        files = ShardFiles(self.directory, self.manifest, split, windows, read_ahead=read_ahead)
-        dataset = make_dataset(files, order, windows, rows, start_step=start_step, targets=targets)
+        batches = Batches(
+            seq_len=seq_len,
+            batch_size=batch_size,
+            stride=stride,
+            seed=seed,
+            start_step=start_step,
+            host_index=host_index,
+            host_count=host_count,
+            shuffle_bytes=shuffle_bytes,
+            read_ahead=read_ahead,
+        )
+        order = self.order(split, batches)
+        files = ShardFiles(
+            self.directory, self.manifest, split, batches.windows, read_ahead=batches.read_ahead
+        )
+        dataset = make_dataset(files, order, batches, targets)
         separator_id = self.vocabulary.separator_id
         if segments:
             return dataset.map(lambda x, y: ((x, *segment(x, separator_id)), y))
@@ -175,35 +180,43 @@ class Corpus:
         """
         from pipeline.reading.lanes import make_lanes
         from pipeline.reading.spans import ShardFiles
-        from pipeline.reading.windows import Rows
 
-        checked_windows(seq_len)
+        batches = Batches(
+            seq_len=seq_len,
+            batch_size=batch_size,
+            start_step=start_step,
+            host_index=host_index,
+            host_count=host_count,
+            read_ahead=read_ahead,
+        )
         num_tokens = self.split(split).num_tokens
         files = ShardFiles(
-            self.directory, self.manifest, split, SINGLE_TOKENS, read_ahead=read_ahead
+            self.directory, self.manifest, split, SINGLE_TOKENS, read_ahead=batches.read_ahead
         )
-        return make_lanes(
-            files,
-            num_tokens,
-            Rows(batch_size=batch_size, host_index=host_index, host_count=host_count),
-            seq_len=seq_len,
-            separator_id=self.vocabulary.separator_id,
-            start_step=start_step,
-        )
+        separator_id = self.vocabulary.separator_id
+        return make_lanes(files, num_tokens, batches, separator_id=separator_id)
 
-    def order(self, split: str, windows: Windows, *, seed: int | None, shuffle_bytes: int) -> Order:
+    def order(self, split: str, batches: Batches) -> Order:
         """The order in which the windows of a split are read.
 
         Raises:
             UserError: no such split, no window in it, or a shuffle that is too small for one span.
         """
         return make_order(
-            windows,
-            self.checked_num_windows(split, windows),
+            batches.windows,
+            self.checked_num_windows(split, batches.windows),
             itemsize=self.vocabulary.dtype.itemsize,
-            seed=seed,
-            shuffle_bytes=shuffle_bytes,
+            seed=batches.seed,
+            shuffle_bytes=batches.shuffle_bytes,
         )
+
+    def first_windows(self, split: str, windows: Windows) -> np.ndarray:
+        """Numbers the windows of a split: see `Windows.first_windows`.
+
+        Raises:
+            UserError: no such split.
+        """
+        return windows.first_windows([shard.num_tokens for shard in self.split(split).shards])
 
     def checked_num_windows(self, split: str, windows: Windows) -> int:
         """The windows of a split, at least one.
@@ -211,10 +224,9 @@ class Corpus:
         Raises:
             UserError: no such split, or it has no window.
         """
-        shards = self.split(split).shards
-        num_windows = sum(windows.num_windows(shard.num_tokens) for shard in shards)
+        num_windows = int(self.first_windows(split, windows)[-1])
         if num_windows == 0:
-            longest = max(shard.num_tokens for shard in shards)
+            longest = max(shard.num_tokens for shard in self.split(split).shards)
             raise UserError(
                 f"split {split!r} has no window of `seq_len` {windows.seq_len}: a window needs"
                 f" {windows.num_tokens} tokens in one shard, and the longest shard has {longest}"

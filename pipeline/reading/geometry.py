@@ -1,6 +1,9 @@
-"""How large things are: windows in tokens, spans in windows, groups in spans. Pure arithmetic."""
+"""Geometry: windows in tokens, spans in windows, groups in spans. Pure arithmetic."""
 
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
 
 from pipeline.errors import OptionError
 from pipeline.reading.order import Order
@@ -29,7 +32,7 @@ def check_lanes(num_tokens: int, *, num_lanes: int, seq_len: int) -> None:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Windows:
     """Which windows a split is cut into.
 
@@ -54,29 +57,25 @@ class Windows:
         return self.seq_len + 1
 
     @property
-    def num_rows(self) -> int:
-        """The rows of `stride` tokens that hold a window."""
+    def num_tiles(self) -> int:
+        """The tiles, of `stride` tokens each, that hold a window."""
         return -(-self.num_tokens // self.stride)
 
-    def num_windows(self, num_tokens: int) -> int:
-        """The windows of a shard of `num_tokens`."""
-        return max(0, (num_tokens - self.num_tokens) // self.stride + 1)
+    def first_windows(self, shard_tokens: Sequence[int]) -> np.ndarray:
+        """Numbers the windows of a split: in each shard, starts `0, stride, 2·stride, …` that fit.
+
+        Args:
+            shard_tokens: tokens of each shard.
+
+        Returns:
+            `[shards + 1]` int64: the window that each shard starts with, then how many there are.
+        """
+        tokens = np.asarray(shard_tokens, np.int64)
+        num_windows = np.maximum(0, (tokens - self.num_tokens) // self.stride + 1)
+        return np.concatenate([[0], np.cumsum(num_windows)])
 
 
 SINGLE_TOKENS = Windows(seq_len=0, stride=1)
-
-
-def checked_windows(seq_len: int, stride: int | None = None) -> Windows:
-    """Returns the windows that a user asks for; without a stride it is `seq_len`.
-
-    Raises:
-        OptionError: a number that is not positive.
-    """
-    if seq_len < 1:
-        raise OptionError(f"`seq_len` must be at least 1, not {seq_len}")
-    if stride is not None and stride < 1:
-        raise OptionError(f"`stride` must be at least 1, not {stride}")
-    return Windows(seq_len=seq_len, stride=seq_len if stride is None else stride)
 
 
 def make_order(
@@ -103,7 +102,7 @@ def make_order(
         span_windows = max(1, _TEXT_ORDER_SPAN_BYTES // itemsize // windows.stride)
         return Order(num_windows=num_windows, spans=1, span_windows=span_windows, seed=None)
     span_windows = max(1, _SPAN_BYTES // itemsize // windows.stride)
-    span_tokens = (span_windows - 1) * windows.stride + windows.num_rows * windows.stride
+    span_tokens = (span_windows - 1) * windows.stride + windows.num_tiles * windows.stride
     spans = shuffle_bytes // _COPIES // (span_tokens * itemsize)
     if spans < 1:
         raise OptionError(

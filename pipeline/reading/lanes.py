@@ -1,4 +1,4 @@
-"""Tokens -> lanes: rows that read a split contiguously, for truncated back-propagation.
+"""Lanes: rows that read a split contiguously, for truncated back-propagation.
 
 The split is a ring of `n` tokens. Lane `b` of `B` begins at token `b·n // B` and reads on without
 end, so row `b` of batch `k + 1` continues row `b` of batch `k`, no token is left out, and where a
@@ -13,40 +13,33 @@ lane is at any step is arithmetic. With 12 tokens, 3 lanes and `seq_len=2`, the 
 import numpy as np
 import tensorflow as tf
 
+from pipeline.reading.batches import Batches
 from pipeline.reading.geometry import check_lanes, lane_start
 from pipeline.reading.spans import ShardFiles, cut_spans, read_pieces
-from pipeline.reading.windows import Rows, check_start_step
+from pipeline.reading.windows import Rows
 
 _LANE_BYTES = 128 * 2**10  # of a lane, read by one seek
 _BLOCK_BYTES = 16 * 2**20  # of all lanes of a host, in memory about three times
 
 
 def make_lanes(
-    files: ShardFiles,
-    num_tokens: int,
-    rows: Rows,
-    *,
-    seq_len: int,
-    separator_id: int,
-    start_step: int,
+    files: ShardFiles, num_tokens: int, batches: Batches, *, separator_id: int
 ) -> tf.data.Dataset:
     """Returns the endless dataset of a host's lanes, from `start_step` on.
 
     Args:
         files: the split, in which every token is a window.
         num_tokens: of the split.
-        rows: the lanes of this host.
-        seq_len: tokens of an input.
+        batches: what is asked for; a lane is a row.
         separator_id: of the vocabulary.
-        start_step: the first batch.
 
     Returns:
         `((inputs, resets), targets)`: `[rows, seq_len]` int32, bool and int32.
 
     Raises:
-        OptionError: a negative step, or fewer tokens than one batch holds.
+        OptionError: fewer tokens than one batch holds.
     """
-    check_start_step(start_step)
+    rows, seq_len, start_step = Rows(batches), batches.seq_len, batches.start_step
     check_lanes(num_tokens, num_lanes=rows.batch_size, seq_len=seq_len)
     own_lanes = range(rows.first, rows.first + rows.count)
     own_starts = np.array(
@@ -60,14 +53,14 @@ def make_lanes(
         first = (own_starts + block * (steps * seq_len) - 1) % num_tokens
         length = tf.constant(steps * seq_len + 2, tf.int64)  # one before the inputs, one after
         tokens, _ = read_pieces(files, cut_spans(files, first, length))
-        # The last row is padding; [rows, steps * seq_len + 2]
+        # The last tile is padding; [rows, steps * seq_len + 2]
         tokens = tf.reshape(tokens[: length * rows.count], [rows.count, steps * seq_len + 2])
         places = (first[:, None] + 1 + tf.range(steps * seq_len, dtype=tf.int64)) % num_tokens
         before = tf.cast(tokens[:, :-2], tf.int32)
         return tokens, (before == separator_id) | (places == 0)
 
     @tf.autograph.experimental.do_not_convert
-    def batches(block: tf.Tensor, loaded: tuple[tf.Tensor, tf.Tensor]) -> tf.data.Dataset:
+    def batches_of(block: tf.Tensor, loaded: tuple[tf.Tensor, tf.Tensor]) -> tf.data.Dataset:
         tokens, resets = loaded
 
         def batch(step: tf.Tensor) -> tuple[tuple[tf.Tensor, tf.Tensor], tf.Tensor]:
@@ -83,7 +76,7 @@ def make_lanes(
 
     blocks = tf.data.Dataset.range(start_step // steps, np.iinfo(np.int64).max)
     loaded = blocks.map(lambda block: (block, load(block)), num_parallel_calls=1).prefetch(1)
-    return loaded.flat_map(batches)
+    return loaded.flat_map(batches_of)
 
 
 def _ids(tokens: tf.Tensor, shape: list[int]) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""Several corpora in one endless order, in exact proportions.
+"""Mixtures: several corpora in one endless order, in exact proportions.
 
 Position `p` of the mixture is the next window of one corpus: a cycle of choices, as long as the sum
 of the weights as integers, says of which. In every prefix of `p` positions a corpus of share `s`
@@ -6,6 +6,7 @@ has had `s·p` windows, give or take less than one. Each corpus keeps its own or
 its own. How many windows each has had before any position is arithmetic, so a step costs a seek.
 """
 
+import dataclasses
 import heapq
 import math
 from collections.abc import Sequence
@@ -15,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.errors import OptionError
-from pipeline.reading.corpus import READ_AHEAD, Corpus
-from pipeline.reading.geometry import SHUFFLE_BYTES, checked_windows
+from pipeline.reading.batches import READ_AHEAD, Batches
+from pipeline.reading.corpus import Corpus
+from pipeline.reading.geometry import SHUFFLE_BYTES
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -71,7 +73,7 @@ def mix(
     import tensorflow as tf
 
     from pipeline.reading.spans import ShardFiles
-    from pipeline.reading.windows import Rows, check_start_step, make_rows
+    from pipeline.reading.windows import Rows, make_rows
 
     choices = choose(_integers([weight for _, weight in corpora]))
     first = corpora[0][0]
@@ -81,9 +83,24 @@ def mix(
                 f"`corpora` must have one vocabulary: that of {corpus.directory} is not that of"
                 f" {first.directory}; prepare one with `--vocabulary` and the other's directory"
             )
-    check_start_step(start_step)
-    windows = checked_windows(seq_len, stride)
-    rows = Rows(batch_size=batch_size, host_index=host_index, host_count=host_count)
+    batches = Batches(
+        seq_len=seq_len,
+        batch_size=batch_size,
+        stride=stride,
+        seed=seed,
+        start_step=start_step,
+        host_index=host_index,
+        host_count=host_count,
+        shuffle_bytes=shuffle_bytes,
+        read_ahead=read_ahead,
+    )
+    part_of_batches = dataclasses.replace(
+        batches,
+        batch_size=1,
+        host_index=0,
+        host_count=1,
+        shuffle_bytes=batches.shuffle_bytes // len(corpora),
+    )
     cycle = len(choices)
     had = np.cumsum(choices[:, None] == np.arange(len(corpora)), axis=0)  # [cycle, corpora]
 
@@ -92,20 +109,26 @@ def mix(
         cycles, place = divmod(position, cycle)
         return cycles * int(had[-1, index]) + (int(had[place - 1, index]) if place else 0)
 
+    batch_size, rows = batches.batch_size, Rows(batches)
     num_steps = cycle // math.gcd(cycle, batch_size)  # until the numbers of rows repeat
-    steps = range(start_step, start_step + num_steps + 1)
+    steps = range(batches.start_step, batches.start_step + num_steps + 1)
     parts = []
     for index, (corpus, _) in enumerate(corpora):
-        part_bytes = shuffle_bytes // len(corpora)
-        order = corpus.order(split, windows, seed=seed, shuffle_bytes=part_bytes)
-        files = ShardFiles(corpus.directory, corpus.manifest, split, windows, read_ahead=read_ahead)
+        order = corpus.order(split, part_of_batches)
+        files = ShardFiles(
+            corpus.directory,
+            corpus.manifest,
+            split,
+            batches.windows,
+            read_ahead=batches.read_ahead,
+        )
         bounds = [num_before(step * batch_size, index) for step in steps]
-        one_by_one = Rows(batch_size=1)
-        part = make_rows(files, order, windows, one_by_one, start_row=bounds[0], targets=targets)
+        one_by_one = Rows(part_of_batches)
+        part = make_rows(files, order, one_by_one, start_row=bounds[0], targets=targets)
         parts.append(part.rebatch(np.diff(bounds)))
 
     @tf.autograph.experimental.do_not_convert
-    def join(step: "tf.Tensor", batches: tuple[Any, ...]) -> Any:
+    def join(step: "tf.Tensor", parts: tuple[Any, ...]) -> Any:
         chosen = tf.gather(choices, (step * batch_size + np.arange(batch_size)) % cycle)
         # The rows of all parts, end to end, stand at these rows of the batch.
         places = tf.argsort(chosen, stable=True)
@@ -114,10 +137,10 @@ def mix(
             tf.ensure_shape(
                 tf.gather(tf.concat(part, axis=0), own), [rows.count, *part[0].shape[1:]]
             )
-            for part in zip(*batches, strict=True)
+            for part in zip(*parts, strict=True)
         )
 
-    steps_of = tf.data.Dataset.range(start_step, np.iinfo(np.int64).max)
+    steps_of = tf.data.Dataset.range(batches.start_step, np.iinfo(np.int64).max)
     return tf.data.Dataset.zip(steps_of, tuple(parts)).map(join)
 
 

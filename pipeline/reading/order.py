@@ -63,7 +63,7 @@ NUMPY = Functions(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Segment:
+class Section:
     """A run of groups of one size, in the order of an epoch.
 
     Attributes:
@@ -82,7 +82,7 @@ class Segment:
 
     @property
     def sides(self) -> tuple[int, int]:
-        """Two factors of the segment's number of spans, as equal as a power of two allows."""
+        """Two factors of the section's number of spans, as equal as a power of two allows."""
         side = 1
         while side * 2 <= self.spans and (side * 2) ** 2 <= self.num_groups * self.spans:
             side *= 2
@@ -133,48 +133,48 @@ class Order:
         assert seed is not None or spans == 1
         self.num_windows = num_windows
         self.seed = seed
-        self.segments = _segments(num_windows, spans, span_windows)
-        self.num_groups = sum(segment.num_groups for segment in self.segments)
+        self.sections = _sections(num_windows, spans, span_windows)
+        self.num_groups = sum(section.num_groups for section in self.sections)
 
     def group_at(self, position: int) -> int:
         """Returns the index, over all epochs, of the group that holds a position."""
         epoch, in_epoch = divmod(position, self.num_windows)
-        segment = [segment for segment in self.segments if segment.start <= in_epoch][-1]
-        group_windows = segment.spans * segment.span_windows
-        group = segment.first_group + (in_epoch - segment.start) // group_windows
+        section = [section for section in self.sections if section.start <= in_epoch][-1]
+        group_windows = section.spans * section.span_windows
+        group = section.first_group + (in_epoch - section.start) // group_windows
         return epoch * self.num_groups + group
 
     def group(self, index: Any, functions: Functions = NUMPY) -> Group:
         """Returns the group of an index over all epochs, a scalar integer or tensor."""
         epoch, group = index // self.num_groups, index % self.num_groups
 
-        def of_segment(attribute: Callable[[Segment], int]) -> Any:
-            value = group * 0 + attribute(self.segments[0])  # of the group's own integer type
-            for segment in self.segments[1:]:
-                inside = group >= segment.first_group
-                value = functions.where(inside, group * 0 + attribute(segment), value)
+        def of_section(attribute: Callable[[Section], int]) -> Any:
+            value = group * 0 + attribute(self.sections[0])  # of the group's own integer type
+            for section in self.sections[1:]:
+                inside = group >= section.first_group
+                value = functions.where(inside, group * 0 + attribute(section), value)
             return value
 
-        segment_start = of_segment(lambda segment: segment.start)
-        group_in_segment = group - of_segment(lambda segment: segment.first_group)
-        spans = of_segment(lambda segment: segment.spans)
-        span_windows = of_segment(lambda segment: segment.span_windows)
-        in_epoch = segment_start + group_in_segment * spans * span_windows
+        section_start = of_section(lambda section: section.start)
+        group_in_section = group - of_section(lambda section: section.first_group)
+        spans = of_section(lambda section: section.spans)
+        span_windows = of_section(lambda section: section.span_windows)
+        in_epoch = section_start + group_in_section * spans * span_windows
         span, time = functions.arange(spans), functions.arange(span_windows)
         start = epoch * self.num_windows + in_epoch
         if self.seed is None:
             return Group(start, spans, span_windows, span + in_epoch, span * 0, time)
         low, high = self.seed % _MODULUS, self.seed // _MODULUS % _MODULUS
         epoch_key = _mix(epoch % _MODULUS, _mix(high, _mix(low, 0)))
-        group_key = _mix(group_in_segment % _MODULUS, _mix(segment_start % _MODULUS, epoch_key))
+        group_key = _mix(group_in_section % _MODULUS, _mix(section_start % _MODULUS, epoch_key))
         rotation = (_mix(1, epoch_key) * _MODULUS + _mix(2, epoch_key)) % self.num_windows
-        sides = [of_segment(lambda s: s.sides[0]), of_segment(lambda s: s.sides[1])]
-        place = _permute(group_in_segment * spans + span, sides, _mix(3, epoch_key), functions)
+        sides = [of_section(lambda s: s.sides[0]), of_section(lambda s: s.sides[1])]
+        place = _permute(group_in_section * spans + span, sides, _mix(3, epoch_key), functions)
         return Group(
             start=start,
             spans=spans,
             span_windows=span_windows,
-            first_windows=rotation + segment_start + place * span_windows,
+            first_windows=rotation + section_start + place * span_windows,
             turns=_mix(span, _mix(1, group_key)) % span_windows,
             shuffle=functions.argsort(_mix(time, _mix(2, group_key))),
         )
@@ -199,28 +199,28 @@ class Order:
         return windows
 
 
-def _segments(num_windows: int, spans: int, span_windows: int) -> tuple[Segment, ...]:
+def _sections(num_windows: int, spans: int, span_windows: int) -> tuple[Section, ...]:
     """Full groups, a smaller one, and one of a single span for what is left."""
     num_groups, left = divmod(num_windows, spans * span_windows)
     sizes = [(num_groups, spans, span_windows)]
     while spans > 1 and left // spans < _MIN_SPAN_WINDOWS:
         spans //= 2
     sizes += [(1, spans, left // spans), (1, 1, left % spans)]
-    segments: list[Segment] = []
+    sections: list[Section] = []
     start = first_group = 0
     for num_groups, spans, span_windows in sizes:
         if num_groups and span_windows:
-            segment = Segment(
+            section = Section(
                 start=start,
                 first_group=first_group,
                 num_groups=num_groups,
                 spans=spans,
                 span_windows=span_windows,
             )
-            segments.append(segment)
+            sections.append(section)
             start += num_groups * spans * span_windows
             first_group += num_groups
-    return tuple(segments)
+    return tuple(sections)
 
 
 def _permute(index: Any, sides: list[Any], key: Any, functions: Functions) -> Any:

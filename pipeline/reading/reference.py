@@ -1,7 +1,8 @@
-"""The documented way to cut windows, over single tokens: slow, and the measure of the fast way."""
+"""Reference windows: cut over single tokens, as documented; slow, and what the fast ones equal."""
 
 from typing import TYPE_CHECKING
 
+from pipeline.layout.records import FEATURE
 from pipeline.reading.corpus import Corpus
 
 if TYPE_CHECKING:
@@ -32,9 +33,9 @@ def reference_windows(
     num_tokens = seq_len + 1
 
     def tokens_of(record: "tf.Tensor") -> "tf.Tensor":
-        feature = {"tokens": tf.io.FixedLenFeature([], tf.string)}
+        feature = {FEATURE: tf.io.FixedLenFeature([], tf.string)}
         return tf.cast(
-            tf.io.decode_raw(tf.io.parse_single_example(record, feature)["tokens"], dtype), tf.int32
+            tf.io.decode_raw(tf.io.parse_single_example(record, feature)[FEATURE], dtype), tf.int32
         )
 
     def windows_of(file: "tf.Tensor") -> "tf.data.Dataset":

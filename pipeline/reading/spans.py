@@ -1,4 +1,4 @@
-"""Runs of windows -> the tokens that hold them, by seeks into the shards."""
+"""Spans of windows -> the tokens that hold them, by seeks into the shards."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -6,12 +6,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from pipeline.errors import OptionError
 from pipeline.layout.manifest import Manifest
+from pipeline.layout.names import around_shard_index
 from pipeline.layout.records import example_prefixes, record_bytes
+from pipeline.reading.damage import damage_message
 from pipeline.reading.geometry import Windows
-
-DAMAGED = " is missing or damaged; rebuild the shard with `textreel repair`"
 
 
 class ShardFiles:
@@ -39,14 +38,12 @@ class ShardFiles:
         *,
         read_ahead: int,
     ):
-        if read_ahead < 1:
-            raise OptionError(f"`read_ahead` must be at least 1, not {read_ahead}")
         shards = manifest.splits[split].shards
-        num_windows = np.array([windows.num_windows(shard.num_tokens) for shard in shards])
+        num_windows = np.diff(windows.first_windows([shard.num_tokens for shard in shards]))
         self._indices = np.flatnonzero(num_windows)
         # A shard's path is arithmetic: a graph of 100,000 shards holds two strings.
-        before, _, after = shards[0].file.rpartition("-00000-of-")
-        self._prefix, self._suffix = f"{directory}/{before}-", f"-of-{after}"
+        before, self._suffix = around_shard_index(shards[0].file)
+        self._prefix = f"{directory}/{before}"
         per_shard = np.tile(num_windows[self._indices], 2)
         self.first_windows = np.concatenate([[0], np.cumsum(per_shard, dtype=np.int64)])
         self.windows = windows
@@ -111,24 +108,24 @@ def read_pieces(files: ShardFiles, pieces: Pieces) -> tuple[tf.Tensor, tf.Tensor
     """Reads pieces, several at a time.
 
     Returns:
-        The tokens, `[rows, stride]`, the last row zeros, and the row that each piece starts at,
-        `[pieces]` int64. A window is `windows.num_rows` consecutive rows, from the row of its
-        first token on.
+        The tokens as tiles, `[tiles, stride]`, the last tile zeros, and the tile that each piece
+        starts at, `[pieces]` int64. A window is `windows.num_tiles` consecutive tiles, from the
+        one of its first token on.
 
     Raises:
         InvalidArgumentError: a record is missing or damaged; it names the file and the records.
     """
     windows = files.windows
-    num_rows = pieces.num_windows - 1 + windows.num_rows
+    num_tiles = pieces.num_windows - 1 + windows.num_tiles
 
-    def read(piece: Pieces, rows: tf.Tensor) -> tf.Tensor:
-        return _read_rows(files, piece, [rows, windows.stride])
+    def read(piece: Pieces, tiles: tf.Tensor) -> tf.Tensor:
+        return _read_tiles(files, piece, [tiles, windows.stride])
 
-    # What cannot be read is left out, which shows in the number of rows: TensorFlow's own errors
-    # do not name the file. A last row of zeros, so that there always is one.
-    num_all = tf.reduce_sum(num_rows) + 1
+    # What cannot be read is left out, which shows in the number of tiles: TensorFlow's own
+    # errors do not name the file. A last tile of zeros, so that there always is one.
+    num_all = tf.reduce_sum(num_tiles) + 1
     tokens = (
-        tf.data.Dataset.from_tensor_slices((pieces, num_rows))
+        tf.data.Dataset.from_tensor_slices((pieces, num_tiles))
         .map(read, num_parallel_calls=files.read_ahead, deterministic=True)
         .ignore_errors()
         .concatenate(tf.data.Dataset.from_tensors(tf.zeros([1, windows.stride], files.stored)))
@@ -136,12 +133,12 @@ def read_pieces(files: ShardFiles, pieces: Pieces) -> tuple[tf.Tensor, tf.Tensor
         .get_single_element()
     )
     whole = tf.shape(tokens, out_type=tf.int64)[0] == num_all
-    message = tf.cond(whole, lambda: "", lambda: _find_damage(files, pieces, num_rows, read))
+    message = tf.cond(whole, lambda: "", lambda: _find_damage(files, pieces, num_tiles, read))
     with tf.control_dependencies([tf.debugging.Assert(whole, [message])]):
-        return tf.identity(tokens), tf.cumsum(num_rows, exclusive=True)
+        return tf.identity(tokens), tf.cumsum(num_tiles, exclusive=True)
 
 
-def _read_rows(files: ShardFiles, piece: Pieces, shape: list[Any]) -> tf.Tensor:
+def _read_tiles(files: ShardFiles, piece: Pieces, shape: list[Any]) -> tf.Tensor:
     """Returns the tokens of a piece in a shape, padded with 0; reads only their records."""
     num_tokens = files.num_tokens(piece.num_windows)
     first_record, num_records = _records_of(files, piece.first_token, num_tokens)
@@ -179,18 +176,18 @@ def _records_of(
 
 
 def _find_damage(
-    files: ShardFiles, pieces: Pieces, num_rows: tf.Tensor, read: Callable[..., tf.Tensor]
+    files: ShardFiles, pieces: Pieces, num_tiles: tf.Tensor, read: Callable[..., tf.Tensor]
 ) -> tf.Tensor:
     """Reads the pieces one by one, and names the file and the records of the first that fails."""
 
-    def check(index: tf.Tensor, piece: Pieces, rows: tf.Tensor) -> tf.Tensor:
-        with tf.control_dependencies([read(piece, rows)]):
+    def check(index: tf.Tensor, piece: Pieces, tiles: tf.Tensor) -> tf.Tensor:
+        with tf.control_dependencies([read(piece, tiles)]):
             return tf.identity(index)
 
-    count = tf.size(num_rows, out_type=tf.int64)
+    count = tf.size(num_tiles, out_type=tf.int64)
     end = tf.data.Dataset.from_tensors(tf.constant(-1, tf.int64))
     whole = (
-        tf.data.Dataset.from_tensor_slices((tf.range(count), pieces, num_rows))
+        tf.data.Dataset.from_tensor_slices((tf.range(count), pieces, num_tiles))
         .map(check)
         .ignore_errors()
         .concatenate(end)
@@ -201,7 +198,5 @@ def _find_damage(
     first, num_records = _records_of(
         files, pieces.first_token[bad], files.num_tokens(pieces.num_windows[bad])
     )
-    records = [tf.strings.as_string(first), " to ", tf.strings.as_string(first + num_records - 1)]
-    return tf.strings.join(
-        [files.path(pieces.shard[bad]), ": one of the records ", *records, DAMAGED]
-    )
+    last = first + num_records - 1
+    return damage_message(files.path(pieces.shard[bad]), first, last)

@@ -1,22 +1,22 @@
-"""Tokens -> windows -> (inputs, targets): the order of `order` as a `tf.data.Dataset`.
+"""Windows as `(inputs, targets)`: the order of `order` as a `tf.data.Dataset`.
 
-    group index -> describe -> read its spans by seeks -> rows of tokens -> gather -> batches
-                   (order)     (TFRecordDataset)          [rows, stride]
+    group index -> group -> read its spans by seeks -> tiles of tokens -> gather -> batches
+                  (order)   (TFRecordDataset)          [tiles, stride]
 
 Every window of a shard starts at a multiple of the stride, so the tokens of a group are kept
-as rows of `stride` tokens, and a window is a few consecutive rows: gathering rows costs a
+as tiles of `stride` tokens, and a window is a few consecutive tiles: gathering tiles costs a
 fraction of gathering tokens. A chunk of many batches is gathered at once, because dispatching
 a small operation costs more than running it.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from pipeline.errors import OptionError
+from pipeline.reading.batches import Batches
 from pipeline.reading.geometry import Windows
 from pipeline.reading.order import Functions, Group, Order
 from pipeline.reading.spans import ShardFiles, cut_spans, read_pieces
@@ -42,48 +42,19 @@ _TENSORS = Functions(
 )
 
 
-def check_start_step(start_step: int) -> int:
-    """Returns the step.
-
-    Raises:
-        OptionError: it is negative.
-    """
-    if start_step < 0:
-        raise OptionError(f"`start_step` must be at least 0, not {start_step}")
-    return start_step
-
-
-@dataclass(frozen=True, kw_only=True)
 class Rows:
-    """Which rows of every global batch a host gets: `h·B/H … (h+1)·B/H - 1`."""
+    """Which rows of every global batch a host gets: `h·B/H … (h+1)·B/H - 1`.
 
-    batch_size: int
-    host_index: int = 0
-    host_count: int = 1
+    Attributes:
+        batch_size: rows of the global batch.
+        count: the host's.
+        first: the first one's index in the batch.
+    """
 
-    def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise OptionError(f"`batch_size` must be at least 1, not {self.batch_size}")
-        if not 0 <= self.host_index < self.host_count:
-            raise OptionError(
-                f"`host_index` must be in 0 … `host_count` - 1: {self.host_index} of"
-                f" {self.host_count}"
-            )
-        if self.batch_size % self.host_count:
-            raise OptionError(
-                f"`batch_size` must be a multiple of `host_count`, so that every host gets as"
-                f" many rows: {self.batch_size} rows, {self.host_count} hosts"
-            )
-
-    @property
-    def count(self) -> int:
-        """How many."""
-        return self.batch_size // self.host_count
-
-    @property
-    def first(self) -> int:
-        """The first one's index in the batch."""
-        return self.host_index * self.count
+    def __init__(self, batches: Batches):
+        self.batch_size = batches.batch_size
+        self.count = batches.host_rows
+        self.first = batches.first_row
 
     def position(self, row: Any) -> Any:
         """The position of the host's `row`-th row ever, an integer or tensor."""
@@ -108,52 +79,44 @@ class _LoadedGroup(NamedTuple):
         group: its order.
         slots: `[spans]` int64; the place of each span among those that were read.
         first_windows: `[pieces]` int64; the windows of all slots before each piece.
-        first_rows: `[pieces]` int64; the rows of `tokens` before each piece.
-        tokens: `[rows, stride]`.
+        first_tiles: `[pieces]` int64; the tiles of `tokens` before each piece.
+        tokens: `[tiles, stride]`.
     """
 
     group: Group
     slots: tf.Tensor
     first_windows: tf.Tensor
-    first_rows: tf.Tensor
+    first_tiles: tf.Tensor
     tokens: tf.Tensor
 
 
 def make_dataset(
-    files: ShardFiles,
-    order: Order,
-    windows: Windows,
-    rows: Rows,
-    *,
-    start_step: int,
-    targets: Targets,
+    files: ShardFiles, order: Order, batches: Batches, targets: Targets
 ) -> tf.data.Dataset:
     """Returns the endless dataset of a host's rows of every batch, from `start_step` on.
 
     Returns:
         `(inputs, targets)`: `[rows, seq_len]` int32 each, or `targets` `[rows]` int32.
     """
-    start_row = check_start_step(start_step) * rows.count
-    all_rows = make_rows(files, order, windows, rows, start_row=start_row, targets=targets)
-    return all_rows.rebatch(rows.count, drop_remainder=True)
+    start_row = batches.start_step * batches.host_rows
+    all_rows = make_rows(files, order, Rows(batches), start_row=start_row, targets=targets)
+    return all_rows.rebatch(batches.host_rows, drop_remainder=True)
 
 
 def make_rows(
-    files: ShardFiles,
-    order: Order,
-    windows: Windows,
-    rows: Rows,
-    *,
-    start_row: int,
-    targets: Targets,
+    files: ShardFiles, order: Order, rows: Rows, *, start_row: int, targets: Targets
 ) -> tf.data.Dataset:
     """Returns the endless dataset of a host's rows from the `start_row`-th on, in any portions.
 
     Returns:
         `(inputs, targets)`: `[n, seq_len]` int32 each, or `targets` `[n]` int32.
+
+    Raises:
+        OptionError: `targets` is neither `sequence` nor `last`.
     """
     if targets not in ("sequence", "last"):
-        raise OptionError(f"`targets` must be sequence or last, not {targets!r}")
+        raise OptionError(f"`targets` must be sequence or last, got {targets!r}")
+    windows = files.windows
     chunk_rows = rows.count * max(1, _CHUNK_TOKENS // (windows.num_tokens * rows.count))
 
     @tf.autograph.experimental.do_not_convert
@@ -164,12 +127,12 @@ def make_rows(
         wanted |= ~tf.reduce_any(wanted)  # a last, small group may have no row for this host
         first_windows = tf.boolean_mask(group.first_windows, wanted)
         pieces = cut_spans(files, first_windows, group.span_windows)
-        tokens, first_rows = read_pieces(files, pieces)
+        tokens, first_tiles = read_pieces(files, pieces)
         return _LoadedGroup(
             group=group,
             slots=tf.cumsum(tf.cast(wanted, tf.int64)) - 1,
             first_windows=tf.cumsum(pieces.num_windows, exclusive=True),
-            first_rows=first_rows,
+            first_tiles=first_tiles,
             tokens=tokens,
         )
 
@@ -203,8 +166,8 @@ def _gather(loaded: _LoadedGroup, positions: tf.Tensor, windows: Windows) -> tf.
     span, window = group.locate(positions - group.start, tf.gather)
     window += tf.gather(loaded.slots, span) * group.span_windows
     piece = tf.searchsorted(loaded.first_windows, window, side="right") - 1
-    row = window + tf.gather(loaded.first_rows - loaded.first_windows, piece)
-    indices = row[:, None] + tf.range(windows.num_rows, dtype=tf.int64)
-    tokens = tf.gather(loaded.tokens, indices)  # [n, num_rows, stride]
-    tokens = tf.reshape(tokens, [-1, windows.num_rows * windows.stride])
+    tile = window + tf.gather(loaded.first_tiles - loaded.first_windows, piece)
+    indices = tile[:, None] + tf.range(windows.num_tiles, dtype=tf.int64)
+    tokens = tf.gather(loaded.tokens, indices)  # [n, num_tiles, stride]
+    tokens = tf.reshape(tokens, [-1, windows.num_tiles * windows.stride])
     return tokens[:, : windows.num_tokens]

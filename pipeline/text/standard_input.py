@@ -1,28 +1,28 @@
 """Standard input, kept as a file: it can be read only once, but is read twice and by many."""
 
+import contextlib
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from pipeline.errors import UserError
-from pipeline.preparing import journal
-from pipeline.text.sources import STANDARD_INPUT
+from pipeline.text.pieces import STANDARD_INPUT
 
 _COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"(\xb5/\xfd": "zstd"}
 
 
-@contextmanager
+@contextlib.contextmanager
 def spooled(
-    paths: Iterable[str | os.PathLike[str]], directory: Path
+    paths: Iterable[str | os.PathLike[str]], make_path: Callable[[], str]
 ) -> Iterator[tuple[list[str], str | None]]:
     """Copies standard input to a file for as long as the context lasts.
 
     Args:
         paths: the sources; `-` among them means standard input.
-        directory: the corpus; the file lies among those of its journal.
+        make_path: returns the file, in a folder that is there; it is called where it is wanted.
+            That folder and the one above it go with the file where they are empty then.
 
     Yields:
         The sources, and the file, or None where standard input is not wanted.
@@ -34,7 +34,7 @@ def spooled(
     if STANDARD_INPUT not in given:
         yield given, None
         return
-    path = Path(journal.temporary_path(os.fspath(directory / "standard_input")))
+    path = Path(make_path())
     try:
         with open(path, "wb") as file:
             start = sys.stdin.buffer.read(8)
@@ -46,6 +46,6 @@ def spooled(
         yield given, str(path)
     finally:
         path.unlink(missing_ok=True)
-        for folder in (path.parent, directory):
+        for folder in list(path.parents)[:2]:
             if folder.is_dir() and not os.listdir(folder):
                 folder.rmdir()

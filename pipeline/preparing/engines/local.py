@@ -22,6 +22,11 @@ _MAX_BREAKDOWNS = 3  # worker deaths in a row without a task that ended in betwe
 _done_bytes: "Synchronized[int]"  # in a worker: what all workers have done
 
 
+def default_workers() -> int:
+    """Returns one process for each core that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def run(
     function: Callable[[Task, Advance], Result],
     tasks: Sequence[Task],

@@ -1,13 +1,15 @@
-"""How sources are written: one module a format. None knows of vocabularies or of the plan."""
+"""Formats: how sources are written. One class a module; a new one is a module and a name here.
 
+None knows of vocabularies or of the plan. See `pipeline.text.pieces.Format`.
+"""
 
-class RowError(ValueError):
-    """A row that has no text.
+from pipeline.text.formats.json_lines import JsonLines
+from pipeline.text.formats.parquet import Parquet
+from pipeline.text.formats.plain_text import PlainText
+from pipeline.text.formats.tfds import TfdsExamples
+from pipeline.text.pieces import Format
 
-    Attributes:
-        position: of the row: its number in Parquet and TFDS, else the byte where it starts.
-    """
+# A source is of the first format that finds it. Plain text takes whatever is left.
+FORMATS: tuple[type[Format], ...] = (TfdsExamples, Parquet, JsonLines, PlainText)
 
-    def __init__(self, position: int, message: str):
-        super().__init__(message)
-        self.position = position
+__all__ = ["FORMATS", "JsonLines", "Parquet", "PlainText", "TfdsExamples"]

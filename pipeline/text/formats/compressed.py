@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from pipeline.errors import UserError
-from pipeline.files import BLOCK_BYTES, open_file
+from pipeline.files import BLOCK_BYTES, open_file, read_blocks
+from pipeline.text.pieces import Blocks
 
 SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
 
@@ -28,6 +29,20 @@ def check_compression(path: str, suffix: str) -> None:
     """
     if suffix == ".zst":
         _zstd(path)
+
+
+def text_blocks(path: str, compression: str, start: int, stop: int) -> Blocks:
+    """Yields blocks of the text of a file, and how many bytes of the file each took.
+
+    Args:
+        path: the file.
+        compression: its suffix, or nothing. A compressed file is read from its beginning.
+        start: the first byte.
+        stop: the byte after the last.
+    """
+    if compression:
+        return read_compressed(path, compression)
+    return ((block, len(block)) for block in read_blocks(path, start, stop))
 
 
 def read_compressed(path: str, suffix: str) -> Iterator[tuple[bytes, int]]:

@@ -12,7 +12,9 @@ A delimiter at the very end of a file ends the last document; no empty one follo
 import re
 from collections.abc import Iterable, Iterator
 
-DOCUMENTS = FILE, LINE, BLANK_LINE = "file", "line", "blank_line"
+from pipeline.files import read_blocks
+from pipeline.text.pieces import BLANK_LINE, LINE
+
 _NEWLINE = b"\n"
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 
@@ -56,6 +58,20 @@ def split_at(
     last = b"".join([*held, rest])
     if last:
         yield position, last
+
+
+def cut_documents(path: str, source_bytes: int, document: str, offset: int) -> int:
+    """Returns where the first document starts whose delimiter lies at `offset` or later.
+
+    Args:
+        path: the file.
+        source_bytes: its size.
+        document: `line`, `blank_line` or a separator.
+        offset: a byte of the file.
+    """
+    blocks = read_blocks(path, max(0, offset - look_behind(document)), source_bytes)
+    found = find_document_start(blocks, document, offset)
+    return source_bytes if found is None else found
 
 
 def find_document_start(blocks: Iterable[bytes], document: str, position: int) -> int | None:

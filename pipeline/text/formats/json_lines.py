@@ -1,12 +1,59 @@
 """JSON Lines: one JSON object a line, one of its fields the text. Blank lines are no rows."""
 
+import dataclasses
 import json
 from collections.abc import Iterable, Iterator
 
-from pipeline.text.formats import RowError
-from pipeline.text.formats.delimited import split_at
+from pipeline.text.formats.compressed import check_compression, compression_of, text_blocks
+from pipeline.text.formats.delimited import cut_documents, split_at
+from pipeline.text.formats.rows import RowError, RowFormat, field_of
+from pipeline.text.pieces import LINE, Part, Piece, Reading, Source, parts_of_blocks
 
-SUFFIXES = (".jsonl", ".ndjson")
+_SUFFIXES = (".jsonl", ".ndjson")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class JsonLines(RowFormat):
+    """Rows in a file of JSON Lines.
+
+    Attributes:
+        compression: `.gz`, `.bz2`, `.xz`, `.zst` or nothing.
+    """
+
+    compression: str = ""
+
+    @classmethod
+    def find(cls, path: str, source_bytes: int, name: str, reading: Reading) -> Source | None:
+        """See `Format.find`."""
+        compression = compression_of(path)
+        if not path[: len(path) - len(compression)].lower().endswith(_SUFFIXES):
+            return None
+        check_compression(path, compression)
+        written = cls(text_field=field_of(path, reading), compression=compression)
+        return Source(path=path, name=name, source_bytes=source_bytes, format=written)
+
+    def cut(self, source: Source, offset: int, search_bytes: int) -> int:
+        """See `Format.cut`: after the line, however long; a compressed file at its end."""
+        if self.compression:
+            return source.length
+        return cut_documents(source.path, source.source_bytes, LINE, offset)
+
+    def documents(self, piece: Piece) -> Iterator[Part]:
+        """See `Format.documents`."""
+        return parts_of_blocks(
+            text_blocks(piece.source.path, self.compression, piece.start, piece.stop),
+            lambda blocks: read_json_lines(blocks, self.text_field, piece.start),
+        )
+
+    def place_of(self, path: str, position: int) -> str:
+        """See `Format.place_of`: people count lines, from 1; a position is a byte."""
+        line, seen = 1, 0
+        for block, _ in text_blocks(path, self.compression, 0, position):
+            line += block[: position - seen].count(b"\n")
+            seen += len(block)
+            if seen >= position:
+                break
+        return f"{path}, line {line}"
 
 
 def read_json_lines(

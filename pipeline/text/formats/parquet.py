@@ -1,16 +1,59 @@
 """Parquet: one row a document, one column the text. Row groups are streamed by pyarrow."""
 
+import bisect
+import dataclasses
 import itertools
 from collections.abc import Iterator
 from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.files import open_file
-from pipeline.text.formats import RowError
+from pipeline.text.formats.compressed import compression_of
+from pipeline.text.formats.rows import RowError, RowFormat, field_of, parts_of_rows
+from pipeline.text.pieces import Part, Piece, Reading, Source
 
-SUFFIX = ".parquet"
+_SUFFIX = ".parquet"
 _BATCH_ROWS = 128
 _BUFFER_BYTES = 2**20  # of a column being read; without it a row group is read as a whole
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Parquet(RowFormat):
+    """Rows in a Parquet file; pieces are whole row groups.
+
+    Attributes:
+        row_groups: the row that follows each row group: see `find_row_groups`.
+    """
+
+    row_groups: tuple[int, ...]
+
+    @classmethod
+    def find(cls, path: str, source_bytes: int, name: str, reading: Reading) -> Source | None:
+        """See `Format.find`."""
+        compression = compression_of(path)
+        if not path[: len(path) - len(compression)].lower().endswith(_SUFFIX):
+            return None
+        if compression:
+            raise UserError(f"{path}: decompress it; Parquet files are compressed inside")
+        text_field = field_of(path, reading)
+        row_groups = find_row_groups(path, text_field)
+        return Source(
+            path=path,
+            name=name,
+            source_bytes=source_bytes,
+            format=cls(text_field=text_field, row_groups=row_groups),
+            num_rows=row_groups[-1] if row_groups else 0,
+        )
+
+    def cut(self, source: Source, offset: int, search_bytes: int) -> int:
+        """See `Format.cut`: after the row group."""
+        return self.row_groups[bisect.bisect_left(self.row_groups, offset)]
+
+    def documents(self, piece: Piece) -> Iterator[Part]:
+        """See `Format.documents`."""
+        path = piece.source.path
+        rows = read_rows(path, self.text_field, self.row_groups, piece.start, piece.stop)
+        return parts_of_rows(piece, rows)
 
 
 def find_row_groups(path: str, text_field: str) -> tuple[int, ...]:

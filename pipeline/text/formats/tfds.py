@@ -3,64 +3,76 @@
 The one source that imports TensorFlow, and only where it is used.
 """
 
+import dataclasses
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.files import is_uri
+from pipeline.text.formats.rows import RowFormat, field_of, parts_of_rows
+from pipeline.text.pieces import Part, Piece, Reading, Source
 
-PREFIX = "tfds:"
 
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class TfdsExamples(RowFormat):
+    """Examples of a split of a prepared dataset.
 
-@dataclass(frozen=True, kw_only=True)
-class TfdsSplit:
-    """A split of a prepared dataset.
+    A source is `tfds:NAME[/CONFIG][:VERSION]:SPLIT`, or `tfds:DIRECTORY:SPLIT`. Its name is
+    `tfds:NAME/CONFIG/VERSION:SPLIT`, the same on every machine.
 
     Attributes:
-        directory: where the dataset lies.
-        name: `tfds:NAME/CONFIG/VERSION:SPLIT`, the same on every machine.
-        num_rows: its examples.
-        num_bytes: its size on disk.
+        split: the name of the split.
     """
 
-    directory: str
-    name: str
-    num_rows: int
-    num_bytes: int
+    split: str
+    prefix = "tfds:"
 
+    @classmethod
+    def find(cls, path: str, source_bytes: int, name: str, reading: Reading) -> Source | None:
+        """See `Format.find`.
 
-def find_split(source: str, text_field: str) -> TfdsSplit:
-    """Looks up `tfds:NAME[/CONFIG][:VERSION]:SPLIT`, or `tfds:DIRECTORY:SPLIT`.
-
-    Raises:
-        UserError: no such dataset, split or feature, a dataset that is not prepared, or a
-            feature that is no text.
-    """
-    dataset, _, split = source.removeprefix(PREFIX).rpartition(":")
-    if not dataset or not split:
-        raise UserError(f"{source} is not of the form tfds:NAME:SPLIT or tfds:NAME/CONFIG:SPLIT")
-    builder = _builder(source, dataset)
-    if split not in builder.info.splits.keys():  # noqa: SIM118, `in` also takes `train[:10%]`
-        known = ", ".join(builder.info.splits) or "none; the dataset is not prepared"
-        raise UserError(f"{source}: no split {split!r}; the splits are: {known}")
-    features = builder.info.features
-    if text_field not in features:
-        raise UserError(
-            f"{source} has no field {text_field!r}; the fields are:"
-            f" {', '.join(map(repr, features))}; choose one with `--text_field`"
+        Raises:
+            UserError: no such dataset, split or feature, a dataset that is not prepared, or a
+                feature that is no text.
+        """
+        if not path.startswith(cls.prefix):
+            return None
+        text_field = field_of(path, reading)
+        dataset, _, split = path.removeprefix(cls.prefix).rpartition(":")
+        if not dataset or not split:
+            raise UserError(f"{path} is not of the form tfds:NAME:SPLIT or tfds:NAME/CONFIG:SPLIT")
+        builder = _builder(path, dataset)
+        if split not in builder.info.splits.keys():  # noqa: SIM118, `in` also takes `train[:10%]`
+            known = ", ".join(builder.info.splits) or "none; the dataset is not prepared"
+            raise UserError(f"{path}: no split {split!r}; the splits are: {known}")
+        features = builder.info.features
+        if text_field not in features:
+            raise UserError(
+                f"{path} has no field {text_field!r}; the fields are:"
+                f" {', '.join(map(repr, features))}; choose one with `--text_field`"
+            )
+        feature = features[text_field]
+        if feature.shape != () or getattr(feature.np_dtype, "kind", "O") not in "OSU":
+            raise UserError(f"{path}: the field {text_field!r} is not a text but {feature!r}")
+        info = builder.info.splits[split]
+        return Source(
+            path=os.fspath(builder.data_dir),
+            name=f"{cls.prefix}{builder.info.full_name}:{split}",
+            source_bytes=max(info.num_bytes, info.num_examples),
+            format=cls(text_field=text_field, split=split),
+            num_rows=info.num_examples,
         )
-    feature = features[text_field]
-    if feature.shape != () or getattr(feature.np_dtype, "kind", "O") not in "OSU":
-        raise UserError(f"{source}: the field {text_field!r} is not a text but {feature!r}")
-    info = builder.info.splits[split]
-    return TfdsSplit(
-        directory=os.fspath(builder.data_dir),
-        name=f"{PREFIX}{builder.info.full_name}:{split}",
-        num_rows=info.num_examples,
-        num_bytes=max(info.num_bytes, info.num_examples),
-    )
+
+    def cut(self, source: Source, offset: int, search_bytes: int) -> int:
+        """See `Format.cut`: after any example."""
+        return offset
+
+    def documents(self, piece: Piece) -> Iterator[Part]:
+        """See `Format.documents`."""
+        path = piece.source.path
+        rows = read_examples(path, self.split, self.text_field, piece.start, piece.stop)
+        return parts_of_rows(piece, rows)
 
 
 def read_examples(

@@ -1,0 +1,112 @@
+"""`textreel prepare`: text -> a corpus."""
+
+import argparse
+import functools
+import resource
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from pipeline.commands.flags import add_corpus_flags, add_workers, workers_of
+from pipeline.errors import OptionError
+from pipeline.layout.manifest import Manifest
+from pipeline.options import from_flags
+from pipeline.preparing.engines import Engine, beam
+from pipeline.preparing.options import PrepareOptions
+from pipeline.preparing.prepare import prepare
+from pipeline.sizes import size_text
+
+
+def add_command(subparsers: Any) -> None:
+    """Adds `prepare` to what `ArgumentParser.add_subparsers` returned."""
+    text = "turn files of text into a corpus of tokens"
+    parser = subparsers.add_parser("prepare", help=text, description=text)
+    add_corpus_flags(parser)
+    add_workers(parser)
+    parser.add_argument("--output", required=True, metavar="DIR", help="directory of the corpus")
+    parser.add_argument(
+        "--engine",
+        choices=["local", "beam"],
+        default="local",
+        help="local: processes of this machine; beam: an Apache Beam runner, whose own options"
+        " follow a final `--`, as in `--engine beam -- --runner=DirectRunner`; changes no byte"
+        " (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--array_record",
+        action="store_true",
+        help="also write array_record files, which tfds.data_source reads without TensorFlow",
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace the corpus that is in DIR"
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    options = from_flags(PrepareOptions, arguments)
+    engine, workers = None, arguments.workers
+    if arguments.engine == "beam":
+        engine = _beam_engine(arguments)
+    else:
+        workers = workers_of(arguments)
+    started = time.monotonic()
+    manifest = prepare(
+        arguments.sources,
+        arguments.output,
+        options,
+        glob=arguments.glob,
+        workers=workers,
+        engine=engine,
+        array_record=arguments.array_record,
+        overwrite=arguments.overwrite,
+        progress=sys.stderr.isatty(),
+    )
+    print(made_text(manifest, seconds=time.monotonic() - started, workers=workers))
+    corpus = shlex.quote(arguments.output)
+    print(f"\nmade the corpus {arguments.output}; train a model on it:")
+    print(f"  textreel train --corpus {corpus} --output RUN")
+
+
+def made_text(manifest: Manifest, *, seconds: float, workers: int | None) -> str:
+    """Returns what was made, for people; the memory only where the workers are children."""
+    text_bytes = sum(split.text_bytes for split in manifest.splits.values())
+    disk_bytes = sum(split.disk_bytes for split in manifest.splits.values())
+    symbols = manifest.options["vocabulary"]
+    rate = size_text(text_bytes / seconds)
+    lines = [
+        f"{len(manifest.sources):,} sources, {size_text(text_bytes)} of text"
+        f" -> {size_text(disk_bytes)} of shards in {seconds:.1f} s ({rate}/s)",
+        f"vocabulary: {symbols}, {manifest.vocabulary_size:,} ids, stored as {manifest.dtype}",
+    ]
+    for name, split in manifest.splits.items():
+        lines.append(
+            f"{name + ':':<12}{split.num_tokens:>15,} tokens {split.num_documents:>9,} documents"
+            f" {len(split.shards):>6,} shards"
+        )
+    if workers is not None:
+        lines.append(f"peak memory: {size_text(_peak_memory(workers))} over all processes")
+    return "\n".join(lines)
+
+
+def _beam_engine(arguments: argparse.Namespace) -> Engine:
+    """Beam with the user's options; tasks and results pass through a folder beside the output."""
+    if arguments.workers is not None:
+        raise OptionError(
+            "`--workers` has no effect with `--engine beam`: give the runner's own option behind"
+            " `--`, such as --direct_num_workers=4"
+        )
+    beam.check_options(arguments.engine_options)
+    parents = Path(arguments.output).absolute().parents
+    folder = next(path for path in parents if path.exists())
+    return functools.partial(beam.run, options=arguments.engine_options, folder=folder)
+
+
+def _peak_memory(workers: int) -> int:
+    """At most this many bytes of memory were in use: every worker counts as the largest."""
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    largest_worker = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    unit = 1 if sys.platform == "darwin" else 1024
+    return (own + largest_worker * workers) * unit

@@ -1,0 +1,155 @@
+"""Options of a corpus: what its bytes depend on, besides its sources."""
+
+import dataclasses
+import re
+
+from pipeline.errors import OptionError
+from pipeline.options import check_choices, check_int, check_text, option
+from pipeline.text.pieces import DOCUMENTS, FILE, Reading
+
+MIN_SHARD_BYTES = 64
+_SPLITS = {"train": 0.98, "validation": 0.02}
+_MAX_RECORD_TOKENS = 2**24
+
+
+def _parse_splits(text: str) -> dict[str, float]:
+    """`"train=0.9,test=0.1"` -> `{"train": 0.9, "test": 0.1}`."""
+    splits: dict[str, float] = {}
+    for part in text.split(","):
+        name, equals, fraction = part.partition("=")
+        if not equals or name in splits:
+            raise ValueError(text)
+        splits[name] = float(fraction)
+    return splits
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PrepareOptions:
+    """What a corpus is made of its sources; an instance is always valid.
+
+    The meaning of each field is its `help` metadata, which is also the flag's help. In a
+    manifest, `vocabulary` is the fingerprint of a vocabulary that was given as a path.
+
+    Raises:
+        OptionError: an option breaks its rule.
+    """
+
+    vocabulary: str = option(
+        "what a token is: a byte (takes any input), a character, or a subword: a byte-level BPE of"
+        " SIZE ids, trained on the text; or the vocabulary of a corpus, or a tokenizer.json",
+        default="byte",
+        metavar="byte|char|bpe:SIZE|FILE",
+    )
+    name: str = option(
+        "name of the TensorFlow Datasets dataset, hence the beginning of each shard's file name",
+        default="text",
+        metavar="NAME",
+    )
+    splits: dict[str, float] = option(
+        "the parts of the corpus, and the fraction of the text in each",
+        default=_SPLITS,
+        parse=_parse_splits,
+        metavar="NAME=FRACTION,…",
+    )
+    shard_bytes: int | None = option(
+        "bytes of source text in a shard, about; without it: a sixteenth of the text, but between"
+        " 4 and 64 MiB, so that a small text, too, is work for many",
+        default=None,
+        parse=int,
+    )
+    record_tokens: int = option(
+        "tokens in a record, the smallest unit that is read from disk",
+        default=16 * 2**10,
+        parse=int,
+    )
+    document: str = option(
+        "what a document is in plain text: a file, a line, the lines between blank ones, or the"
+        " text between SEPARATORs, such as '<|endoftext|>'",
+        default=FILE,
+        metavar="file|line|blank_line|SEPARATOR",
+    )
+    text_field: str | None = option(
+        "of JSON Lines, Parquet and tfds: the field that holds the text; a row is a document",
+        default=None,
+        metavar="NAME",
+    )
+    min_count: int = option("with char: rarer characters become U+FFFD", default=1, parse=int)
+    unknown: str = option(
+        "characters that a given vocabulary lacks: an error, or U+FFFD",
+        default="error",
+        choices=("error", "replace"),
+    )
+
+    @property
+    def bpe_size(self) -> int | None:
+        """The `SIZE` of `bpe:SIZE`."""
+        kind, colon, size = self.vocabulary.partition(":")
+        return int(size) if kind == "bpe" and colon else None
+
+    @property
+    def replaces_unknown(self) -> bool:
+        """Whether characters without an id become U+FFFD."""
+        return self.unknown == "replace" or self.min_count > 1
+
+    @property
+    def reading(self) -> Reading:
+        """How the sources are read."""
+        return Reading(document=self.document, text_field=self.text_field)
+
+    def __post_init__(self) -> None:
+        check_choices(self)
+        check_text(self, "vocabulary", "name", "document", "splits")
+        check_int(self, 1, "record_tokens", "min_count")
+        check_int(self, MIN_SHARD_BYTES, "shard_bytes", or_none=True)
+        self._check_vocabulary()
+        self._check_splits()
+        if not re.fullmatch(r"[A-Za-z][\w-]*", self.name, re.ASCII):
+            raise OptionError(
+                f"`name` must be a letter, then letters, digits, _ and -, got {self.name!r}"
+            )
+        if self.record_tokens > _MAX_RECORD_TOKENS:
+            raise OptionError(
+                f"`record_tokens` must be at most {_MAX_RECORD_TOKENS}, got {self.record_tokens};"
+                " the default suits most corpora"
+            )
+        if self.document not in DOCUMENTS and self.document.isidentifier():
+            raise OptionError(
+                f"`document` must be {', '.join(DOCUMENTS)} or a separator, which is no mere word,"
+                f" for that would split sentences, got {self.document!r}"
+            )
+        if self.text_field == "":
+            raise OptionError("`text_field` must not be empty; name the field that holds the text")
+
+    def _check_splits(self) -> None:
+        for split, fraction in self.splits.items():
+            if not re.fullmatch(r"[A-Za-z]\w*", split, re.ASCII):
+                raise OptionError(
+                    f"`splits`: the name of a split must be letters and digits, got {split!r}"
+                )
+            if not 0 < fraction <= 1:
+                raise OptionError(
+                    f"`splits`: the fraction of {split} must be in (0, 1], got {fraction}"
+                )
+        if abs(sum(self.splits.values()) - 1) > 1e-6:
+            total = f"{sum(self.splits.values()):.6g}"
+            raise OptionError(f"`splits` must sum to 1, got {total}: {self.splits}")
+
+    def _check_vocabulary(self) -> None:
+        is_made = self.vocabulary in ("byte", "char") or self.vocabulary.startswith("bpe:")
+        if self.vocabulary == "bpe" or self.vocabulary.startswith("bpe:"):
+            size = self.vocabulary.removeprefix("bpe").removeprefix(":")
+            if not size.isascii() or not size.isdecimal() or not 257 <= int(size) <= 2**20:
+                raise OptionError(
+                    f"`vocabulary` bpe:SIZE must have a number of ids between 257 and {2**20}, as"
+                    f" in bpe:8192, got {self.vocabulary!r}"
+                )
+        if self.min_count > 1 and self.vocabulary != "char":
+            raise OptionError(
+                f"`min_count` {self.min_count} has no effect with `vocabulary` {self.vocabulary};"
+                " only of `char` are rare symbols left out"
+            )
+        if self.unknown == "replace" and is_made:
+            raise OptionError(
+                "`unknown` replace has no effect: a vocabulary made from the text, and bytes,"
+                " know everything; give the `vocabulary` of another corpus"
+            )

@@ -1,0 +1,74 @@
+"""Batches that are asked for: which windows, in which order, from which step on, on which host."""
+
+import dataclasses
+import operator
+
+from pipeline.errors import OptionError
+from pipeline.options import check_int
+from pipeline.reading.geometry import SHUFFLE_BYTES, Windows
+
+READ_AHEAD = 16  # reads under way at once
+# What commands take where they are told nothing else.
+DEFAULT_SEQ_LEN = DEFAULT_BATCH_SIZE = 64
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Batches:
+    """What `Corpus.windows`, `Corpus.lanes`, `mix` and `trace` are asked for; always valid.
+
+    Attributes:
+        seq_len: tokens of an input; a window has one more.
+        batch_size: rows of the global batch.
+        stride: tokens between the starts of two windows; `None` means `seq_len`.
+        seed: of the shuffle; `None` for the order of the text.
+        start_step: the first batch.
+        host_index: which of the hosts this is.
+        host_count: hosts that share the batch; divides `batch_size`.
+        shuffle_bytes: memory that the shuffle may take, in bytes. The order depends on it.
+        read_ahead: reads under way at once.
+
+    Raises:
+        OptionError: one is out of its range.
+    """
+
+    seq_len: int
+    batch_size: int = 1
+    stride: int | None = None
+    seed: int | None = 0
+    start_step: int = 0
+    host_index: int = 0
+    host_count: int = 1
+    shuffle_bytes: int = SHUFFLE_BYTES
+    read_ahead: int = READ_AHEAD
+
+    def __post_init__(self) -> None:
+        check_int(self, 1, "seq_len", "batch_size", "host_count", "read_ahead")
+        check_int(self, 1, "stride", or_none=True)
+        check_int(self, 0, "start_step", "host_index", "shuffle_bytes")
+        if self.seed is not None:
+            object.__setattr__(self, "seed", operator.index(self.seed))
+        if self.host_index >= self.host_count:
+            raise OptionError(
+                "`host_index` must be in 0 … `host_count` - 1, got"
+                f" {self.host_index} of {self.host_count}"
+            )
+        if self.batch_size % self.host_count:
+            raise OptionError(
+                "`batch_size` must be a multiple of `host_count`, so that every host gets as many"
+                f" rows, got {self.batch_size} rows for {self.host_count} hosts"
+            )
+
+    @property
+    def windows(self) -> Windows:
+        """The windows that a split is cut into."""
+        return Windows(seq_len=self.seq_len, stride=self.stride or self.seq_len)
+
+    @property
+    def host_rows(self) -> int:
+        """Rows of every batch that a host gets: `h·B/H … (h+1)·B/H - 1` of the batch's."""
+        return self.batch_size // self.host_count
+
+    @property
+    def first_row(self) -> int:
+        """The first of the host's rows."""
+        return self.host_index * self.host_rows

@@ -1,0 +1,58 @@
+"""Damage that reading finds: how a graph says it, and how what it raised is understood."""
+
+import dataclasses
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+_BEFORE_FIRST, _BEFORE_LAST = ": one of the records ", " to "
+_REST = " is missing or damaged; rebuild the shard with `textreel repair`"
+_ASSERTED = re.compile(
+    rf"assertion failed: \[(?P<file>[^\n]*?){_BEFORE_FIRST}"
+    rf"(?P<first>\d+){_BEFORE_LAST}(?P<last>\d+){re.escape(_REST)}\]"
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Damage:
+    """Records of which one is missing or damaged.
+
+    Attributes:
+        file: the shard.
+        first_record: index of the first of them.
+        last_record: index of the last.
+    """
+
+    file: str
+    first_record: int
+    last_record: int
+
+    def __str__(self) -> str:
+        records = f"{self.first_record}{_BEFORE_LAST}{self.last_record}"
+        return f"{self.file}{_BEFORE_FIRST}{records}{_REST}"
+
+
+def damage_message(file: "tf.Tensor", first: "tf.Tensor", last: "tf.Tensor") -> "tf.Tensor":
+    """Returns `str(Damage(…))` as a scalar string of a graph, to be asserted.
+
+    Args:
+        file: scalar string; the shard.
+        first: scalar int64; index of the first record.
+        last: scalar int64; index of the last.
+    """
+    import tensorflow as tf
+
+    first, last = tf.strings.as_string(first), tf.strings.as_string(last)
+    return tf.strings.join([file, _BEFORE_FIRST, first, _BEFORE_LAST, last, _REST])
+
+
+def asserted_damage(error: str) -> Damage | None:
+    """Returns the damage of which the message of TensorFlow's error tells; `None`: of another."""
+    found = _ASSERTED.search(error)
+    if found is None:
+        return None
+    return Damage(
+        file=found["file"], first_record=int(found["first"]), last_record=int(found["last"])
+    )

@@ -1,0 +1,87 @@
+"""Plain text: a file is one document, or holds many between delimiters."""
+
+import dataclasses
+from collections.abc import Iterator
+
+from pipeline.files import open_file
+from pipeline.text.formats.compressed import check_compression, compression_of, text_blocks
+from pipeline.text.formats.delimited import cut_documents, split_documents
+from pipeline.text.pieces import FILE, Format, Part, Piece, Reading, Source, parts_of_blocks
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class PlainText(Format):
+    """Text in a file.
+
+    Attributes:
+        document: `file`, `line`, `blank_line` or the separator between documents.
+        compression: `.gz`, `.bz2`, `.xz`, `.zst` or nothing.
+    """
+
+    document: str = FILE
+    compression: str = ""
+    is_plain_text = True
+
+    @property
+    def is_document(self) -> bool:
+        """See `Format.is_document`."""
+        return self.document == FILE
+
+    @classmethod
+    def find(cls, path: str, source_bytes: int, name: str, reading: Reading) -> Source | None:
+        """See `Format.find`."""
+        compression = compression_of(path)
+        check_compression(path, compression)
+        written = cls(document=reading.document, compression=compression)
+        return Source(path=path, name=name, source_bytes=source_bytes, format=written)
+
+    def cut(self, source: Source, offset: int, search_bytes: int) -> int:
+        """See `Format.cut`.
+
+        A document: after the first newline of the `search_bytes` that follow; where there is
+        none, at the first UTF-8 boundary, which is at most 3 bytes away (in bytes that are not
+        UTF-8 at all: at `offset` itself). Many documents: after the first that ends there,
+        however long it is. A compressed file cannot be cut but at its end.
+        """
+        if self.compression:
+            return source.length
+        if not self.is_document:
+            return cut_documents(source.path, source.source_bytes, self.document, offset)
+        with open_file(source.path) as file:
+            file.seek(offset)
+            following = file.read(max(search_bytes, 4))
+        newline = following.find(b"\n", 0, search_bytes)
+        if newline >= 0:
+            return offset + newline + 1
+        for distance, byte in enumerate(following[:4]):
+            if byte & 0xC0 != 0x80:  # not a continuation byte: a character starts here
+                return offset + distance
+        return offset
+
+    def documents(self, piece: Piece) -> Iterator[Part]:
+        """See `Format.documents`."""
+        if self.is_document:
+            return self._blocks_of_document(piece)
+        return parts_of_blocks(
+            text_blocks(piece.source.path, self.compression, piece.start, piece.stop),
+            lambda blocks: split_documents(blocks, self.document, piece.start),
+        )
+
+    def place_of(self, path: str, position: int) -> str:
+        """See `Format.place_of`."""
+        return path if self.is_document else f"{path}, the document at byte {position}"
+
+    def problem_of(self, path: str, position: int, byte: int) -> str:
+        """See `Format.problem_of`."""
+        of_text = " of its text" if self.compression else ""
+        return f"{path} is not UTF-8 at byte {position + byte}{of_text}"
+
+    def _blocks_of_document(self, piece: Piece) -> Iterator[Part]:
+        blocks = text_blocks(piece.source.path, self.compression, piece.start, piece.stop)
+        held: tuple[bytes, int] | None = None  # whether a block is the last is known after it
+        for read in blocks:
+            if held:
+                yield Part(held[0], piece.start, held[1], False)
+            held = read
+        if held:
+            yield Part(held[0], piece.start, held[1], True)

@@ -1,0 +1,62 @@
+"""Rows: what the formats share whose documents are fields of rows."""
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+
+from pipeline.errors import UserError
+from pipeline.text.pieces import Format, Part, Piece, Reading
+
+
+class RowError(ValueError):
+    """A row that has no text.
+
+    Attributes:
+        position: of the row: its number, else the byte where it starts.
+    """
+
+    def __init__(self, position: int, message: str):
+        super().__init__(message)
+        self.position = position
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class RowFormat(Format):
+    """Rows with a field that holds the text. `Part.position` is the number of a row.
+
+    Attributes:
+        text_field: its name.
+    """
+
+    text_field: str
+
+    def place_of(self, path: str, position: int) -> str:
+        """See `Format.place_of`; libraries count rows from 0."""
+        return f"{path}, row {position} (the first is 0)"
+
+    def problem_of(self, path: str, position: int, byte: int) -> str:
+        """See `Format.problem_of`."""
+        place = self.place_of(path, position)
+        return f"{place} is not UTF-8 at byte {byte} of the field {self.text_field!r}"
+
+
+def field_of(path: str, reading: Reading) -> str:
+    """Returns the field that holds the text.
+
+    Raises:
+        UserError: none is named.
+    """
+    if reading.text_field is None:
+        raise UserError(
+            f"{path} holds rows: name the field that holds the text with `--text_field`, or leave"
+            " it out with `--glob`"
+        )
+    return reading.text_field
+
+
+def parts_of_rows(piece: Piece, rows: Iterable[tuple[int, bytes]]) -> Iterator[Part]:
+    """Yields the documents of a piece that is counted in rows: `(row, text)` each."""
+    done = 0
+    for row, text in rows:
+        num_done = piece.source_bytes * (row + 1 - piece.start) // (piece.stop - piece.start)
+        yield Part(text, row, num_done - done, True)
+        done = num_done

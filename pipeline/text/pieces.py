@@ -1,0 +1,208 @@
+"""Sources, pieces of them and their formats: what is read, in the terms of the plan. Pure.
+
+    source      one input: a file, a split of a TensorFlow dataset, or standard input
+    piece       a stretch of a source that stands in one shard
+    part        a document of a piece, or a block of a document that fills its source
+    format      how the documents of a source are written: a class in `text.formats`
+
+A source holds one document (text, by default) or many (rows; lines, by `--document line`).
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+# What a document is in plain text. Anything else is a separator.
+DOCUMENTS = FILE, LINE, BLANK_LINE = "file", "line", "blank_line"
+STANDARD_INPUT = "-"
+
+Blocks = Iterable[tuple[bytes, int]]  # of text, and how many bytes of the source each took
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How sources are read.
+
+    Attributes:
+        document: what a document is in text: `file`, `line`, `blank_line` or a separator.
+        text_field: what holds the text in rows, `None` where there are none.
+    """
+
+    document: str = FILE
+    text_field: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Format:
+    """How the documents of a source are written. Use one of `text.formats`.
+
+    A format tells whether a path is one of its sources (`find`, a class method), where such a
+    source may be cut, which documents a piece of it holds, and how people find one of them.
+    """
+
+    prefix = ""  # that marks its sources, where they are no files
+    compression = ""  # the suffix, of formats that may be compressed
+    is_plain_text = False  # else it holds rows, whose field `--text_field` names
+
+    @property
+    def is_document(self) -> bool:
+        """Whether a source is one document; else it holds many."""
+        return False
+
+    @classmethod
+    def find(cls, path: str, source_bytes: int, name: str, reading: Reading) -> "Source | None":
+        """Returns the source at a path, or `None` where it is of another format.
+
+        Args:
+            path: of a file, or what the user wrote where that is none.
+            source_bytes: the size of the file.
+            name: of the source.
+            reading: how sources are read.
+
+        Raises:
+            UserError: it is of this format, but cannot be read; it says why.
+        """
+        raise NotImplementedError
+
+    def cut(self, source: "Source", offset: int, search_bytes: int) -> int:
+        """Returns where a source may be cut at `offset` or soon after.
+
+        Args:
+            source: of this format.
+            offset: what its pieces count: a byte, or a row.
+            search_bytes: how far a cut inside a document may move to meet a newline.
+        """
+        raise NotImplementedError
+
+    def documents(self, piece: "Piece") -> "Iterator[Part]":
+        """Yields what a piece holds: blocks where the source is a document, else documents.
+
+        Raises:
+            UserError: the source is damaged, truncated or has changed.
+            RowError: a row without a text (see `text.formats.rows`).
+        """
+        raise NotImplementedError
+
+    def place_of(self, path: str, position: int) -> str:
+        """Names a document for people, by the path of its source and its `Part.position`."""
+        raise NotImplementedError
+
+    def problem_of(self, path: str, position: int, byte: int) -> str:
+        """Says for people which byte of the text of a document is no UTF-8.
+
+        Args:
+            path: of the source.
+            position: `Part.position` of the document.
+            byte: counted from the beginning of its text.
+        """
+        raise NotImplementedError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """One input.
+
+    Attributes:
+        path: where it lies on this machine.
+        name: the same in every place; unique within a corpus. It stands in the manifest.
+        source_bytes: its size where it lies, compressed or not.
+        format: how its documents are written.
+        num_rows: of formats whose pieces are counted in rows.
+    """
+
+    path: str
+    name: str
+    source_bytes: int
+    format: Format
+    num_rows: int | None = None
+
+    @property
+    def is_document(self) -> bool:
+        """Whether it is one document, which may be read in blocks; else it holds many."""
+        return self.format.is_document
+
+    @property
+    def length(self) -> int:
+        """What its pieces count: rows, or bytes of the file."""
+        return self.source_bytes if self.num_rows is None else self.num_rows
+
+    def cut(self, offset: int, search_bytes: int) -> int:
+        """Returns where it may be cut at `offset` or soon after; see `Format.cut`."""
+        return self.format.cut(self, offset, search_bytes)
+
+    def place_of(self, position: int) -> str:
+        """Names a document for people; see `Format.place_of`."""
+        return self.format.place_of(self.path, position)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Piece:
+    """A stretch of a source.
+
+    Attributes:
+        source: the source.
+        start: where it starts: a byte of the file, or a row.
+        stop: where it stops, likewise. A compressed file is one piece, `0 … source_bytes`.
+        split: the split of its document, `None` where it holds many.
+    """
+
+    source: Source
+    start: int
+    stop: int
+    split: str | None = None
+
+    def may_hold(self, split: str) -> bool:
+        """Whether it may have text in a split."""
+        return self.split in (None, split)
+
+    @property
+    def ends_document(self) -> bool:
+        """Whether the document ends here, so that a separator follows."""
+        return self.stop == self.source.length
+
+    @property
+    def source_bytes(self) -> int:
+        """Its part of the source's bytes; exact but for rows, which count as equally long."""
+        length = self.stop - self.start
+        if self.source.num_rows is None:
+            return length
+        return length * self.source.source_bytes // self.source.length
+
+
+class Part(NamedTuple):
+    """A document, or a block of one that fills its source.
+
+    Attributes:
+        text: its bytes.
+        position: of a document: its row, else its first byte in the source's text. Of a block:
+            the first byte of the piece that it belongs to.
+        num_done: how many more of the piece's `source_bytes` are done with it.
+        final: nothing more of this document in this piece.
+    """
+
+    text: bytes
+    position: int
+    num_done: int
+    final: bool
+
+
+def parts_of_blocks(
+    blocks: Blocks, split: Callable[[Iterator[bytes]], Iterable[tuple[int, bytes]]]
+) -> Iterator[Part]:
+    """Yields the documents of a piece that is counted in bytes.
+
+    Args:
+        blocks: its text.
+        split: blocks of text -> `(position, text)` of each document.
+    """
+    seen = done = 0
+
+    def counted() -> Iterator[bytes]:
+        nonlocal seen
+        for block, num_bytes in blocks:
+            seen += num_bytes
+            yield block
+
+    for position, text in split(counted()):
+        yield Part(text, position, seen - done, True)
+        done = seen
