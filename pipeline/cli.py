@@ -44,8 +44,8 @@ def parse_arguments(parser: argparse.ArgumentParser, argv: list[str]) -> argpars
     arguments = parser.parse_args(own)
     if behind is not None and getattr(arguments, "engine", "local") == "local":
         parser.error(
-            "options behind `--` are those of the engine, and only `prepare --engine beam` takes"
-            " any; write the name of a file that begins with - as ./-NAME"
+            "options behind `--` are those of the engine, and only `prepare --engine beam` takes "
+            "any; write the name of a file that begins with - as ./-NAME"
         )
     arguments.engine_options = behind or []
     return arguments

@@ -234,8 +234,8 @@ def read_blocks(path: str, start: int, stop: int) -> Iterator[bytes]:
             block = file.read(min(BLOCK_BYTES, stop - start))
             if not block:
                 raise UserError(
-                    f"{path} ends at byte {start}, but had {stop} bytes when the work was"
-                    " planned; it changed meanwhile: run the same command again"
+                    f"{path} ends at byte {start}, but had {stop} bytes when the work was "
+                    "planned; it changed meanwhile: run the same command again"
                 )
             start += len(block)
             yield block
@@ -252,8 +252,8 @@ def _walk(directory: str) -> Iterator[tuple[str, list[str]]]:
                 target = os.path.realpath(path)
                 if (os.path.realpath(folder) + os.sep).startswith(target + os.sep):
                     raise UserError(
-                        f"{path} is a symbolic link to {target}, which it lies in: a loop;"
-                        " remove the link, or name the directories to read"
+                        f"{path} is a symbolic link to {target}, which it lies in: a loop; "
+                        "remove the link, or name the directories to read"
                     )
         yield folder, names
 

@@ -152,14 +152,14 @@ def _source(manifest: Manifest, stored: ShardPiece, found: dict[str, Source]) ->
     source = manifest.sources[stored.source_index]
     if source.name not in found:
         raise UserError(
-            f"source {source.name} is needed and not among the sources given; give the same"
-            " SOURCEs as to `textreel prepare`"
+            f"source {source.name} is needed and not among the sources given; give the same "
+            "SOURCEs as to `textreel prepare`"
         )
     now = found[source.name]
     if (now.source_bytes, now.length) != (source.source_bytes, source.length):
         raise UserError(
-            f"{now.path} has {now.source_bytes} bytes; it had {source.source_bytes} when the"
-            " corpus was prepared: the shard cannot be rebuilt from it"
+            f"{now.path} has {now.source_bytes} bytes; it had {source.source_bytes} when the "
+            "corpus was prepared: the shard cannot be rebuilt from it"
         )
     return now
 
@@ -167,6 +167,6 @@ def _source(manifest: Manifest, stored: ShardPiece, found: dict[str, Source]) ->
 def _changed(manifest: Manifest, shard: Shard) -> str:
     names = sorted({manifest.sources[piece.source_index].name for piece in shard.pieces})
     return (
-        f"{shard.file} comes out otherwise than it was prepared: the text of {', '.join(names[:5])}"
-        " has changed since; prepare the corpus again"
+        f"{shard.file} comes out otherwise than it was prepared: the text of "
+        f"{', '.join(names[:5])} has changed since; prepare the corpus again"
     )

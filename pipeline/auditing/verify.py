@@ -136,8 +136,8 @@ def check_shard(check: ShardCheck, advance: Advance) -> Checked:
         problem = f"has the digest {found[:12]}…, the manifest says {shard.sha256[:12]}…"
     elif counts != [shard.num_records, shard.num_tokens]:
         problem = (
-            f"has {counts[0]} records and {counts[1]} tokens, the manifest says"
-            f" {shard.num_records} and {shard.num_tokens}"
+            f"has {counts[0]} records and {counts[1]} tokens, the manifest says "
+            f"{shard.num_records} and {shard.num_tokens}"
         )
     elif check.has_array_record:
         problem = array_record.find_problem(check.path)
@@ -209,8 +209,8 @@ def _check_splits(manifest: Manifest) -> list[str]:
                 position = stop
             if position != source.length:
                 problems.append(
-                    f"{FILE_NAME}: {source.unit} {position} of source {source.name} is in no"
-                    " shard, or in two"
+                    f"{FILE_NAME}: {source.unit} {position} of source {source.name} is in no "
+                    "shard, or in two"
                 )
     return problems
 

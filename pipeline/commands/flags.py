@@ -2,9 +2,7 @@
 
 import argparse
 
-from pipeline.errors import OptionError
 from pipeline.options import add_flags
-from pipeline.preparing.engines.local import default_workers
 from pipeline.preparing.options import PrepareOptions
 
 
@@ -14,9 +12,9 @@ def add_corpus_flags(parser: argparse.ArgumentParser) -> None:
         "sources",
         nargs="+",
         metavar="SOURCE",
-        help="a file of text (UTF-8; also .gz .bz2 .xz .zst), JSON Lines (.jsonl) or Parquet; a"
-        " directory, which is searched recursively; tfds:NAME[/CONFIG]:SPLIT; gs://…; - for"
-        " standard input",
+        help="a file of text (UTF-8; also .gz .bz2 .xz .zst), JSON Lines (.jsonl) or Parquet; a "
+        "directory, which is searched recursively; tfds:NAME[/CONFIG]:SPLIT; gs://…; - for "
+        "standard input",
     )
     parser.add_argument(
         "--glob", metavar="PATTERN", help="in directories, only files of matching names: '*.txt'"
@@ -29,17 +27,3 @@ def add_workers(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers", type=int, metavar="N", help="processes; changes no byte (default: one a core)"
     )
-
-
-def workers_of(arguments: argparse.Namespace) -> int:
-    """Returns the number of processes.
-
-    Raises:
-        OptionError: it is below 1.
-    """
-    workers: int | None = arguments.workers
-    if workers is None:
-        return default_workers()
-    if workers < 1:
-        raise OptionError(f"`workers` must be an integer of at least 1, got {workers}")
-    return workers

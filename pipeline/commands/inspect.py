@@ -65,8 +65,8 @@ def shuffle_text(comparison: Comparison) -> str:
         "sources in a batch (mean)": "{0.sources:.1f}",
     }
     lines = [
-        f"shuffle of {comparison.num_windows:,} windows,"
-        f" by {comparison.num_positions:,} positions:",
+        f"shuffle of {comparison.num_windows:,} windows, "
+        f"by {comparison.num_positions:,} positions:",
         f"{'':<40}" + "".join(f"{name:>24}" for name in columns),
     ]
     for name, form in rows.items():
@@ -83,18 +83,18 @@ def corpus_text(corpus: Corpus) -> str:
     lines = [
         f"{corpus.directory}: {manifest.name}, fingerprint {corpus.fingerprint[:12]}",
         f"options:     {options}",
-        f"vocabulary:  {corpus.vocabulary.kind}, {corpus.vocabulary.size:,} ids, stored as"
-        f" {manifest.dtype}, separator {manifest.separator_id},"
-        f" fingerprint {corpus.vocabulary.fingerprint[:12]}",
-        f"sources:     {len(manifest.sources):,}, {size_text(source_bytes)} of text; the first is"
-        f" {manifest.sources[0].name}",
+        f"vocabulary:  {corpus.vocabulary.kind}, {corpus.vocabulary.size:,} ids, stored as "
+        f"{manifest.dtype}, separator {manifest.separator_id}, "
+        f"fingerprint {corpus.vocabulary.fingerprint[:12]}",
+        f"sources:     {len(manifest.sources):,}, {size_text(source_bytes)} of text; the first is "
+        f"{manifest.sources[0].name}",
         f"{'split':<12} {'tokens':>17} {'documents':>11} {'shards':>7} {'on disk':>9} text/token",
     ]
     for name, split in corpus.splits.items():
         ratio = split.text_bytes / split.num_tokens if split.num_tokens else 0
         lines.append(
-            f"{name:<12} {split.num_tokens:>17,} {split.num_documents:>11,}"
-            f" {len(split.shards):>7,} {size_text(split.disk_bytes):>9} {ratio:.4f} bytes"
+            f"{name:<12} {split.num_tokens:>17,} {split.num_documents:>11,} "
+            f"{len(split.shards):>7,} {size_text(split.disk_bytes):>9} {ratio:.4f} bytes"
         )
     for name, split in corpus.splits.items():
         first = next(read_records(f"{corpus.directory}/{split.shards[0].file}"), b"")

@@ -4,9 +4,10 @@ import argparse
 from typing import Any
 
 from pipeline.auditing.estimate import Estimate, estimate
-from pipeline.commands.flags import add_corpus_flags, add_workers, workers_of
+from pipeline.commands.flags import add_corpus_flags, add_workers
 from pipeline.errors import OptionError
 from pipeline.options import check_int, from_flags
+from pipeline.preparing.engines.local import checked_workers
 from pipeline.preparing.options import PrepareOptions
 from pipeline.preparing.plan import make_plan
 from pipeline.reading.batches import Batches
@@ -31,7 +32,7 @@ def add_command(subparsers: Any) -> None:
 
 def _run(arguments: argparse.Namespace) -> None:
     options = from_flags(PrepareOptions, arguments)
-    windows, workers = _windows(arguments), workers_of(arguments)
+    windows, workers = _windows(arguments), checked_workers(arguments.workers)
     if STANDARD_INPUT in arguments.sources:
         raise OptionError("`SOURCE` - can be read only once; a plan would use it up: give files")
     sources = find_sources(arguments.sources, glob=arguments.glob, reading=options.reading)
@@ -63,8 +64,8 @@ def estimate_text(result: Estimate, *, exact: bool) -> str:
     lines = [f"vocabulary: {least}{result.vocabulary_size:,} ids"]
     for name, split in result.splits.items():
         lines.append(
-            f"{name + ':':<12}{split.num_shards:>7,} shards {split.num_documents:>9,} documents"
-            f" {split.num_tokens:>15,} tokens"
+            f"{name + ':':<12}{split.num_shards:>7,} shards {split.num_documents:>9,} documents "
+            f"{split.num_tokens:>15,} tokens"
         )
     lines.append(
         "tokens: exact"
@@ -74,8 +75,8 @@ def estimate_text(result: Estimate, *, exact: bool) -> str:
     if not exact and result.vocabulary_size <= 2**8:
         lines.append("where rare characters make more than 256 ids, the disk space doubles")
     lines.append(
-        f"disk: {size_text(result.disk_bytes)}; time: about {time_text(result.seconds)} of"
-        f" computing; memory: about {size_text(result.memory_bytes)}"
+        f"disk: {size_text(result.disk_bytes)}; time: about {time_text(result.seconds)} of "
+        f"computing; memory: about {size_text(result.memory_bytes)}"
     )
     return "\n".join(lines)
 
@@ -94,8 +95,8 @@ def _training_text(
     if batch_size is not None and hosts is not None:
         if batch_size % hosts:
             lines.append(
-                f"{batch_size} rows cannot be shared equally by {hosts} hosts; a batch of"
-                f" {-(-batch_size // hosts) * hosts} can"
+                f"{batch_size} rows cannot be shared equally by {hosts} hosts; a batch of "
+                f"{-(-batch_size // hosts) * hosts} can"
             )
         else:
             lines.append(f"{batch_size // hosts} rows a host")

@@ -9,11 +9,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pipeline.commands.flags import add_corpus_flags, add_workers, workers_of
+from pipeline.commands.flags import add_corpus_flags, add_workers
 from pipeline.errors import OptionError
 from pipeline.layout.manifest import Manifest
 from pipeline.options import from_flags
 from pipeline.preparing.engines import Engine, beam
+from pipeline.preparing.engines.local import checked_workers
 from pipeline.preparing.options import PrepareOptions
 from pipeline.preparing.prepare import prepare
 from pipeline.sizes import size_text
@@ -30,9 +31,9 @@ def add_command(subparsers: Any) -> None:
         "--engine",
         choices=["local", "beam"],
         default="local",
-        help="local: processes of this machine; beam: an Apache Beam runner, whose own options"
-        " follow a final `--`, as in `--engine beam -- --runner=DirectRunner`; changes no byte"
-        " (default: %(default)s)",
+        help="local: processes of this machine; beam: an Apache Beam runner, whose own options "
+        "follow a final `--`, as in `--engine beam -- --runner=DirectRunner`; changes no byte "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--array_record",
@@ -51,7 +52,7 @@ def _run(arguments: argparse.Namespace) -> None:
     if arguments.engine == "beam":
         engine = _beam_engine(arguments)
     else:
-        workers = workers_of(arguments)
+        workers = checked_workers(arguments.workers)
     started = time.monotonic()
     manifest = prepare(
         arguments.sources,
@@ -77,14 +78,14 @@ def made_text(manifest: Manifest, *, seconds: float, workers: int | None) -> str
     symbols = manifest.options["vocabulary"]
     rate = size_text(text_bytes / seconds)
     lines = [
-        f"{len(manifest.sources):,} sources, {size_text(text_bytes)} of text"
-        f" -> {size_text(disk_bytes)} of shards in {seconds:.1f} s ({rate}/s)",
+        f"{len(manifest.sources):,} sources, {size_text(text_bytes)} of text "
+        f"-> {size_text(disk_bytes)} of shards in {seconds:.1f} s ({rate}/s)",
         f"vocabulary: {symbols}, {manifest.vocabulary_size:,} ids, stored as {manifest.dtype}",
     ]
     for name, split in manifest.splits.items():
         lines.append(
-            f"{name + ':':<12}{split.num_tokens:>15,} tokens {split.num_documents:>9,} documents"
-            f" {len(split.shards):>6,} shards"
+            f"{name + ':':<12}{split.num_tokens:>15,} tokens {split.num_documents:>9,} documents "
+            f"{len(split.shards):>6,} shards"
         )
     if workers is not None:
         lines.append(f"peak memory: {size_text(_peak_memory(workers))} over all processes")
@@ -95,8 +96,8 @@ def _beam_engine(arguments: argparse.Namespace) -> Engine:
     """Beam with the user's options; tasks and results pass through a folder beside the output."""
     if arguments.workers is not None:
         raise OptionError(
-            "`--workers` has no effect with `--engine beam`: give the runner's own option behind"
-            " `--`, such as --direct_num_workers=4"
+            "`--workers` has no effect with `--engine beam`: give the runner's own option behind "
+            "`--`, such as --direct_num_workers=4"
         )
     beam.check_options(arguments.engine_options)
     parents = Path(arguments.output).absolute().parents

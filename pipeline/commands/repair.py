@@ -5,7 +5,8 @@ import sys
 from typing import Any
 
 from pipeline.auditing.repair import repair
-from pipeline.commands.flags import add_workers, workers_of
+from pipeline.commands.flags import add_workers
+from pipeline.preparing.engines.local import checked_workers
 
 
 def add_command(subparsers: Any) -> None:
@@ -24,7 +25,7 @@ def _run(arguments: argparse.Namespace) -> None:
     rebuilt = repair(
         arguments.corpus,
         arguments.sources,
-        workers=workers_of(arguments),
+        workers=checked_workers(arguments.workers),
         progress=sys.stderr.isatty(),
     )
     for file in rebuilt:

@@ -91,7 +91,7 @@ def row_text(traced: TracedWindow | TracedLane) -> str:
         where = f"round {traced.round}, token {traced.first_token} of the split"
     else:
         where = (
-            f"epoch {traced.epoch}, window {traced.window}, {traced.shard} token"
-            f" {traced.first_token}"
+            f"epoch {traced.epoch}, window {traced.window}, {traced.shard} token "
+            f"{traced.first_token}"
         )
     return f"row {traced.row} ({where})\n  {places}\n  {traced.text!r}"

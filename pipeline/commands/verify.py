@@ -5,8 +5,9 @@ import sys
 from typing import Any
 
 from pipeline.auditing.verify import Findings, verify
-from pipeline.commands.flags import add_workers, workers_of
+from pipeline.commands.flags import add_workers
 from pipeline.errors import UserError
+from pipeline.preparing.engines.local import checked_workers
 
 _MAX_SHOWN = 10
 
@@ -21,12 +22,14 @@ def add_command(subparsers: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    findings = verify(arguments.corpus, workers=workers_of(arguments), progress=sys.stderr.isatty())
+    findings = verify(
+        arguments.corpus, workers=checked_workers(arguments.workers), progress=sys.stderr.isatty()
+    )
     print(findings_text(findings))
     if findings.bad_shards:
         raise UserError(
-            f"{len(findings.bad_shards)} shards fail; rebuild them:"
-            f" textreel repair {arguments.corpus} SOURCE…"
+            f"{len(findings.bad_shards)} shards fail; rebuild them: "
+            f"textreel repair {arguments.corpus} SOURCE…"
         )
     if findings.problems:
         raise UserError(f"{arguments.corpus} is damaged; prepare it again")
@@ -37,8 +40,8 @@ def findings_text(findings: Findings) -> str:
     lines = [f"{findings.num_shards:,} shards, {findings.num_documents:,} whole documents"]
     for (first, second), count in findings.duplicates.items():
         lines.append(
-            f"note: {count:,} documents of {second} are in {first} too, word for word (copies"
-            " among the sources); a model has seen them before it is measured on them"
+            f"note: {count:,} documents of {second} are in {first} too, word for word (copies "
+            "among the sources); a model has seen them before it is measured on them"
         )
     lines += findings.problems[:_MAX_SHOWN]
     if len(findings.problems) > _MAX_SHOWN:

@@ -200,8 +200,8 @@ def load_manifest(directory: str | os.PathLike[str]) -> Manifest:
         if not exists(os.fspath(directory)):
             raise UserError(f"no such corpus: {directory}") from error
         raise UserError(
-            f"{directory} is no corpus: it has no {FILE_NAME}. If `textreel prepare` was"
-            " stopped before it ended, run the same command again: it goes on where it was"
+            f"{directory} is no corpus: it has no {FILE_NAME}. If `textreel prepare` was "
+            "stopped before it ended, run the same command again: it goes on where it was"
         ) from error
     except ValueError as error:
         raise UserError(f"{path} is damaged ({error}); prepare the corpus again") from error

@@ -59,8 +59,8 @@ def locked(directory: Path) -> Iterator[None]:
         except BlockingIOError:
             file.seek(0)
             raise UserError(
-                f"{directory} is being prepared by {file.read() or 'another process'}; wait for"
-                " it, or end it: the same command then goes on where it was"
+                f"{directory} is being prepared by {file.read() or 'another process'}; wait for "
+                "it, or end it: the same command then goes on where it was"
             ) from None
         for leftover in folder.glob("*.incomplete"):
             if _own_suffix() not in leftover.name:
@@ -107,9 +107,9 @@ def begun(directory: Path, intent: dict[str, Any]) -> bool:
     difference = _difference(earlier, json.loads(json.dumps(intent)))
     if difference:
         raise UserError(
-            f"`output` {directory} holds an unfinished corpus, begun otherwise: {difference};"
-            " nothing was changed: go on with the same options and sources, or start anew with"
-            " `--overwrite`"
+            f"`output` {directory} holds an unfinished corpus, begun otherwise: {difference}; "
+            "nothing was changed: go on with the same options and sources, or start anew with "
+            "`--overwrite`"
         )
     return True
 

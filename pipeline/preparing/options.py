@@ -35,8 +35,8 @@ class PrepareOptions:
     """
 
     vocabulary: str = option(
-        "what a token is: a byte (takes any input), a character, or a subword: a byte-level BPE of"
-        " SIZE ids, trained on the text; or the vocabulary of a corpus, or a tokenizer.json",
+        "what a token is: a byte (takes any input), a character, or a subword: a byte-level BPE of "
+        "SIZE ids, trained on the text; or the vocabulary of a corpus, or a tokenizer.json",
         default="byte",
         metavar="byte|char|bpe:SIZE|FILE",
     )
@@ -52,8 +52,8 @@ class PrepareOptions:
         metavar="NAME=FRACTION,…",
     )
     shard_bytes: int | None = option(
-        "bytes of source text in a shard, about; without it: a sixteenth of the text, but between"
-        " 4 and 64 MiB, so that a small text, too, is work for many",
+        "bytes of source text in a shard, about; without it: a sixteenth of the text, but between "
+        "4 and 64 MiB, so that a small text, too, is work for many",
         default=None,
         parse=int,
     )
@@ -63,8 +63,8 @@ class PrepareOptions:
         parse=int,
     )
     document: str = option(
-        "what a document is in plain text: a file, a line, the lines between blank ones, or the"
-        " text between SEPARATORs, such as '<|endoftext|>'",
+        "what a document is in plain text: a file, a line, the lines between blank ones, or the "
+        "text between SEPARATORs, such as '<|endoftext|>'",
         default=FILE,
         metavar="file|line|blank_line|SEPARATOR",
     )
@@ -109,13 +109,13 @@ class PrepareOptions:
             )
         if self.record_tokens > _MAX_RECORD_TOKENS:
             raise OptionError(
-                f"`record_tokens` must be at most {_MAX_RECORD_TOKENS}, got {self.record_tokens};"
-                " the default suits most corpora"
+                f"`record_tokens` must be at most {_MAX_RECORD_TOKENS}, got {self.record_tokens}; "
+                "the default suits most corpora"
             )
         if self.document not in DOCUMENTS and self.document.isidentifier():
             raise OptionError(
-                f"`document` must be {', '.join(DOCUMENTS)} or a separator, which is no mere word,"
-                f" for that would split sentences, got {self.document!r}"
+                f"`document` must be {', '.join(DOCUMENTS)} or a separator, which is no mere word, "
+                f"for that would split sentences, got {self.document!r}"
             )
         if self.text_field == "":
             raise OptionError("`text_field` must not be empty; name the field that holds the text")
@@ -140,16 +140,16 @@ class PrepareOptions:
             size = self.vocabulary.removeprefix("bpe").removeprefix(":")
             if not size.isascii() or not size.isdecimal() or not 257 <= int(size) <= 2**20:
                 raise OptionError(
-                    f"`vocabulary` bpe:SIZE must have a number of ids between 257 and {2**20}, as"
-                    f" in bpe:8192, got {self.vocabulary!r}"
+                    f"`vocabulary` bpe:SIZE must have a number of ids between 257 and {2**20}, as "
+                    f"in bpe:8192, got {self.vocabulary!r}"
                 )
         if self.min_count > 1 and self.vocabulary != "char":
             raise OptionError(
-                f"`min_count` {self.min_count} has no effect with `vocabulary` {self.vocabulary};"
-                " only of `char` are rare symbols left out"
+                f"`min_count` {self.min_count} has no effect with `vocabulary` {self.vocabulary}; "
+                "only of `char` are rare symbols left out"
             )
         if self.unknown == "replace" and is_made:
             raise OptionError(
-                "`unknown` replace has no effect: a vocabulary made from the text, and bytes,"
-                " know everything; give the `vocabulary` of another corpus"
+                "`unknown` replace has no effect: a vocabulary made from the text, and bytes, "
+                "know everything; give the `vocabulary` of another corpus"
             )

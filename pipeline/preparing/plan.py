@@ -77,9 +77,9 @@ def make_plan(sources: Sequence[Source], options: PrepareOptions) -> Plan:
     for split, line in lines.items():
         if not line:
             raise UserError(
-                f"`splits`: {split}={options.splits[split]:g} of"
-                f" {sum(source.source_bytes for source in sources)} bytes is no text at all;"
-                " give more text, or `--splits train=1`" + _of_compressed(sources)
+                f"`splits`: {split}={options.splits[split]:g} of "
+                f"{sum(source.source_bytes for source in sources)} bytes is no text at all; "
+                "give more text, or `--splits train=1`" + _of_compressed(sources)
             )
     return Plan(shards={(split,): _shards_of(lines[split], shard_bytes) for (split,) in together})
 
@@ -130,8 +130,8 @@ def _of_compressed(sources: Sequence[Source]) -> str:
     if not any(source.format.compression for source in sources):
         return ""
     return (
-        ". A compressed file is not cut: decompress it, or pipe it"
-        " (`zcat FILE | textreel prepare - …`)"
+        ". A compressed file is not cut: decompress it, or pipe it "
+        "(`zcat FILE | textreel prepare - …`)"
     )
 
 

@@ -72,8 +72,11 @@ def prepare(
         OSError: a file cannot be read or written.
     """
     options = options or PrepareOptions()
-    run = _local_engine(workers) if engine is None else engine
-    if engine is not None and workers is not None:
+    if engine is None:
+        run: Engine = functools.partial(local.run, workers=local.checked_workers(workers))
+    elif workers is None:
+        run = engine
+    else:
         raise OptionError("`workers` has no effect with another `engine`, which has its own")
     if array_record:
         check_installed()
@@ -126,13 +129,6 @@ def _write(
     return manifest
 
 
-def _local_engine(workers: int | None) -> Engine:
-    workers = local.default_workers() if workers is None else workers
-    if workers < 1:
-        raise OptionError(f"`workers` must be at least 1, not {workers}")
-    return functools.partial(local.run, workers=workers)
-
-
 def _with_fingerprint(options: PrepareOptions, given: Vocabulary | None) -> PrepareOptions:
     """The options as a manifest has them: a vocabulary is what it is, wherever its file lies."""
     if given is None or options.vocabulary == ByteVocabulary.kind:
@@ -152,13 +148,13 @@ def _check_output(directory: Path, overwrite: bool) -> None:
     complete = (directory / FILE_NAME).exists()
     if complete and not journal.has_plan(directory) and not overwrite:
         raise UserError(
-            f"`output` {directory} holds a corpus; nothing was changed: name a new directory, or"
-            " replace it with `--overwrite`"
+            f"`output` {directory} holds a corpus; nothing was changed: name a new directory, or "
+            "replace it with `--overwrite`"
         )
     if not complete and not (directory / journal.FOLDER).is_dir():
         raise UserError(
-            f"`output` {directory} exists and is no corpus; textreel will not write among other"
-            " files: name a new directory"
+            f"`output` {directory} exists and is no corpus; textreel will not write among other "
+            "files: name a new directory"
         )
 
 
@@ -243,12 +239,12 @@ def _check_documents(
     )
     if is_separated and num_documents <= len(sources):
         raise UserError(
-            f"`document`: the separator {options.document!r} stands in none of the"
-            f" {len(sources)} sources, such as {sources[0].path}"
+            f"`document`: the separator {options.document!r} stands in none of the "
+            f"{len(sources)} sources, such as {sources[0].path}"
         )
     for split, written in shards.items():
         if not any(shard.num_tokens for shard in written):
             raise UserError(
-                f"`splits`: {split}={options.splits[split]:g} of {num_documents} documents is no"
-                " document at all; give more text, or `--splits train=1`"
+                f"`splits`: {split}={options.splits[split]:g} of {num_documents} documents is no "
+                "document at all; give more text, or `--splits train=1`"
             )

@@ -39,7 +39,8 @@ def given_vocabulary(options: PrepareOptions) -> Vocabulary | None:
         return None
     if not os.path.exists(options.vocabulary):
         raise OptionError(
-            f"`vocabulary` is byte, char, bpe:SIZE or an existing file: {options.vocabulary}"
+            f"`vocabulary` must be byte, char, bpe:SIZE or an existing file, got "
+            f"{options.vocabulary!r}"
         )
     return load_vocabulary(options.vocabulary, unknown=options.unknown)
 

@@ -49,13 +49,13 @@ class Batches:
             object.__setattr__(self, "seed", operator.index(self.seed))
         if self.host_index >= self.host_count:
             raise OptionError(
-                "`host_index` must be in 0 … `host_count` - 1, got"
-                f" {self.host_index} of {self.host_count}"
+                "`host_index` must be in 0 … `host_count` - 1, got "
+                f"{self.host_index} of {self.host_count}"
             )
         if self.batch_size % self.host_count:
             raise OptionError(
-                "`batch_size` must be a multiple of `host_count`, so that every host gets as many"
-                f" rows, got {self.batch_size} rows for {self.host_count} hosts"
+                "`batch_size` must be a multiple of `host_count`, so that every host gets as many "
+                f"rows, got {self.batch_size} rows for {self.host_count} hosts"
             )
 
     @property

@@ -116,8 +116,8 @@ class Corpus:
 
         if segments and not across_documents:
             raise OptionError(
-                "`segments` has no effect on windows of one document: leave out one of `segments`"
-                " and `across_documents=False`"
+                "`segments` has no effect on windows of one document: leave out one of `segments` "
+                "and `across_documents=False`"
             )
         batches = Batches(
             seq_len=seq_len,
@@ -228,10 +228,10 @@ class Corpus:
         if num_windows == 0:
             longest = max(shard.num_tokens for shard in self.split(split).shards)
             raise UserError(
-                f"split {split!r} has no window of `seq_len` {windows.seq_len}: a window needs"
-                f" {windows.num_tokens} tokens in one shard, and the longest shard has {longest}"
-                f" (the split: {self.split(split).num_tokens}); use a shorter `seq_len` or"
-                " prepare more text"
+                f"split {split!r} has no window of `seq_len` {windows.seq_len}: a window needs "
+                f"{windows.num_tokens} tokens in one shard, and the longest shard has {longest} "
+                f"(the split: {self.split(split).num_tokens}); use a shorter `seq_len` or "
+                "prepare more text"
             )
         return num_windows
 
@@ -257,8 +257,8 @@ def open_corpus(directory: str | os.PathLike[str]) -> Corpus:
     vocabulary = load_vocabulary(directory)
     if vocabulary.fingerprint != manifest.vocabulary_fingerprint:
         raise UserError(
-            f"{directory}: its vocabulary is not the vocabulary that the corpus was"
-            f" prepared with (fingerprint {vocabulary.fingerprint[:12]}, the manifest says"
-            f" {manifest.vocabulary_fingerprint[:12]}); prepare the corpus again"
+            f"{directory}: its vocabulary is not the vocabulary that the corpus was "
+            f"prepared with (fingerprint {vocabulary.fingerprint[:12]}, the manifest says "
+            f"{manifest.vocabulary_fingerprint[:12]}); prepare the corpus again"
         )
     return Corpus(os.fspath(directory), manifest, vocabulary)

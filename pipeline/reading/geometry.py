@@ -27,8 +27,8 @@ def check_lanes(num_tokens: int, *, num_lanes: int, seq_len: int) -> None:
     """
     if num_lanes * seq_len > num_tokens or num_tokens < seq_len + 2:
         raise OptionError(
-            f"`batch_size` times `seq_len` must be at most the tokens of the split: {num_tokens}"
-            f" tokens for {num_lanes} lanes of {seq_len}; use fewer lanes or a shorter `seq_len`"
+            f"`batch_size` times `seq_len` must be at most the {num_tokens} tokens of the split, "
+            f"got {num_lanes} lanes of {seq_len}; use fewer lanes or a shorter `seq_len`"
         )
 
 
@@ -106,8 +106,8 @@ def make_order(
     spans = shuffle_bytes // _COPIES // (span_tokens * itemsize)
     if spans < 1:
         raise OptionError(
-            f"`shuffle_bytes` {shuffle_bytes} is too small: {_COPIES} spans of"
-            f" {span_tokens * itemsize} bytes must fit"
+            f"`shuffle_bytes` must hold {_COPIES} spans of {span_tokens * itemsize} bytes, got "
+            f"{shuffle_bytes}"
         )
     spans = 1 << spans.bit_length() - 1
     return Order(num_windows=num_windows, spans=spans, span_windows=span_windows, seed=seed)

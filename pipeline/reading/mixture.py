@@ -80,8 +80,8 @@ def mix(
     for corpus, _ in corpora[1:]:
         if corpus.vocabulary.fingerprint != first.vocabulary.fingerprint:
             raise OptionError(
-                f"`corpora` must have one vocabulary: that of {corpus.directory} is not that of"
-                f" {first.directory}; prepare one with `--vocabulary` and the other's directory"
+                f"`corpora` must have one vocabulary: that of {corpus.directory} is not that of "
+                f"{first.directory}; prepare one with `--vocabulary` and the other's directory"
             )
     batches = Batches(
         seq_len=seq_len,
@@ -179,7 +179,7 @@ def _integers(weights: Sequence[float]) -> list[int]:
     """The smallest integers in the same proportions."""
     for weight in weights:
         if not (math.isfinite(weight) and weight > 0):
-            raise OptionError(f"`weights` must be above 0, not {weight!r}; leave that corpus out")
+            raise OptionError(f"`weights` must be above 0, got {weight!r}; leave that corpus out")
     if not weights:
         raise OptionError("`corpora` must name at least one corpus and its weight")
     exact = [Fraction(str(weight)) for weight in weights]
@@ -189,7 +189,7 @@ def _integers(weights: Sequence[float]) -> list[int]:
     integers = [integer // divisor for integer in integers]
     if sum(integers) > _MAX_CYCLE:
         raise OptionError(
-            f"`weights` {list(weights)} are in the proportions {integers}, a cycle of"
-            f" {sum(integers)} windows; at most {_MAX_CYCLE} are possible: round them"
+            f"`weights` {list(weights)} are in the proportions {integers}, a cycle of "
+            f"{sum(integers)} windows; at most {_MAX_CYCLE} are possible: round them"
         )
     return integers

@@ -117,8 +117,8 @@ def _find(path: str, source_bytes: int, name: str, reading: Reading) -> Source:
     """The source at a path, of the first format that takes it."""
     if path[: len(path) - len(compression_of(path))].lower().endswith(_ARCHIVES):
         raise UserError(
-            f"{path} is an archive: unpack it, or leave it out with `--glob`; textreel reads files"
-            " of text, compressed or not, JSON Lines and Parquet"
+            f"{path} is an archive: unpack it, or leave it out with `--glob`; textreel reads files "
+            "of text, compressed or not, JSON Lines and Parquet"
         )
     found = (kind.find(path, source_bytes, name, reading) for kind in FORMATS)
     return next(source for source in found if source is not None)
@@ -137,8 +137,8 @@ def _standard_input(path: str, reading: Reading) -> Source:
 def _refuse_twice(seen: dict[object, str], identity: object, file: str) -> None:
     if identity in seen:
         raise UserError(
-            f"the same file twice: {seen[identity]} and {file}; its text would stand in the"
-            " corpus, and perhaps in two splits of it, more than once; name it once"
+            f"the same file twice: {seen[identity]} and {file}; its text would stand in the "
+            "corpus, and perhaps in two splits of it, more than once; name it once"
         )
     seen[identity] = file
 
@@ -155,13 +155,13 @@ def _check_effects(sources: Sequence[Source], reading: Reading) -> None:
     """Refuses options that change nothing, for they were meant to."""
     if reading.text_field is not None and all(source.format.is_plain_text for source in sources):
         raise OptionError(
-            f"`text_field` {reading.text_field!r} has no effect: all sources are plain text, and"
-            " only JSON Lines (.jsonl), Parquet and tfds: have fields"
+            f"`text_field` {reading.text_field!r} has no effect: all sources are plain text, and "
+            "only JSON Lines (.jsonl), Parquet and tfds: have fields"
         )
     if reading.document != FILE and not any(source.format.is_plain_text for source in sources):
         raise OptionError(
-            f"`document` {reading.document!r} has no effect: no source is plain text, and in the"
-            " others every row is a document"
+            f"`document` {reading.document!r} has no effect: no source is plain text, and in the "
+            "others every row is a document"
         )
 
 

@@ -72,8 +72,8 @@ class CharVocabulary(Vocabulary):
         """
         if unknown == "replace" and REPLACEMENT not in self._code_points:
             raise UserError(
-                "`unknown` replace needs U+FFFD in the vocabulary, and it is not there: prepare"
-                " the corpus that the vocabulary is from with `--min_count 2`"
+                "`unknown` replace needs U+FFFD in the vocabulary, and it is not there: prepare "
+                "the corpus that the vocabulary is from with `--min_count 2`"
             )
         return CharVocabulary(self._code_points, unknown=unknown)
 
@@ -160,9 +160,9 @@ class _CharEncoder:
             shown = ", ".join(f"{chr(point)!r} (U+{point:04X})" for point in missing[:10])
             more = f" and {len(missing) - 10} more" if len(missing) > 10 else ""
             raise UserError(
-                f"characters that the vocabulary lacks: {shown}{more}; only those of the corpus's"
-                " own text have ids (`--vocabulary byte` has one for everything, and `--unknown"
-                " replace` makes them U+FFFD)"
+                f"characters that the vocabulary lacks: {shown}{more}; only those of the corpus's "
+                "own text have ids (`--vocabulary byte` has one for everything, and `--unknown "
+                "replace` makes them U+FFFD)"
             )
         return ids.astype(self._dtype)
 

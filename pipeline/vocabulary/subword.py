@@ -94,8 +94,8 @@ class SubwordVocabulary(Vocabulary):
             )
             start = len(self.decode_bytes(expected[: max(0, at - 3)]))
             raise UserError(
-                "gigatoken and tokenizers disagree on this text:"
-                f" {sample.encode()[start : start + 60]!r}; use another tokenizer, or report it"
+                "gigatoken and tokenizers disagree on this text: "
+                f"{sample.encode()[start : start + 60]!r}; use another tokenizer, or report it"
             )
         if self.decode_bytes(found) != sample.encode():
             raise UserError(f"the tokenizer does not give this text back: {sample[:60]!r}")

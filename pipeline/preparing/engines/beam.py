@@ -194,8 +194,8 @@ def _stored_results(scratch: str, num_tasks: int, advance: Advance) -> list[Any]
         name = _result_name(index)
         if not FileSystems.exists(FileSystems.join(scratch, name)):
             raise UserError(
-                f"the Beam workers left no result in {scratch}; name storage that they share with"
-                " this machine: `--temp_location` after `--`, and for `--output`"
+                f"the Beam workers left no result in {scratch}; name storage that they share with "
+                "this machine: `--temp_location` after `--`, and for `--output`"
             )
         _, result, num_bytes = load(name)
         results.append(result)

@@ -12,7 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.sharedctypes import Synchronized
 
-from pipeline.errors import UserError
+from pipeline.errors import OptionError, UserError
 from pipeline.preparing.engines import Advance, Result, Task
 
 _POLL_SECONDS = 0.1
@@ -25,6 +25,19 @@ _done_bytes: "Synchronized[int]"  # in a worker: what all workers have done
 def default_workers() -> int:
     """Returns one process for each core that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def checked_workers(workers: int | None) -> int:
+    """Returns the number of processes, one a core where it is not given.
+
+    Raises:
+        OptionError: it is below 1.
+    """
+    if workers is None:
+        return default_workers()
+    if workers < 1:
+        raise OptionError(f"`workers` must be an integer of at least 1, got {workers}")
+    return workers
 
 
 def run(
@@ -58,9 +71,9 @@ def run(
             breakdowns = 1 if len(results) > num_before else breakdowns + 1
             if breakdowns == _MAX_BREAKDOWNS:
                 raise UserError(
-                    "worker processes die before they end a task: killed, out of memory (use"
-                    " fewer `--workers`), or started by a program without"
-                    " `if __name__ == '__main__':` around what it does"
+                    "worker processes die before they end a task: killed, out of memory (use "
+                    "fewer `--workers`), or started by a program without "
+                    "`if __name__ == '__main__':` around what it does"
                 ) from error
     return [results[index] for index in range(len(tasks))]
 

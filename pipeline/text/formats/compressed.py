@@ -60,8 +60,8 @@ def read_compressed(path: str, suffix: str) -> Iterator[tuple[bytes, int]]:
             except errors as error:
                 problem = "is cut off" if isinstance(error, EOFError) else "is damaged"
                 raise UserError(
-                    f"{path} {problem}: after {num_bytes} bytes of text: {error}; make the file"
-                    " again, or leave it out with `--glob`"
+                    f"{path} {problem}: after {num_bytes} bytes of text: {error}; make the file "
+                    "again, or leave it out with `--glob`"
                 ) from error
             if not block:
                 return

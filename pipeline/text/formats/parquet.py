@@ -68,8 +68,8 @@ def find_row_groups(path: str, text_field: str) -> tuple[int, ...]:
         schema = parquet.schema_arrow
         if text_field not in schema.names:
             raise UserError(
-                f"{path} has no field {text_field!r}; the fields are:"
-                f" {', '.join(map(repr, schema.names))}; choose one with `--text_field`"
+                f"{path} has no field {text_field!r}; the fields are: "
+                f"{', '.join(map(repr, schema.names))}; choose one with `--text_field`"
             )
         kind = schema.field(text_field).type
         if not _is_text(kind):
@@ -118,8 +118,8 @@ def read_rows(
                 row += 1
     if row != stop:
         raise UserError(
-            f"{path} has {row} rows, but had {stop} when the work was planned; it changed"
-            " meanwhile: run the same command again"
+            f"{path} has {row} rows, but had {stop} when the work was planned; it changed "
+            "meanwhile: run the same command again"
         )
 
 

@@ -47,8 +47,8 @@ def field_of(path: str, reading: Reading) -> str:
     """
     if reading.text_field is None:
         raise UserError(
-            f"{path} holds rows: name the field that holds the text with `--text_field`, or leave"
-            " it out with `--glob`"
+            f"{path} holds rows: name the field that holds the text with `--text_field`, or leave "
+            "it out with `--glob`"
         )
     return reading.text_field
 

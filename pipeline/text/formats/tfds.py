@@ -49,8 +49,8 @@ class TfdsExamples(RowFormat):
         features = builder.info.features
         if text_field not in features:
             raise UserError(
-                f"{path} has no field {text_field!r}; the fields are:"
-                f" {', '.join(map(repr, features))}; choose one with `--text_field`"
+                f"{path} has no field {text_field!r}; the fields are: "
+                f"{', '.join(map(repr, features))}; choose one with `--text_field`"
             )
         feature = features[text_field]
         if feature.shape != () or getattr(feature.np_dtype, "kind", "O") not in "OSU":
@@ -94,8 +94,8 @@ def read_examples(
             row += 1
     if row != stop:
         raise UserError(
-            f"{directory}: {split} has {row} examples, but had {stop} when the work was"
-            " planned; it changed meanwhile: run the same command again"
+            f"{directory}: {split} has {row} examples, but had {stop} when the work was "
+            "planned; it changed meanwhile: run the same command again"
         )
 
 
@@ -110,7 +110,7 @@ def _builder(source: str, dataset: str) -> Any:
         raise UserError(f"{source}: no such dataset: {error}") from error
     if not builder.is_prepared():
         raise UserError(
-            f"{source} is not prepared in {builder.data_dir}; download and prepare it first:"
-            f" tfds.builder({dataset!r}).download_and_prepare()"
+            f"{source} is not prepared in {builder.data_dir}; download and prepare it first: "
+            f"tfds.builder({dataset!r}).download_and_prepare()"
         )
     return builder
