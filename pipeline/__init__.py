@@ -1,4 +1,25 @@
-"""Text of any size -> a corpus of integer tokens -> shuffled windows for training."""
+"""Text of any size -> a corpus of integer tokens -> shuffled windows for training.
+
+    text          sources: files, directories, datasets -> pieces -> documents
+    vocabulary    a text <-> its tokens, integers
+    preparing     a plan cuts the sources into pieces; workers encode each into a shard
+    layout        the corpus as files: records in shards, and the manifest that names them
+    reading       positions of the endless training order -> windows of tokens -> batches
+    auditing      is the corpus whole? where does a batch come from? what will it take?
+
+`prepare` makes a corpus from sources, once:
+
+    sources -> plan -> shards (in parallel, resumable, the same bytes each time) -> manifest
+
+`open_corpus` opens it, and `Corpus.windows` is a `tf.data` pipeline over one of its splits:
+
+    step -> positions -> windows (`reading.order`) -> spans of the shards -> batches
+
+Preparing and reading do not know each other. They meet at `layout`, which is what stands on the
+disk, and at `vocabulary`. A batch is a pure function of its step, so nothing has a state that
+would have to be saved, and any number of hosts reads the same batches. `mix` joins several
+corpora; `reference_windows` is the slow recipe that the fast windows equal.
+"""
 
 from pipeline.errors import OptionError, UserError
 from pipeline.preparing.options import PrepareOptions

@@ -37,17 +37,17 @@ def main_with(build_parser: Callable[[], argparse.ArgumentParser]) -> None:
 
 
 def parse_arguments(parser: argparse.ArgumentParser, argv: list[str]) -> argparse.Namespace:
-    """Parses a command line; what stands behind `--` becomes `engine_options`, a list."""
-    own, behind = argv, None
+    """Parses a command line; what follows `--` becomes `engine_options`, a list."""
+    own, following = argv, None
     if "--" in argv:
-        own, behind = argv[: argv.index("--")], argv[argv.index("--") + 1 :]
+        own, following = argv[: argv.index("--")], argv[argv.index("--") + 1 :]
     arguments = parser.parse_args(own)
-    if behind is not None and getattr(arguments, "engine", "local") == "local":
+    if following is not None and getattr(arguments, "engine", "local") == "local":
         parser.error(
-            "options behind `--` are those of the engine, and only `prepare --engine beam` takes "
+            "options after `--` are those of the engine, and only `prepare --engine beam` takes "
             "any; write the name of a file that begins with - as ./-NAME"
         )
-    arguments.engine_options = behind or []
+    arguments.engine_options = following or []
     return arguments
 
 

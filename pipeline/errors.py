@@ -1,4 +1,4 @@
-"""The exceptions for what a user did: the command line shows them without a traceback."""
+"""Exceptions for what a user did: the command line shows them without a traceback."""
 
 import re
 

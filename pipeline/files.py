@@ -1,4 +1,4 @@
-"""Files on this machine and, by URI, wherever TensorFlow's file system reaches (`gs://…`).
+"""Files of this machine and, by URI, wherever TensorFlow's file system reaches (`gs://…`).
 
 TensorFlow is imported for URIs alone.
 """

@@ -1,4 +1,4 @@
-"""The progress bar of work that is counted in bytes."""
+"""Progress bar of work that is counted in bytes."""
 
 from tqdm import tqdm
 

@@ -1,1 +1,4 @@
-"""The sub-commands on a corpus: one module each, with `add_command(subparsers)`."""
+"""Sub-commands on a corpus: one module each, with `add_command(subparsers)`.
+
+What a command computes is in the rooms below; here are its flags and what it prints.
+"""

@@ -96,7 +96,7 @@ def _beam_engine(arguments: argparse.Namespace) -> Engine:
     """Beam with the user's options; tasks and results pass through a folder beside the output."""
     if arguments.workers is not None:
         raise OptionError(
-            "`--workers` has no effect with `--engine beam`: give the runner's own option behind "
+            "`--workers` has no effect with `--engine beam`: give the runner's own option after "
             "`--`, such as --direct_num_workers=4"
         )
     beam.check_options(arguments.engine_options)

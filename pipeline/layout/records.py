@@ -1,4 +1,4 @@
-"""Tokens <-> TFRecord files of `tf.train.Example`, without TensorFlow.
+"""Records of a shard: tokens <-> TFRecord files of `tf.train.Example`, without TensorFlow.
 
 A record is a `tf.train.Example` with one bytes feature, `tokens`: raw little-endian ids.
 All records of a shard hold `record_tokens` tokens but its last, so that the byte offset of
@@ -9,13 +9,13 @@ any token is arithmetic: records of equal payload are framed alike.
 """
 
 import bisect
+import dataclasses
 import functools
 import hashlib
 import io
 import itertools
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import BinaryIO, cast
 
 import google_crc32c
@@ -32,7 +32,7 @@ def record_bytes(payload_bytes: int) -> int:
     return len(_header(payload_bytes)[0]) + payload_bytes + 4
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Written:
     """What a writer wrote: `num_tokens`, `num_records`, `num_bytes` on disk, `sha256` in hex."""
 

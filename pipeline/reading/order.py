@@ -1,4 +1,4 @@
-"""Position -> window: the order in which a split is read. Pure integer arithmetic.
+"""Order in which a split is read: position -> window. Pure integer arithmetic.
 
 All windows of a split are numbered `0 … n - 1` in the order of the text. An epoch is a
 permutation of them that depends on the seed and the epoch alone, in two levels:
@@ -27,9 +27,9 @@ The same formulas run on NumPy arrays here and on tensors in `windows`: they use
 and the three functions of `Functions`.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,7 +39,7 @@ _MODULUS = 2**31  # of hashes: products with a 27-bit constant stay within int64
 _MIN_SPAN_WINDOWS = 32  # in the smaller group: what is left after it is under 1/32 of it
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Functions:
     """What an array library must offer: NumPy's `arange`, `where` and `argsort`, and a loop.
 
@@ -62,7 +62,7 @@ NUMPY = Functions(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Section:
     """A run of groups of one size, in the order of an epoch.
 

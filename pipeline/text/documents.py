@@ -1,7 +1,7 @@
-"""Documents of a piece: what a worker reads, whatever the format; and where an error lies.
+"""Documents of a piece: what a worker reads, whatever the format, and where an error lies.
 
-A document that fills a source comes in blocks, so that memory stays flat; a row, a line and
-their like come whole, for their content decides on their split.
+A document that fills a source comes in blocks, so that memory stays flat. A row or a line comes
+whole, because its content decides on its split.
 """
 
 import contextlib

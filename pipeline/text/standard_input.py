@@ -1,4 +1,4 @@
-"""Standard input, kept as a file: it can be read only once, but is read twice and by many."""
+"""Standard input, kept as a file: it comes only once, but is read twice, by several workers."""
 
 import contextlib
 import os

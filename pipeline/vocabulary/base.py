@@ -1,4 +1,4 @@
-"""Interface of all vocabularies: symbols <-> ids."""
+"""Vocabulary as all others see it: symbols <-> ids, whatever a symbol is."""
 
 import codecs
 import functools

@@ -5,7 +5,7 @@ published model brings it. It must be lossless: a byte-level BPE with no normali
 looks like a special token, such as `<|endoftext|>`, is encoded as what it is: text.
 
 Where text is cut, the ids on both sides depend on the cut, so the cuts are part of the format: a
-piece of a source is encoded in units of up to `UNIT_BYTES`, each of which ends behind its last
+piece of a source is encoded in units of up to `UNIT_BYTES`, each of which ends after its last
 newline or, where it has none, at a UTF-8 boundary; a row or a line is a piece of its own.
 
 `gigatoken` encodes; `tokenizers`, fifty times slower, checks a sample of every shard.
@@ -34,7 +34,7 @@ class SubwordVocabulary(Vocabulary):
     """The tokens of a byte-level BPE; U+0000 stands for the separator in decoded text.
 
     The separator is the first of `<|endoftext|>`, `<|end_of_text|>`, `</s>` and `<eos>` that is
-    a special token of the tokenizer, else an id of its own behind all others.
+    a special token of the tokenizer, else an id of its own after all others.
 
     Args:
         content: a `tokenizer.json`.

@@ -1,4 +1,4 @@
-"""Runs tasks with Apache Beam, on any of its runners.
+"""Engine that runs tasks with Apache Beam, on any of its runners.
 
     Create(positions of the tasks) | Reshuffle | Map(run the task, store its result)
 

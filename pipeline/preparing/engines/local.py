@@ -1,4 +1,4 @@
-"""Runs tasks in processes of this machine."""
+"""Engine that runs tasks in processes of this machine."""
 
 import itertools
 import multiprocessing

@@ -1,4 +1,4 @@
-"""`.gz .bz2 .xz .zst`: the text in a compressed file, streamed."""
+"""Compressed files, `.gz .bz2 .xz .zst`: their text, streamed."""
 
 import bz2
 import lzma

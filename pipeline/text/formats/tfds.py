@@ -1,6 +1,6 @@
-"""`tfds:NAME[/CONFIG]:SPLIT`: one example of a TensorFlow dataset a document.
+"""TensorFlow datasets, `tfds:NAME[/CONFIG]:SPLIT`: one example a document.
 
-The one source that imports TensorFlow, and only where it is used.
+They alone import TensorFlow, and only where they are used.
 """
 
 import dataclasses
