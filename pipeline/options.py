@@ -34,7 +34,8 @@ def option(
         text: what it means; the help of its flag.
         default: its value where it is not given; without one it is required. A dictionary is
             copied for every instance.
-        parse: its flag's text -> its value; a `ValueError` is a usage error.
+        parse: its flag's text -> its value; a `ValueError` is a usage error, and so is an
+            `ArgumentTypeError`, which may say what is wrong.
         choices: the values that it may have, where they can be listed.
         metavar: how `--help` writes its value.
         identity: whether it determines what is made. Options that move files or name devices

@@ -1,5 +1,6 @@
 """Options of a corpus: what its bytes depend on, besides its sources."""
 
+import argparse
 import dataclasses
 import re
 
@@ -17,9 +18,14 @@ def _parse_splits(text: str) -> dict[str, float]:
     splits: dict[str, float] = {}
     for part in text.split(","):
         name, equals, fraction = part.partition("=")
-        if not equals or name in splits:
-            raise ValueError(text)
-        splits[name] = float(fraction)
+        try:
+            if not equals or name in splits:
+                raise ValueError
+            splits[name] = float(fraction)
+        except ValueError:
+            raise argparse.ArgumentTypeError(
+                f"must be of the form train=0.98,validation=0.02, each name once, got {text!r}"
+            ) from None
     return splits
 
 
