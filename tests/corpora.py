@@ -2,9 +2,14 @@
 
 import random
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from pipeline import Corpus, PrepareOptions, open_corpus, prepare
+from pipeline.layout.records import read_records
 
+TRAIN = {"train": 1.0}
 WORDS = ("lorem", "ipsum", "dolor", "naïve", "日本語", "𝄞", "sit", "amet,", "\r\n", "end.\n")
 TEXTS = ("one\r\ntwo\r\n", "\ufeffmarked", "\n\n\n", "x", "𝄞" * 100)
 
@@ -21,12 +26,66 @@ def write(path: Path, content: str | bytes) -> Path:
     return path
 
 
-def make(folder: Path, content: str | bytes, **options: object) -> Corpus:
+def write_many(folder: Path, *, num_files: int = 60, large: int = 30_000) -> Path:
+    """Many small documents, and a large one that must be cut."""
+    for index in range(num_files):
+        write(folder / f"{index % 7}/{index}.txt", text(50 + 37 * index, seed=index))
+    write(folder / "large file.txt", text(large, seed=99))
+    return folder
+
+
+def make(folder: Path, content: str | bytes, **options: Any) -> Corpus:
     """A corpus of one document."""
-    source = write(folder / "text.txt", content)
+    return prepared(folder, write(folder / "text.txt", content), **options)
+
+
+def prepared(folder: Path, source: Path | str, **options: Any) -> Corpus:
+    """The corpus of a source, in `FOLDER/corpus`."""
     prepare([source], folder / "corpus", PrepareOptions(**options), workers=1)
     return open_corpus(folder / "corpus")
 
 
 def files(directory: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(directory.iterdir())}
+
+
+def shard_files(directory: Path | str) -> list[Path]:
+    return sorted(Path(directory).glob("*.tfrecord-*"))
+
+
+def flip(path: Path, offset: int) -> None:
+    """Changes one bit of a file."""
+    data = bytearray(path.read_bytes())
+    data[offset] ^= 1
+    path.write_bytes(data)
+
+
+def tokens_of(corpus: Corpus, split: str) -> np.ndarray:
+    """All tokens of a split, from the files themselves."""
+    payloads = [
+        payload
+        for shard in corpus.splits[split].shards
+        for payload in read_records(f"{corpus.directory}/{shard.file}")
+    ]
+    return np.frombuffer(b"".join(payloads), corpus.vocabulary.dtype)
+
+
+def tokens_by_tensorflow(corpus: Corpus, split: str) -> np.ndarray:
+    """The same, as TensorFlow reads them."""
+    import tensorflow as tf
+
+    feature = {"tokens": tf.io.FixedLenFeature([], tf.string)}
+    paths = [f"{corpus.directory}/{shard.file}" for shard in corpus.splits[split].shards]
+    data = b"".join(
+        tf.io.parse_single_example(record, feature)["tokens"].numpy()
+        for record in tf.data.TFRecordDataset(paths)
+    )
+    return np.frombuffer(data, corpus.vocabulary.dtype)
+
+
+def documents(corpus: Corpus, split: str) -> list[bytes]:
+    """The documents of a split, as bytes."""
+    tokens = tokens_of(corpus, split)
+    parts = np.split(tokens, np.flatnonzero(tokens == corpus.vocabulary.separator_id) + 1)
+    assert len(parts.pop()) == 0, "a separator ends each"
+    return [corpus.vocabulary.decode_bytes(part[:-1]) for part in parts]
