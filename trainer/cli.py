@@ -1,4 +1,4 @@
-"""The command `textreel`: everything from text to generated text, one sub-command each."""
+"""Command line `textreel`: everything from text to generated text, one sub-command each."""
 
 import argparse
 
@@ -6,6 +6,7 @@ from absl.flags import argparse_flags
 
 import pipeline.cli
 from trainer.commands import curves, demo, evaluate, export, generate, train
+from trainer.config.saved import training_of
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -13,12 +14,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse_flags.ArgumentParser(
         prog="textreel",
         description="Any amount of text -> a trained language model.",
-        allow_abbrev=False,  # absl's --run_with_pdb would make generate's --run ambiguous
+        allow_abbrev=False,  # a new flag would break scripts
     )
     subparsers = parser.add_subparsers(
         title="commands", metavar="COMMAND", required=True, parser_class=argparse.ArgumentParser
     )
-    pipeline.cli.add_commands(subparsers)
+    pipeline.cli.add_commands(subparsers, training_of)
     for command in (train, evaluate, generate, export, curves, demo):
         command.add_command(subparsers)
     return parser

@@ -1,4 +1,4 @@
-"""Imports TensorFlow without the dozen lines that its libraries write while they load.
+"""Quiet import of TensorFlow, without the dozen lines that its libraries write while they load.
 
 Only command-line mains use this. The lines (CPU features, absent CUDA) come before
 TensorFlow's own logging starts, so that TF_CPP_MIN_LOG_LEVEL does not reach them.

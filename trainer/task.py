@@ -1,4 +1,4 @@
-"""`python -m trainer.task`: flags -> configuration -> training, for clusters and schedulers."""
+"""Task of a scheduler, `python -m trainer.task`: flags -> configuration -> training."""
 
 import argparse
 import os
@@ -6,7 +6,8 @@ import os
 from absl.flags import argparse_flags
 
 from pipeline.cli import main_with
-from trainer import config
+from pipeline.options import add_flags, from_flags
+from trainer.config import TrainConfig
 from trainer.hosts.environment import find_hosts
 
 # What Vertex AI tells a custom job that has a `baseOutputDirectory`.
@@ -16,29 +17,32 @@ _VERTEX_MODEL = "AIP_MODEL_DIR"
 
 def run(arguments: argparse.Namespace) -> None:
     """Trains with parsed flags; in a Vertex AI job, exports the model then."""
-    settings, hosts = config.from_args(arguments), find_hosts(os.environ)
+    config, hosts = from_flags(TrainConfig, arguments), find_hosts(os.environ)
     from trainer.quiet import import_tensorflow
 
     import_tensorflow(start=hosts is None)
     from trainer.loop import train
 
-    train(settings)
+    train(config)
     directory = os.environ.get(_VERTEX_MODEL)
     if directory and (hosts is None or hosts.is_chief):
-        from trainer.export import export_run
+        from trainer.exporting.directory import export
 
         # What is there is of an earlier start of this job.
-        export_run(settings.output, directory, overwrite=True)
+        export(config.output, directory, overwrite=True)
         print(f"exported the newest checkpoint to {directory}")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags of training, and what runs on them.
+    """Adds the flags of training, a group for each class of options, and what runs on them.
 
     In a Vertex AI job `--output` and `--events` may be left out.
     """
     found = {option: os.environ.get(name) for option, name in _VERTEX_VARIABLES.items()}
-    config.add_arguments(parser, {option: value for option, value in found.items() if value})
+    defaults = {option: value for option, value in found.items() if value}
+    for options in TrainConfig.__bases__:
+        group = parser.add_argument_group((options.__doc__ or "").partition(".")[0].lower())
+        add_flags(group, options, defaults)
     parser.set_defaults(run=run)
 
 

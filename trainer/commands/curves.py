@@ -9,7 +9,10 @@ def add_command(subparsers: Any) -> None:
     text = "draw the training and validation losses of runs into one PNG"
     parser = subparsers.add_parser("curves", help=text, description=text)
     parser.add_argument(
-        "runs", nargs="+", metavar="RUN", help="directory of a run: the --output of `train`"
+        "runs",
+        nargs="+",
+        metavar="RUN",
+        help="directory of a run: the --output of `textreel train`",
     )
     parser.add_argument(
         "--output", default="curves.png", metavar="FILE", help="the picture (default: %(default)s)"

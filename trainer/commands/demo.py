@@ -5,7 +5,6 @@ out of memory, become a corpus, a trained model and generated "Python".
 """
 
 import argparse
-import resource
 import shlex
 import sys
 import sysconfig
@@ -16,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from pipeline import Corpus, PrepareOptions, UserError, open_corpus, prepare
-from pipeline.cli import report
-from pipeline.preparing.prepare import default_workers
+from pipeline.commands.prepare import made_text
+from pipeline.preparing.engines.local import default_workers
 from pipeline.sizes import size_text
 
 _STEPS, _QUICK_STEPS = 1500, 250
@@ -54,15 +53,16 @@ def run(arguments: argparse.Namespace) -> None:
         overwrite=True,
         progress=sys.stderr.isatty(),
     )
-    print(report(manifest, seconds=time.monotonic() - started, workers=workers))
+    print(made_text(manifest, seconds=time.monotonic() - started, workers=workers))
 
     _title("2. Training: Embedding -> LSTM -> the next character")
     from trainer.quiet import import_tensorflow
 
     import_tensorflow()
     from trainer.config import TrainConfig
-    from trainer.generation.sampler import generate, shown
+    from trainer.generation.sampler import generate, screen_text
     from trainer.loop import train
+    from trainer.reports.meter import peak_memory
 
     steps = _QUICK_STEPS if arguments.quick else _STEPS
     config = TrainConfig(
@@ -86,18 +86,17 @@ def run(arguments: argparse.Namespace) -> None:
     _title(f"4. Generated Python, from {_PROMPT!r} on")
     sys.stdout.write(_PROMPT)
     for piece in generate(output / "run", prompt=_PROMPT, tokens=400, temperature=0.6):
-        sys.stdout.write(shown(piece, corpus.vocabulary))
+        sys.stdout.write(screen_text(piece, corpus.vocabulary))
         sys.stdout.flush()
     print()
 
     _title("Memory")
     num_tokens = sum(split.num_tokens for split in corpus.splits.values())
     needed = original_bytes(num_tokens, corpus.vocabulary.size)
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    own *= 1 if sys.platform == "darwin" else 1024
     print(
         f"lstm_text_generation.py on this text: {size_text(needed)} (one-hot windows)\n"
-        f"textreel: {size_text(own)} at most, most of it TensorFlow itself, whatever the text"
+        f"textreel: {size_text(peak_memory())} at most, most of it TensorFlow itself, whatever "
+        "the text"
     )
     directory = shlex.quote(str(output))
     print(
@@ -105,7 +104,7 @@ def run(arguments: argparse.Namespace) -> None:
         "  textreel prepare YOUR_TEXT --output CORPUS\n"
         "  textreel train --corpus CORPUS --output RUN\n"
         "or more from this model:\n"
-        f"  textreel generate --run {directory}/run --prompt 'class '"
+        f"  textreel generate {directory}/run --prompt 'class '"
     )
 
 
@@ -138,12 +137,12 @@ def baselines(corpus: Corpus) -> tuple[float, float]:
         With every id equally likely; and by the frequencies of the training split, counted
         from one so that none is impossible.
     """
-    from trainer.evaluation.assess import token_counts
+    from trainer.evaluation.evaluate import token_counts
 
     size = corpus.vocabulary.size
     train, validation = (token_counts(corpus, split) for split in ("train", "validation"))
     cost = -np.log2((train + 1) / (train.sum() + size))
-    num_bytes = corpus.splits["validation"].num_bytes
+    num_bytes = corpus.splits["validation"].text_bytes
     return validation.sum() * np.log2(size) / num_bytes, float(validation @ cost) / num_bytes
 
 

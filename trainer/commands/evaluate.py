@@ -3,17 +3,14 @@
 import argparse
 from typing import Any
 
-from trainer.commands.checkpoint_flag import add_checkpoint
+from trainer.commands.flags import add_checkpoint, add_run
 
 
 def add_command(subparsers: Any) -> None:
     """Adds `evaluate` to what `ArgumentParser.add_subparsers` returned."""
     text = "measure a trained model on a split, every window once"
     parser = subparsers.add_parser("evaluate", help=text, description=text)
-    # `run` is the name of the function that a sub-command runs, hence the other `dest`.
-    parser.add_argument(
-        "run_directory", metavar="RUN", help="directory of the run: the --output of `train`"
-    )
+    add_run(parser)
     parser.add_argument(
         "--corpus", metavar="DIR", help="a corpus with the run's vocabulary (default: the run's)"
     )
@@ -31,12 +28,12 @@ def _run(arguments: argparse.Namespace) -> None:
     from trainer.quiet import import_tensorflow
 
     import_tensorflow()
-    from trainer.evaluation.assess import assess
+    from trainer.evaluation.evaluate import evaluate
 
-    assessment = assess(
+    evaluation = evaluate(
         arguments.run_directory,
         corpus=arguments.corpus,
         split=arguments.validation_split,
         checkpoint=arguments.checkpoint,
     )
-    print(f"{assessment.num_windows:,} windows: {assessment}")
+    print(f"{evaluation.num_windows:,} windows: {evaluation}")

@@ -5,17 +5,14 @@ import sys
 from typing import Any
 
 from pipeline.sizes import size_text
-from trainer.commands.checkpoint_flag import add_checkpoint
+from trainer.commands.flags import add_checkpoint, add_run
 
 
 def add_command(subparsers: Any) -> None:
     """Adds `export` to what `ArgumentParser.add_subparsers` returned."""
     text = "write a trained model as a SavedModel and a .keras file that need no textreel"
     parser = subparsers.add_parser("export", help=text, description=text)
-    # `run` is the name of the function that a sub-command runs, hence the other `dest`.
-    parser.add_argument(
-        "run_directory", metavar="RUN", help="directory of the run: the --output of `train`"
-    )
+    add_run(parser)
     parser.add_argument("--output", required=True, metavar="DIR", help="directory to make")
     add_checkpoint(parser)
     parser.add_argument(
@@ -29,9 +26,9 @@ def _run(arguments: argparse.Namespace) -> None:
 
     import_tensorflow()
     from pipeline.files import join, read_text
-    from trainer.export import export_run
+    from trainer.exporting.directory import export
 
-    sizes = export_run(
+    sizes = export(
         arguments.run_directory,
         arguments.output,
         checkpoint=arguments.checkpoint,

@@ -1,11 +1,11 @@
-"""What a run reads."""
+"""Options of the data: the text that a run reads, and how it is cut into batches."""
 
 import dataclasses
-from typing import Any, Literal
+from typing import Literal
 
 from pipeline.errors import OptionError
-from trainer.config.model import RECURRENT
-from trainer.config.option import check_int, check_text, option
+from pipeline.options import check_int, check_text, option
+from pipeline.reading.batches import DEFAULT_BATCH_SIZE, DEFAULT_SEQ_LEN
 
 TARGETS = ("sequence", "last")
 
@@ -19,7 +19,7 @@ class DataOptions:
     validation_split: str = option(
         "split to evaluate on", default="validation", metavar="NAME", identity=False
     )
-    seq_len: int = option("tokens of input in one window", default=64, parse=int)
+    seq_len: int = option("tokens of input in one window", default=DEFAULT_SEQ_LEN, parse=int)
     stride: int | None = option(
         "tokens between the starts of two windows; without it: seq_len",
         default=None,
@@ -31,7 +31,9 @@ class DataOptions:
         default=False,
     )
     batch_size: int = option(
-        "windows (or lanes) of one step, over all hosts and replicas", default=64, parse=int
+        "windows (or lanes) of one step, over all hosts and replicas",
+        default=DEFAULT_BATCH_SIZE,
+        parse=int,
     )
     targets: Literal["sequence", "last"] = option(
         "predict the next token at every place of a window, or only after its last one",
@@ -48,30 +50,20 @@ class DataOptions:
         """
         check_text(self, "corpus", "train_split", "validation_split")
         check_int(self, 1, "seq_len", "batch_size")
-        if self.stride is not None:
-            check_int(self, 1, "stride")
-        if self.lanes:
-            self._check_lanes()
-        check_int(self, 0, "seed")
-        if self.seed >= 2**31:  # NumPy's and TensorFlow's seeds are 32-bit
-            raise OptionError(f"`seed` must be below 2**31, got {self.seed}; use a smaller one")
-
-    def _check_lanes(self: Any) -> None:
-        if self.stride is not None:
+        check_int(self, 1, "stride", or_none=True)
+        if self.lanes and self.stride is not None:
             raise OptionError(
                 "`stride` must not be given with `lanes` (a lane leaves nothing out and reads "
                 f"nothing twice), got {self.stride}; leave --stride or --lanes out"
             )
-        if self.targets != "sequence":
+        if self.lanes and self.targets != "sequence":
             raise OptionError(
                 "`targets` must be 'sequence' with `lanes` (every token is predicted once), got "
                 f"{self.targets!r}; leave --targets or --lanes out"
             )
-        if self.model not in RECURRENT:
-            raise OptionError(
-                f"`model` must be one of {', '.join(RECURRENT)} with `lanes` (which carry a "
-                f"recurrent state on), got {self.model!r}; leave --lanes out or change --model"
-            )
+        check_int(self, 0, "seed")
+        if self.seed >= 2**31:  # NumPy's and TensorFlow's seeds are 32-bit
+            raise OptionError(f"`seed` must be below 2**31, got {self.seed}; use a smaller one")
 
     @property
     def window_stride(self) -> int:

@@ -1,10 +1,9 @@
-"""Where a run computes, and how."""
+"""Options of the devices: where a run computes, and how."""
 
 import dataclasses
-from typing import Any
 
 from pipeline.errors import OptionError
-from trainer.config.option import check_int, option
+from pipeline.options import check_int, option
 
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
 JIT_MODES = ("auto", "off", "on")
@@ -42,18 +41,13 @@ class DeviceOptions:
         identity=False,
     )
 
-    def check_devices(self: Any) -> None:
+    def check_devices(self) -> None:
         """Refuses what breaks a rule.
 
         Raises:
             OptionError: an option does.
         """
         check_int(self, 1, "accumulate_steps")
-        if self.lanes and self.accumulate_steps > 1:
-            raise OptionError(
-                "`accumulate_steps` must be 1 with `lanes` (whose state belongs to whole steps), "
-                f"got {self.accumulate_steps}; leave --accumulate_steps or --lanes out"
-            )
         if self.jit == "on" and self.strategy in ("mirrored", "multi_worker"):
             raise OptionError(
                 f"`jit` must not be 'on' with `strategy` {self.strategy!r} (the replicas' "

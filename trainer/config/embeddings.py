@@ -1,10 +1,9 @@
-"""Where a model's embedding vectors come from, and when they move."""
+"""Options of the embeddings: where a model's vectors come from, and when they move."""
 
 import dataclasses
-from typing import Any
 
 from pipeline.errors import OptionError
-from trainer.config.option import check_int, check_text, option
+from pipeline.options import check_int, check_text, option
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,7 +24,7 @@ class EmbeddingOptions:
         parse=int,
     )
 
-    def check_embeddings(self: Any) -> None:
+    def check_embeddings(self) -> None:
         """Refuses what breaks a rule.
 
         Raises:
@@ -42,9 +41,3 @@ class EmbeddingOptions:
                 )
             return
         check_text(self, "pretrained_embeddings")
-        if self.is_custom_model:
-            raise OptionError(
-                "`pretrained_embeddings` must not be given with a `model` of your own "
-                f"({self.model}): only your function knows its embeddings; let it load them "
-                "and leave --pretrained_embeddings out"
-            )

@@ -1,9 +1,9 @@
-"""What a run trains."""
+"""Options of the model: its kind and its sizes."""
 
 import dataclasses
 
 from pipeline.errors import OptionError
-from trainer.config.option import check_int, check_number, option
+from pipeline.options import check_int, check_number, option
 
 PRECISIONS = ("float32", "bfloat16", "float16")
 MODELS = ("lstm", "gru", "transformer")
@@ -50,14 +50,12 @@ class ModelOptions:
         """
         if self.model not in MODELS and not self.is_custom_model:
             raise OptionError(
-                f"`model` must be one of {', '.join(MODELS)}, or MODULE:FUNCTION; got "
+                f"`model` must be one of {', '.join(MODELS)}, or MODULE:FUNCTION, got "
                 f"{self.model!r}"
             )
         check_int(self, 1, "layers", "units")
-        for name in ("embedding_dim", "heads"):
-            if getattr(self, name) is not None:
-                check_int(self, 1, name)
-        check_number("dropout", self.dropout, "at least 0 and below 1", 0 <= self.dropout < 1)
+        check_int(self, 1, "embedding_dim", "heads", or_none=True)
+        check_number(self, "dropout", "at least 0 and below 1", lambda rate: 0 <= rate < 1)
         if self.model == "transformer":
             self._check_transformer()
         elif self.heads is not None and not self.is_custom_model:

@@ -1,10 +1,10 @@
-"""How a run's weights are updated."""
+"""Options of the optimization: how a run's weights are updated, and for how long."""
 
 import dataclasses
 from typing import Any
 
 from pipeline.errors import OptionError
-from trainer.config.option import check_int, check_number, option
+from pipeline.options import check_int, check_number, option
 
 OPTIMIZERS = ("adam", "adamw", "rmsprop")
 SCHEDULES = ("constant", "cosine")
@@ -62,34 +62,21 @@ class OptimizationOptions:
         parse=float,
     )
 
-    def check_optimization(self: Any) -> None:
+    def check_optimization(self) -> None:
         """Refuses what breaks a rule.
 
         Raises:
             OptionError: an option does.
         """
         check_int(self, 1, "steps")
-        check_int(self, 0, "early_stopping")
-        if self.early_stopping and not self.eval_every:
-            raise OptionError(
-                "`early_stopping` must be 0 with `eval_every` 0 (there is no validation loss to "
-                f"stop by), got {self.early_stopping}; change --eval_every or --early_stopping"
-            )
-        check_number("learning_rate", self.learning_rate, "above 0", self.learning_rate > 0)
-        check_number(
-            "clip_norm", self.clip_norm, "at least 0 (0 turns clipping off)", self.clip_norm >= 0
-        )
-        check_number(
-            "label_smoothing",
-            self.label_smoothing,
-            "at least 0 and below 1",
-            0 <= self.label_smoothing < 1,
-        )
-        check_int(self, 0, "warmup_steps")
+        check_int(self, 0, "early_stopping", "warmup_steps")
+        check_number(self, "learning_rate", "above 0", lambda rate: rate > 0)
+        check_number(self, "clip_norm", "at least 0 (0 turns clipping off)", lambda norm: norm >= 0)
+        check_number(self, "label_smoothing", "at least 0 and below 1", lambda part: 0 <= part < 1)
         self._check_decay_of_rate()
         if self.weight_decay is not None:
             self._check_belongs("weight_decay", "optimizer", "adamw")
-            check_number("weight_decay", self.weight_decay, "at least 0", self.weight_decay >= 0)
+            check_number(self, "weight_decay", "at least 0", lambda decay: decay >= 0)
 
     def _check_decay_of_rate(self) -> None:
         ratio = self.min_learning_rate_ratio
@@ -98,7 +85,9 @@ class OptimizationOptions:
             check_int(self, 1, "decay_steps")
         if ratio is not None:
             self._check_belongs("min_learning_rate_ratio", "schedule", "cosine")
-            check_number("min_learning_rate_ratio", ratio, "from 0 to 1", 0 <= ratio <= 1)
+            check_number(
+                self, "min_learning_rate_ratio", "from 0 to 1", lambda ratio: 0 <= ratio <= 1
+            )
         if self.decay_end is None:
             return
         if self.warmup_steps >= self.decay_end:

@@ -1,15 +1,14 @@
-"""What a run leaves behind and shows, and when."""
+"""Options of the outputs: what a run writes and shows, and when."""
 
 import dataclasses
+import math
 import re
 
 from pipeline.errors import OptionError
 from pipeline.files import join
-from trainer.config.option import check_int, check_number, check_text, option
+from pipeline.options import check_int, check_text, option
 
 EVENTS = "events"  # in the run's directory
-
-
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _TIME = re.compile(r"\d+(\.\d+)?[smh]")
 
@@ -93,7 +92,8 @@ class OutputOptions:
                 "set `sample_tokens` to 0"
             )
         for temperature in self.sample_temperatures:
-            check_number("sample_temperatures", temperature, "at least 0", temperature >= 0)
+            if not (math.isfinite(temperature) and temperature >= 0):
+                raise OptionError(f"`sample_temperatures` must be at least 0, got {temperature!r}")
 
     def _check_save_every(self) -> None:
         if isinstance(self.save_every, str):

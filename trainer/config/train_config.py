@@ -1,21 +1,19 @@
-"""All options of a run in one validated dataclass, its identity and its JSON file."""
+"""`TrainConfig`: all options of a run in one validated dataclass, its identity and its JSON."""
 
 import dataclasses
 import json
 import os
 from typing import Any
 
-from pipeline.errors import UserError
-from pipeline.files import exists, join, read_text
+from pipeline.errors import OptionError, UserError
+from pipeline.files import read_text
+from pipeline.options import check_choices
 from trainer.config.data import DataOptions
 from trainer.config.devices import DeviceOptions
 from trainer.config.embeddings import EmbeddingOptions
-from trainer.config.model import ModelOptions
+from trainer.config.model import RECURRENT, ModelOptions
 from trainer.config.optimization import OptimizationOptions
-from trainer.config.option import check_choices
 from trainer.config.outputs import OutputOptions
-
-CONFIG_FILE = "config.json"  # in the run's directory
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,6 +42,7 @@ class TrainConfig(
         self.check_optimization()
         self.check_devices()
         self.check_outputs()
+        check_together(self)
 
     def identity(self) -> dict[str, Any]:
         """Returns the settings that determine the trained weights, as JSON values.
@@ -82,32 +81,30 @@ class TrainConfig(
             ) from error
 
 
-def run_config(run: str | os.PathLike[str]) -> TrainConfig:
-    """Reads the settings of a run that `textreel train` wrote.
+def check_together(config: TrainConfig) -> None:
+    """Refuses options of different groups that do not go together.
 
     Raises:
-        UserError: the directory is no run, or its settings are not this version's.
+        OptionError: two of them do not.
     """
-    if not exists(join(run, CONFIG_FILE)):
-        raise UserError(
-            f"`run` {run} is not the directory of a run: it has no {CONFIG_FILE}; give the "
-            "--output of `textreel train`"
+    if config.lanes and config.model not in RECURRENT:
+        raise OptionError(
+            f"`model` must be one of {', '.join(RECURRENT)} with `lanes` (which carry a "
+            f"recurrent state on), got {config.model!r}; leave --lanes out or change --model"
         )
-    return TrainConfig.from_json(join(run, CONFIG_FILE))
-
-
-def describe_differences(saved: dict[str, Any], current: dict[str, Any]) -> list[str]:
-    """Lists the settings in which two identities differ, each with both values.
-
-    Example: `["`units`: the run has 256, now 512"]`.
-    """
-    differences = {
-        name: f"`{name}`: the run has {saved.get(name)!r}, now {current.get(name)!r}"
-        for name in dict.fromkeys([*current, *saved])
-        if saved.get(name) != current.get(name)
-    }
-    if "decay_steps" in differences and saved.get("decay_steps") is not None:
-        differences["decay_steps"] += (
-            f" (where it is not given, it is --steps; give --decay_steps {saved['decay_steps']})"
+    if config.lanes and config.accumulate_steps > 1:
+        raise OptionError(
+            "`accumulate_steps` must be 1 with `lanes` (whose state belongs to whole steps), "
+            f"got {config.accumulate_steps}; leave --accumulate_steps or --lanes out"
         )
-    return list(differences.values())
+    if config.pretrained_embeddings is not None and config.is_custom_model:
+        raise OptionError(
+            "`pretrained_embeddings` must not be given with a `model` of your own "
+            f"({config.model}): only your function knows its embeddings; let it load them "
+            "and leave --pretrained_embeddings out"
+        )
+    if config.early_stopping and not config.eval_every:
+        raise OptionError(
+            "`early_stopping` must be 0 with `eval_every` 0 (there is no validation loss to "
+            f"stop by), got {config.early_stopping}; change --eval_every or --early_stopping"
+        )

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Embeddings from a file: reading the vectors, starting from them, freezing them."""

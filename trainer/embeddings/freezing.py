@@ -1,4 +1,4 @@
-"""Pretrained embeddings that stay as they are for the first steps of a run."""
+"""Freezing of pretrained embeddings: they stay as they are for the first steps of a run."""
 
 import contextlib
 from collections.abc import Iterator

@@ -1,13 +1,12 @@
-"""What a run takes from its file of embedding vectors, at its first start and at the next ones."""
+"""Pretrained vectors of a run: what it takes from their file, at its first start and later."""
 
 import dataclasses
-import hashlib
 from typing import Any
 
 import keras
 import numpy as np
 
-from pipeline.files import exists, file_status, read_blocks
+from pipeline.files import digest, exists
 from pipeline.vocabulary.base import Vocabulary
 from trainer.config import TrainConfig
 from trainer.embeddings.vectors import Vectors, read_vectors
@@ -53,9 +52,9 @@ def load_pretrained(
     dim = config.units if config.model == "transformer" else config.embedding_dim
     if saved is None:
         vectors = read_vectors(path, vocabulary, dim=dim)
-        return Pretrained(digest=_digest(path), dim=vectors.dim, vectors=vectors)
-    digest = _digest(path) if exists(path) else saved.get("pretrained_embeddings")
-    return Pretrained(digest=digest, dim=dim or saved["embedding_dim"], vectors=None)
+        return Pretrained(digest=digest(path), dim=vectors.dim, vectors=vectors)
+    known = digest(path) if exists(path) else saved.get("pretrained_embeddings")
+    return Pretrained(digest=known, dim=dim or saved["embedding_dim"], vectors=None)
 
 
 def start_from(vectors: Vectors, embedding: keras.layers.Embedding) -> None:
@@ -78,7 +77,7 @@ def start_from(vectors: Vectors, embedding: keras.layers.Embedding) -> None:
     embedding.embeddings.assign(matrix)
 
 
-def describe(vectors: Vectors) -> str:
+def vectors_text(vectors: Vectors) -> str:
     """Says how many ids start from a vector of the file."""
     lacking = vectors.num_ids - len(vectors.ids)
     rest = f"; the other {lacking:,} start at random" if lacking else ""
@@ -87,10 +86,3 @@ def describe(vectors: Vectors) -> str:
 
 def _root_mean_square(values: np.ndarray) -> float:
     return float(np.sqrt(np.mean(np.square(values, dtype=np.float64))))
-
-
-def _digest(path: str) -> str:
-    digest = hashlib.sha256()
-    for block in read_blocks(path, 0, file_status(path).num_bytes):
-        digest.update(block)
-    return digest.hexdigest()

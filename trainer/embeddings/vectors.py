@@ -1,4 +1,4 @@
-"""Files of vectors -> the vectors of a vocabulary's symbols: word2vec's, GloVe's text, `.npy`.
+"""Vectors of a vocabulary's symbols, from a file: word2vec's or GloVe's text, or `.npy`.
 
 The text of word2vec (and of fastText's `.vec`) begins with a line `COUNT DIM`; that of GloVe
 begins at once. Then comes a word and its `DIM` numbers a line, between single spaces. The
@@ -107,7 +107,7 @@ def _read_text(path: str, vocabulary: Vocabulary, dim: int | None) -> Vectors:
     _check_dim(path, text.dim, dim)
     values = np.zeros([vocabulary.size, text.dim], np.float32)
     ranks = np.full(vocabulary.size, _WORST_RANK)
-    for number, word, numbers in text.rows():
+    for number, word, numbers in text.lines():
         for token, rank in wanted.get(word, ()):
             if rank < ranks[token]:  # so of a word that comes twice the first line counts
                 values[token], ranks[token] = text.parse(number, numbers), rank
@@ -146,7 +146,7 @@ class _Text:
         if self.dim < 1:
             raise self._error(number, "must be a word and its numbers, or their counts", line)
 
-    def rows(self) -> Iterator[tuple[int, bytes, bytes]]:
+    def lines(self) -> Iterator[tuple[int, bytes, bytes]]:
         """Yields the number of every line, its word, and its numbers as text.
 
         Raises:

@@ -1,4 +1,4 @@
-"""How well a model predicts a split: loss, perplexity, bits per byte."""
+"""Evaluator of a model in training: loss, perplexity and bits per byte of the validation split."""
 
 import dataclasses
 import math
@@ -28,18 +28,18 @@ class Evaluation:
     bits_per_byte: float
 
     @classmethod
-    def from_loss(cls, loss: float, *, num_tokens: int, num_bytes: int) -> "Evaluation":
+    def from_loss(cls, loss: float, *, num_tokens: int, text_bytes: int) -> "Evaluation":
         """Derives the figures from a mean loss.
 
         Args:
             loss: nats a token.
             num_tokens: tokens of the split.
-            num_bytes: bytes of the split's text.
+            text_bytes: UTF-8 bytes of the split's text.
         """
         return cls(
             loss=loss,
             perplexity=math.exp(loss) if loss < 700 else math.inf,
-            bits_per_byte=loss / math.log(2) * num_tokens / num_bytes,
+            bits_per_byte=loss / math.log(2) * num_tokens / text_bytes,
         )
 
     def __str__(self) -> str:
@@ -53,21 +53,14 @@ class Evaluator:
     """Evaluates a run's model on the whole validation split, every window exactly once.
 
     Args:
-        strategy: where the steps run.
         corpus: holds the validation split.
         config: the run's options.
         runner: the compiled steps.
     """
 
-    def __init__(
-        self,
-        strategy: tf.distribute.Strategy,
-        corpus: Corpus,
-        config: TrainConfig,
-        runner: StepRunner,
-    ) -> None:
+    def __init__(self, corpus: Corpus, config: TrainConfig, runner: StepRunner) -> None:
         self._split = corpus.splits[config.validation_split]
-        self._feed, self._num_batches = validation_feed(strategy, corpus, config)
+        self._feed, self._num_batches = validation_feed(runner.step.strategy, corpus, config)
         self._runner = runner
 
     def evaluate(self) -> Evaluation:
@@ -78,5 +71,5 @@ class Evaluator:
         return Evaluation.from_loss(
             float(nats / num_tokens),
             num_tokens=self._split.num_tokens,
-            num_bytes=self._split.num_bytes,
+            text_bytes=self._split.text_bytes,
         )

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Generation of text: what is asked for, drawing tokens, and stop texts."""

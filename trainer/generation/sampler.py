@@ -1,4 +1,4 @@
-"""Text from a trained model: stateful sampling, one model step a token.
+"""Sampler of text from a trained model: stateful, one model step a token.
 
 The same run and `Request` give the same text, however it is consumed; sample `s` is the
 same among any number of samples (to what rounding does with another number of rows).
@@ -13,8 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.errors import OptionError
-from pipeline.preparing.vocabularies import load_vocabulary
 from pipeline.vocabulary.base import Vocabulary
+from pipeline.vocabulary.loading import load_vocabulary
 from trainer.config import run_config
 from trainer.generation.request import Request
 from trainer.generation.sampling import Drawing, Rows, advance, begin
@@ -67,7 +67,7 @@ class Sampler:
             UserError: the prompt has characters that the vocabulary lacks.
         """
         if samples < 1:
-            raise OptionError(f"`samples` must be at least 1, got {samples}; change --samples")
+            raise OptionError(f"`samples` must be at least 1, got {samples}")
         writers = [_Writer(self._vocabulary, request.stop) for _ in range(samples)]
         for tokens in self._tokens(request, self._ids(request.prompt), samples):
             for writer, ids in zip(writers, tokens, strict=True):
@@ -184,6 +184,6 @@ def generate(
     return load_sampler(run, checkpoint=checkpoint).stream(request)
 
 
-def shown(piece: str, vocabulary: Vocabulary) -> str:
+def screen_text(piece: str, vocabulary: Vocabulary) -> str:
     """Makes generated text fit for a screen: a document's end becomes a newline."""
     return piece.replace(vocabulary.decode([vocabulary.separator_id]), "\n")

@@ -1,8 +1,8 @@
-"""Drawing tokens: from logits to ids, and rows of text continued by a model in one loop.
+"""Sampling of tokens: from logits to ids, and rows of text continued by a model in one loop.
 
 The draw of token `i` of sample `s` depends on `(seed, s, i)` alone. One loop serves the
-command line, the samples of training and what `export` writes, so that they agree. It uses
-TensorFlow's own operations alone, and compiles into a graph.
+command line, the samples of training and what `trainer.exporting` writes, so that they agree.
+It uses TensorFlow's own operations alone, and compiles into a graph.
 """
 
 from typing import Any, NamedTuple
@@ -80,7 +80,7 @@ def choose_token(
     through = tf.cumsum(weights, axis=-1)
     is_before = through <= uniforms[:, tf.newaxis] * through[:, -1:]
     ranks = tf.reduce_sum(tf.cast(is_before, tf.int32), axis=-1)
-    # Rounding may also take the product to the sum itself, behind everything.
+    # Rounding may also take the product to the sum itself, after the last token.
     last = tf.reduce_sum(tf.cast(weights > 0, tf.int32), axis=-1) - 1
     return tf.gather(ids, tf.minimum(ranks, last), batch_dims=1)
 
@@ -126,13 +126,13 @@ def advance(
     Args:
         model: gives the logits, by `step`.
         rows: what `begin` or a call before returned.
-        prompts: `[batch, width]` int32 ids; what is behind a row's length is not read.
+        prompts: `[batch, width]` int32 ids; what follows a row's length is not read.
         lengths: `[batch]` int32; tokens of each row's prompt, at least 1.
         drawing: how tokens are drawn. A row's first drawn token has the index 0.
         num_tokens: int32 scalar; tokens of each row to go on by.
 
     Returns:
-        The tokens, `[num_tokens, batch]` int32, and the rows behind them.
+        The tokens, `[num_tokens, batch]` int32, and the rows after them.
     """
     width = tf.shape(prompts)[1]
     place, logits, state = rows

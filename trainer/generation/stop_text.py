@@ -1,4 +1,4 @@
-"""Text that comes in pieces, up to a stop text that may lie across several of them."""
+"""Stop texts: where text that comes in pieces ends, a stop text lying across some of them."""
 
 
 class StopFilter:
@@ -11,12 +11,12 @@ class StopFilter:
         passed     "a "    "env"   ""     ""  and it is over
 
     Args:
-        stops: the stop texts, none of them empty. Of two that are complete at one character,
+        stop_texts: the stop texts, none of them empty. Of two that are complete at one character,
             the longer counts.
     """
 
-    def __init__(self, stops: tuple[str, ...]) -> None:
-        self._stops = sorted(stops, key=len, reverse=True)
+    def __init__(self, stop_texts: tuple[str, ...]) -> None:
+        self._stop_texts = sorted(stop_texts, key=len, reverse=True)
         self._held = ""
         self.is_over = False  # whether a stop text came
 
@@ -32,7 +32,7 @@ class StopFilter:
             if self.is_over:
                 break
             self._held += character
-            for stop in self._stops:
+            for stop in self._stop_texts:
                 if self._held.endswith(stop):
                     self._held = self._held.removesuffix(stop)
                     self.is_over = True
@@ -46,8 +46,8 @@ class StopFilter:
 
     def _num_uncertain(self) -> int:
         """The length of the longest end of `held` that a stop text begins with."""
-        longest = max(map(len, self._stops), default=1) - 1
+        longest = max(map(len, self._stop_texts), default=1) - 1
         for length in range(min(longest, len(self._held)), 0, -1):
-            if any(stop.startswith(self._held[-length:]) for stop in self._stops):
+            if any(stop.startswith(self._held[-length:]) for stop in self._stop_texts):
                 return length
         return 0

@@ -1,4 +1,4 @@
-"""The one place where hosts agree on what only one of them may know.
+"""Agreement of hosts on what only one of them may know.
 
 Between its steps a host may have got a signal, or the chief may find a save due. What they
 do next must be the same on all, or their collectives would not meet.
@@ -17,7 +17,7 @@ class Agreement:
 
     Args:
         strategy: whose hosts agree.
-        hosts: they; None for one.
+        hosts: the processes that train together; None for this one alone.
     """
 
     def __init__(self, strategy: tf.distribute.Strategy, hosts: Hosts | None) -> None:
@@ -39,10 +39,10 @@ class Agreement:
         if self._hosts is None:
             return [value]
         # A sum is what every kind of collective can do, and float64 what GPUs exchange:
-        # each host has a place of its own in the vector, the others add 0 there.
-        row = [0.0] * self._hosts.count
-        row[self._hosts.index] = float(value)
-        return [int(total) for total in self._sum(tf.constant(row, tf.float64)).numpy()]
+        # each host has an element of its own in the vector, to which the others add 0.
+        given = [0.0] * self._hosts.count
+        given[self._hosts.index] = float(value)
+        return [int(total) for total in self._sum(tf.constant(given, tf.float64)).numpy()]
 
     def largest(self, value: int) -> int:
         """Returns the largest value that a host gave."""
@@ -65,9 +65,9 @@ class Agreement:
                 "it must be one directory of a file system that all of them share"
             )
 
-    def _sum_over_hosts(self, row: tf.Tensor) -> tf.Tensor:
+    def _sum_over_hosts(self, given: tf.Tensor) -> tf.Tensor:
         """Sums a `[hosts]` float64 vector; every replica of a host gives the same one."""
-        rows = self._strategy.run(lambda: row)
-        total = self._strategy.reduce(tf.distribute.ReduceOp.SUM, rows, axis=None)
+        given = self._strategy.run(lambda: given)
+        total = self._strategy.reduce(tf.distribute.ReduceOp.SUM, given, axis=None)
         assert self._hosts is not None
         return total / (self._strategy.num_replicas_in_sync // self._hosts.count)

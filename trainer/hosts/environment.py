@@ -1,6 +1,6 @@
-"""The processes that train one model together, as the environment describes them.
+"""Environment of a run: the processes that train one model together, as schedulers name them.
 
-Three schedulers say it in three ways; all become one list of addresses and a place in it:
+Three schedulers say it in three ways; all become one list of addresses and an index in it:
 
 TF_CONFIG      Kubeflow, Vertex AI:  {"cluster": {"chief": […], "worker": […]}, "task": {…}}
 CLUSTER_SPEC   Vertex AI:            {"cluster": {"workerpool0": […], …}, "task": {…}}
@@ -28,7 +28,7 @@ class Hosts:
     Attributes:
         addresses: `host:port` of each, in the order of the rows that they read; at least two.
             The first is the chief: it alone writes.
-        index: this process's place among them.
+        index: which of the addresses is this process's.
         source: the variable that says so.
     """
 
@@ -65,8 +65,8 @@ def find_hosts(environment: Mapping[str, str]) -> Hosts | None:
         ("CLUSTER_SPEC", ("workerpool0", "workerpool1")),
     ):
         if environment.get(variable, "").strip():
-            found = _Description(variable, environment[variable])
-            if found.cluster:
+            found = _Cluster(variable, environment[variable])
+            if found.pools:
                 hosts = found.hosts(pools)
                 break
     else:
@@ -74,7 +74,7 @@ def find_hosts(environment: Mapping[str, str]) -> Hosts | None:
     return hosts if hosts is not None and hosts.count > 1 else None
 
 
-class _Description:
+class _Cluster:
     """A cluster and this process's task in it, as JSON in a variable."""
 
     def __init__(self, variable: str, text: str) -> None:
@@ -84,49 +84,49 @@ class _Description:
         except ValueError as error:
             raise self._error(f"is not JSON ({error})", text) from error
         self._content = self._object(content, "must be a JSON object", text)
-        self.cluster = self._object(
+        self.pools = self._object(
             self._content.get("cluster", {}), 'must have an object "cluster"', text
         )
-        for name, addresses in self.cluster.items():
+        for name, addresses in self.pools.items():
             is_list = isinstance(addresses, list) and all(isinstance(a, str) for a in addresses)
             if not is_list or not all(re.fullmatch(r".+:\d+", address) for address in addresses):
                 raise self._error(
                     f'must list "host:port" strings under cluster "{name}"', json.dumps(addresses)
                 )
 
-    def hosts(self, pools: tuple[str, ...]) -> Hosts:
+    def hosts(self, names: tuple[str, ...]) -> Hosts:
         """The hosts of the named pools, in this order."""
-        self._refuse_other_pools(pools)
+        self._refuse_other_pools(names)
         task = self._object(self._content.get("task"), 'must have an object "task"', "none")
         pool, index = task.get("type"), task.get("index", 0)
         if isinstance(index, str) and index.isdecimal():
             index = int(index)
-        if pool not in self.cluster:
+        if pool not in self.pools:
             raise self._error(
                 f'must give this process a task "type" that the cluster has '
-                f"({', '.join(self.cluster)})",
+                f"({', '.join(self.pools)})",
                 json.dumps(pool),
             )
-        size = len(self.cluster[pool])
+        size = len(self.pools[pool])
         if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < size:
             raise self._error(
                 f'must give this process a task "index" of 0 … {size - 1}, for the cluster has '
                 f'{size} "{pool}"',
                 json.dumps(index),
             )
-        present = [name for name in pools if name in self.cluster]
-        before = sum(len(self.cluster[name]) for name in present[: present.index(pool)])
-        addresses = [address for name in present for address in self.cluster[name]]
+        present = [name for name in names if name in self.pools]
+        before = sum(len(self.pools[name]) for name in present[: present.index(pool)])
+        addresses = [address for name in present for address in self.pools[name]]
         if len(set(addresses)) < len(addresses):
             raise self._error("must name every address once", ", ".join(addresses))
         return Hosts(addresses=tuple(addresses), index=before + index, source=self._variable)
 
-    def _refuse_other_pools(self, pools: tuple[str, ...]) -> None:
-        names = [name for name, addresses in self.cluster.items() if addresses]
+    def _refuse_other_pools(self, allowed: tuple[str, ...]) -> None:
+        present = [name for name, addresses in self.pools.items() if addresses]
         task = self._content.get("task")
         if isinstance(task, dict) and isinstance(task.get("type"), str):
-            names.append(task["type"])
-        for name in names:
+            present.append(task["type"])
+        for name in present:
             if name in ("ps", "workerpool2"):
                 raise self._error(
                     "must not have parameter servers, which are not supported; every worker "
@@ -138,8 +138,8 @@ class _Description:
                     "must not have an evaluator: the workers evaluate every --eval_every steps",
                     name,
                 )
-            if name not in pools and name in self.cluster:
-                raise self._error(f"must have no tasks but {', '.join(pools)}", name)
+            if name not in allowed and name in self.pools:
+                raise self._error(f"must have no tasks but {', '.join(allowed)}", name)
 
     def _object(self, value: Any, rule: str, text: str) -> dict[str, Any]:
         if not isinstance(value, dict):

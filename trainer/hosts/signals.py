@@ -1,4 +1,4 @@
-"""Signals that ask a run to stop: it saves first. SIGTERM from schedulers, SIGINT from Ctrl-C."""
+"""Signals that ask a run to stop: SIGTERM from schedulers, SIGINT from Ctrl-C. It saves first."""
 
 import contextlib
 import signal

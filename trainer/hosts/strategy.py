@@ -1,4 +1,4 @@
-"""The `tf.distribute` strategy of a run, from its configuration, its hosts and the devices.
+"""Strategy of a run: that of `tf.distribute`, from its configuration, its hosts and the devices.
 
 Every strategy has the same face (`tf.distribute.Strategy`): the training loop asks it for
 its replicas and never for its kind.

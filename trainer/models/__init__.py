@@ -1,10 +1,10 @@
-"""The kinds of models behind one face, `LanguageModel`. A further kind is one more branch."""
+"""Models of every kind behind one face, `LanguageModel`. A further kind is one more branch."""
 
 from trainer.config import TrainConfig
 from trainer.models.custom import build_custom_model
 from trainer.models.language_model import LanguageModel
-from trainer.models.recurrent import RecurrentModel
-from trainer.models.transformer import Transformer
+from trainer.models.recurrent import RecurrentArchitecture, RecurrentModel
+from trainer.models.transformer import Transformer, TransformerArchitecture
 
 __all__ = ["LanguageModel", "build_model"]
 
@@ -24,7 +24,7 @@ def build_model(config: TrainConfig, vocabulary_size: int, *, use_cudnn: bool) -
     if config.is_custom_model:
         model = build_custom_model(config, vocabulary_size)
     elif config.model == "transformer":
-        model = Transformer(
+        transformer = TransformerArchitecture(
             vocabulary_size=vocabulary_size,
             num_layers=config.layers,
             units=config.units,
@@ -33,10 +33,10 @@ def build_model(config: TrainConfig, vocabulary_size: int, *, use_cudnn: bool) -
             dropout=config.dropout,
             targets=config.targets,
             seed=config.seed,
-            dtype=config.dtype_policy,
         )
+        model = Transformer(transformer, dtype=config.dtype_policy)
     else:
-        model = RecurrentModel(
+        recurrent = RecurrentArchitecture(
             cell=config.model,
             vocabulary_size=vocabulary_size,
             num_layers=config.layers,
@@ -45,8 +45,7 @@ def build_model(config: TrainConfig, vocabulary_size: int, *, use_cudnn: bool) -
             dropout=config.dropout,
             targets=config.targets,
             seed=config.seed,
-            dtype=config.dtype_policy,
-            use_cudnn=use_cudnn,
         )
+        model = RecurrentModel(recurrent, use_cudnn=use_cudnn, dtype=config.dtype_policy)
     model.build()
     return model

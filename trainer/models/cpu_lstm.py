@@ -1,4 +1,4 @@
-"""An LSTM layer's sequence on a CPU: Keras's weights, values and gradients, in less time.
+"""LSTM layer's sequence on a CPU: Keras's weights, values and gradients, in less time.
 
 The cell is Hochreiter and Schmidhuber's (1997, https://doi.org/10.1162/neco.1997.9.8.1735) with the
 forget gate of Gers et al. (2000, https://doi.org/10.1162/089976600300015015), gates in Keras's

@@ -1,4 +1,4 @@
-"""A user's own Keras model behind the face of the others: `--model MODULE:FUNCTION`.
+"""Models of a user's own behind the face of the others: `--model MODULE:FUNCTION`.
 
 `FUNCTION(vocabulary_size, config)` returns a `keras.Model` that maps tokens `[batch, seq_len]`
 to logits. `config` is the run's `TrainConfig`: a function that reads `config.units` has made
@@ -28,7 +28,7 @@ class CustomModel(LanguageModel):
     Generating reads the last `seq_len` tokens anew for every token. Before there are so many,
     they stand at the start of the window and the logits of the last of them are taken, which
     is right as no place sees what is after it. With targets `"last"` they stand at the end,
-    behind ids 0 (the separators of bytes and characters).
+    after ids 0 (the separators of bytes and characters).
 
     Args:
         network: tokens `[batch, seq_len]` int32 -> logits of any float dtype.
@@ -116,16 +116,16 @@ def build_custom_model(config: TrainConfig, vocabulary_size: int) -> CustomModel
             f"`model` {config.model}: the model does not take tokens of shape [batch, seq_len] "
             f"= {list(tokens.shape)} int32: {error}"
         ) from error
-    places = [config.seq_len] if config.targets == "sequence" else []
-    expected = [len(tokens), *places, vocabulary_size]
+    window = [config.seq_len] if config.targets == "sequence" else []
+    expected = [len(tokens), *window, vocabulary_size]
     if logits.shape.as_list() != expected or not logits.dtype.is_floating:
-        names = "[batch, seq_len, vocabulary size]" if places else "[batch, vocabulary size]"
+        names = "[batch, seq_len, vocabulary size]" if window else "[batch, vocabulary size]"
         raise UserError(
             f"`model` {config.model}: for tokens of shape {list(tokens.shape)} and --targets "
             f"{config.targets} the model must give logits of shape {names} = {expected}, got "
             f"{logits.shape.as_list()} {logits.dtype.name}"
         )
-    if places:
+    if window:
         _check_causal(config.model, tf.cast(logits, tf.float32).numpy()[:, :-1])
     return CustomModel(network=network, seq_len=config.seq_len, targets=config.targets)
 

@@ -1,4 +1,4 @@
-"""What every kind of model is: the one face that training, sampling and export see."""
+"""Face of every kind of model: what training, sampling and export ask of it."""
 
 from typing import Any
 

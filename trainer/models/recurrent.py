@@ -1,5 +1,6 @@
-"""Embedding -> LSTM or GRU layers -> logits over the vocabulary."""
+"""Recurrent models: Embedding -> LSTM or GRU layers -> logits over the vocabulary."""
 
+import dataclasses
 from typing import Any
 
 import keras
@@ -12,14 +13,11 @@ from trainer.models.language_model import LanguageModel, State
 _LAYERS = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
 
 
-@keras.saving.register_keras_serializable("textreel")
-class RecurrentModel(LanguageModel):
-    """Embedding -> `num_layers` recurrent layers, each followed by dropout -> Dense logits.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RecurrentArchitecture:
+    """What a recurrent model is, wherever it computes.
 
-    Dropout acts on what leaves a layer, never on the recurrence (Zaremba et al. 2014,
-    https://arxiv.org/abs/1409.2329).
-
-    Args:
+    Attributes:
         cell: `"lstm"` or `"gru"`.
         vocabulary_size: number of token ids.
         num_layers: number of recurrent layers.
@@ -30,6 +28,27 @@ class RecurrentModel(LanguageModel):
             last place alone.
         seed: start of the dropout layers' seed streams. Initial weights come from
             Keras' global seed (`keras.utils.set_random_seed`).
+    """
+
+    cell: str
+    vocabulary_size: int
+    num_layers: int
+    units: int
+    embedding_dim: int
+    dropout: float = 0.0
+    targets: str = "sequence"
+    seed: int = 0
+
+
+@keras.saving.register_keras_serializable("textreel")
+class RecurrentModel(LanguageModel):
+    """Embedding -> `num_layers` recurrent layers, each followed by dropout -> Dense logits.
+
+    Dropout acts on what leaves a layer, never on the recurrence (Zaremba et al. 2014,
+    https://arxiv.org/abs/1409.2329).
+
+    Args:
+        architecture: the kind of the layers and their sizes.
         use_cudnn: let a GPU use its cuDNN kernel, which XLA cannot compile.
         dtype: Keras dtype policy of the layers, such as `"mixed_bfloat16"`; logits are float32
             under any.
@@ -37,57 +56,49 @@ class RecurrentModel(LanguageModel):
 
     def __init__(
         self,
+        architecture: RecurrentArchitecture,
         *,
-        cell: str,
-        vocabulary_size: int,
-        num_layers: int,
-        units: int,
-        embedding_dim: int,
-        dropout: float = 0.0,
-        targets: str = "sequence",
-        seed: int = 0,
         use_cudnn: bool = True,
         dtype: str = "float32",
     ) -> None:
         super().__init__(name="recurrent_model", dtype=dtype)
-        self._config: dict[str, Any] = {
-            "cell": cell,
-            "vocabulary_size": vocabulary_size,
-            "num_layers": num_layers,
-            "units": units,
-            "embedding_dim": embedding_dim,
-            "dropout": dropout,
-            "targets": targets,
-            "seed": seed,
-            "use_cudnn": use_cudnn,
-            "dtype": dtype,
-        }
+        self.architecture = architecture
+        self._options = {"use_cudnn": use_cudnn, "dtype": dtype}
+        of, num_layers = architecture, architecture.num_layers
         self.embedding = keras.layers.Embedding(
-            vocabulary_size, embedding_dim, dtype=dtype, name="embedding"
+            of.vocabulary_size, of.embedding_dim, dtype=dtype, name="embedding"
         )
         self.recurrent = [
-            _LAYERS[cell](
-                units,
-                return_sequences=targets == "sequence" or index + 1 < num_layers,
+            _LAYERS[of.cell](
+                of.units,
+                return_sequences=of.targets == "sequence" or index + 1 < num_layers,
                 use_cudnn="auto" if use_cudnn else False,
-                seed=seed,  # of a dropout that is not used, but is saved
+                seed=of.seed,  # of a dropout that is not used, but is saved
                 dtype=dtype,
-                name=f"{cell}_{index}",
+                name=f"{of.cell}_{index}",
             )
             for index in range(num_layers)
         ]
         self.dropouts = [
             ReplicaDropout(
-                dropout, seed=seed * num_layers + index, dtype=dtype, name=f"dropout_{index}"
+                of.dropout, seed=of.seed * num_layers + index, dtype=dtype, name=f"dropout_{index}"
             )
             for index in range(num_layers)
         ]
         # In float32 under any policy: a loss needs the digits.
-        self.logits = keras.layers.Dense(vocabulary_size, dtype="float32", name="logits")
+        self.logits = keras.layers.Dense(of.vocabulary_size, dtype="float32", name="logits")
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments of the constructor."""
-        return dict(self._config)
+        """Returns what `from_config` builds the model of: a dictionary without a nested one."""
+        return {**dataclasses.asdict(self.architecture), **self._options}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "RecurrentModel":
+        """Builds the model that `get_config` describes."""
+        del custom_objects
+        sizes = dict(config)
+        options = {name: sizes.pop(name) for name in ("use_cudnn", "dtype")}
+        return cls(RecurrentArchitecture(**sizes), **options)
 
     def build(self, input_shape: Any = None) -> None:
         """See `LanguageModel.build`."""
@@ -129,7 +140,7 @@ class RecurrentModel(LanguageModel):
         return self.logits(hidden), new_state
 
     def _is_fast_on_cpu(self) -> bool:
-        return self._config["cell"] == "lstm" and cpu_lstm.on_cpu()
+        return self.architecture.cell == "lstm" and cpu_lstm.on_cpu()
 
     def _read_on_cpu(
         self, tokens: tf.Tensor, resets: tf.Tensor | None, state: State, training: bool
@@ -172,8 +183,8 @@ def _time_major(rows: tf.Tensor) -> tf.Tensor:
     A gather: oneDNN transposes these on some processors only, and complains aloud on others.
     """
     batch, seq_len = keras.ops.shape(rows)
-    places = tf.range(seq_len)[:, tf.newaxis] + tf.range(batch) * seq_len
-    return tf.gather(tf.reshape(rows, [-1]), places)
+    indices = tf.range(seq_len)[:, tf.newaxis] + tf.range(batch) * seq_len
+    return tf.gather(tf.reshape(rows, [-1]), indices)
 
 
 def _scan(

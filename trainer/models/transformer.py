@@ -1,9 +1,10 @@
-"""A decoder Transformer: pre-norm, RMSNorm, rotary positions, SwiGLU, tied embeddings.
+"""Transformer, a decoder: pre-norm, RMSNorm, rotary positions, SwiGLU, tied embeddings.
 
 A place attends to itself and to the `context - 1` places before it, in `call` as in
 `step`, whose state is a cache of that many keys and values.
 """
 
+import dataclasses
 import math
 from typing import Any
 
@@ -178,11 +179,11 @@ class Block(keras.layers.Layer):
         return self.contract(tf.nn.silu(gate) * value)
 
 
-@keras.saving.register_keras_serializable("textreel")
-class Transformer(LanguageModel):
-    """Embedding -> `num_layers` blocks -> RMSNorm -> products with the same embeddings.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TransformerArchitecture:
+    """What a Transformer is, wherever it computes.
 
-    Args:
+    Attributes:
         vocabulary_size: number of token ids.
         num_layers: number of blocks.
         units: width of the model.
@@ -193,61 +194,67 @@ class Transformer(LanguageModel):
             last place alone.
         seed: start of the dropout layers' seed streams. Initial weights come from
             Keras' global seed (`keras.utils.set_random_seed`).
+    """
+
+    vocabulary_size: int
+    num_layers: int
+    units: int
+    heads: int
+    context: int
+    dropout: float = 0.0
+    targets: str = "sequence"
+    seed: int = 0
+
+
+@keras.saving.register_keras_serializable("textreel")
+class Transformer(LanguageModel):
+    """Embedding -> `num_layers` blocks -> RMSNorm -> products with the same embeddings.
+
+    Args:
+        architecture: the sizes.
         dtype: Keras dtype policy of the layers, such as `"mixed_bfloat16"`; logits are float32
             under any.
     """
 
-    def __init__(
-        self,
-        *,
-        vocabulary_size: int,
-        num_layers: int,
-        units: int,
-        heads: int,
-        context: int,
-        dropout: float = 0.0,
-        targets: str = "sequence",
-        seed: int = 0,
-        dtype: str = "float32",
-    ) -> None:
+    def __init__(self, architecture: TransformerArchitecture, *, dtype: str = "float32") -> None:
         super().__init__(name="transformer", dtype=dtype)
-        self._config: dict[str, Any] = {
-            "vocabulary_size": vocabulary_size,
-            "num_layers": num_layers,
-            "units": units,
-            "heads": heads,
-            "context": context,
-            "dropout": dropout,
-            "targets": targets,
-            "seed": seed,
-            "dtype": dtype,
-        }
+        self.architecture = architecture
+        self._dtype_policy_name = dtype
+        of, first_seed = architecture, architecture.seed * architecture.num_layers
         self.embedding = keras.layers.Embedding(
-            vocabulary_size,
-            units,
+            of.vocabulary_size,
+            of.units,
             embeddings_initializer=_normal(_DEVIATION),
             dtype=dtype,
             name="embedding",
         )
         self.blocks = [
             Block(
-                units=units,
-                heads=heads,
-                context=context,
+                units=of.units,
+                heads=of.heads,
+                context=of.context,
                 # The sum of all that is added has the same size for any number of layers.
-                deviation=_DEVIATION / math.sqrt(2 * num_layers),
-                dropout=dropout,
-                seeds=(2 * (seed * num_layers + index), 2 * (seed * num_layers + index) + 1),
+                deviation=_DEVIATION / math.sqrt(2 * of.num_layers),
+                dropout=of.dropout,
+                seeds=(2 * (first_seed + index), 2 * (first_seed + index) + 1),
                 dtype=dtype,
                 name=f"block_{index}",
             )
-            for index in range(num_layers)
+            for index in range(of.num_layers)
         ]
         self.norm = keras.layers.RMSNormalization(dtype=dtype, name="norm")
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments of the constructor."""
-        return dict(self._config)
+        """Returns what `from_config` builds the model of: a dictionary without a nested one."""
+        return {**dataclasses.asdict(self.architecture), "dtype": self._dtype_policy_name}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "Transformer":
+        """Builds the model that `get_config` describes."""
+        del custom_objects
+        sizes = dict(config)
+        dtype = sizes.pop("dtype")
+        return cls(TransformerArchitecture(**sizes), dtype=dtype)
 
     def build(self, input_shape: Any = None) -> None:
         """See `LanguageModel.build`."""
@@ -264,12 +271,12 @@ class Transformer(LanguageModel):
         hidden = self.embedding(tokens)
         for block in self.blocks:
             hidden = block(hidden, training=training)
-        return self._logits(hidden if self._config["targets"] == "sequence" else hidden[:, -1])
+        return self._logits(hidden if self.architecture.targets == "sequence" else hidden[:, -1])
 
     def initial_state(self, batch_size: int | tf.Tensor) -> State:
         """The next position, an int32 scalar, and each block's empty cache."""
-        units, heads = self._config["units"], self._config["heads"]
-        shape = [batch_size, self._config["context"], heads, units // heads]
+        of = self.architecture
+        shape = [batch_size, of.context, of.heads, of.units // of.heads]
         empty = tf.zeros(shape, self.compute_dtype)
         return [tf.constant(0), [[empty, empty] for _ in self.blocks]]
 

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Reports of a run: the terminal, metrics, TensorBoard files, the summary, and curves."""

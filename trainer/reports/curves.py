@@ -1,4 +1,4 @@
-"""`textreel curves`: the losses of runs, from their metrics, in one picture.
+"""Curves of runs: their losses, from their metrics, in one picture.
 
 matplotlib (`pip install 'textreel[curves]'`) is imported when a picture is drawn, TensorFlow
 only for runs behind URIs.
@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline.errors import UserError
 from pipeline.files import exists
-from trainer.reports.metrics import METRICS_FILE, Row, read_metrics
+from trainer.reports.metrics import METRICS_FILE, Entry, read_metrics
 
 AXES = {
     "steps": ("step", "steps"),
@@ -62,13 +62,13 @@ def draw_curves(runs: Sequence[str], output: str | os.PathLike[str], *, x: str =
         raise UserError(
             "drawing curves needs matplotlib; run: pip install 'textreel[curves]'"
         ) from error
-    rows = [_rows(run) for run in runs]
+    metrics = [_metrics_of(run) for run in runs]
     labels = run_labels(runs)
     figure = Figure(figsize=(9, 5.5), dpi=150, layout="constrained")
     axes = figure.add_subplot()
-    for index, (label, run_rows) in enumerate(zip(labels, rows, strict=True)):
+    for index, (label, entries) in enumerate(zip(labels, metrics, strict=True)):
         colour = _COLOURS[index % len(_COLOURS)]
-        train, validation = (curve(run_rows, kind, x) for kind in ("train", "validation"))
+        train, validation = (curve(entries, kind, x) for kind in ("train", "validation"))
         if train.x.size:
             axes.plot(train.x, train.y, color=colour, alpha=0.25, linewidth=0.8)
             axes.plot(train.x, smoothed(train.y), color=colour, label=label, linewidth=1.6)
@@ -86,7 +86,7 @@ def draw_curves(runs: Sequence[str], output: str | os.PathLike[str], *, x: str =
             )
     axes.set_xlabel(AXES[x][1])
     axes.set_ylabel("bits a byte")
-    axes.set_ylim(*y_limits([curve(run_rows, None, x).y for run_rows in rows]))
+    axes.set_ylim(*y_limits([curve(entries, None, x).y for entries in metrics]))
     axes.grid(color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
@@ -96,18 +96,18 @@ def draw_curves(runs: Sequence[str], output: str | os.PathLike[str], *, x: str =
     return figure
 
 
-def curve(rows: Sequence[Row], kind: str | None, x: str) -> Curve:
-    """Takes one curve from a run's metrics; rows whose loss is not finite are left out.
+def curve(entries: Sequence[Entry], kind: str | None, x: str) -> Curve:
+    """Takes one curve from a run's metrics; entries whose loss is not finite are left out.
 
     Args:
-        rows: the metrics.
+        entries: the metrics.
         kind: `train` or `validation`; None for both.
         x: a key of `AXES`.
     """
     points = [
-        (row[AXES[x][0]], row["bits_per_byte"])
-        for row in rows
-        if kind in (None, row["kind"]) and row["bits_per_byte"] is not None
+        (entry[AXES[x][0]], entry["bits_per_byte"])
+        for entry in entries
+        if kind in (None, entry["kind"]) and entry["bits_per_byte"] is not None
     ]
     table = np.array(points, np.float64).reshape(-1, 2)
     return Curve(x=table[:, 0], y=table[:, 1])
@@ -168,15 +168,15 @@ def run_labels(runs: Sequence[str]) -> list[str]:
     raise UserError(f"`run` {twice} is named twice; name each run once")
 
 
-def _rows(run: str) -> list[Row]:
-    rows = read_metrics(run)
-    if not rows:
+def _metrics_of(run: str) -> list[Entry]:
+    entries = read_metrics(run)
+    if not entries:
         reason = "no such directory" if not exists(run) else f"it has no {METRICS_FILE} yet"
         raise UserError(
             f"`run` {run} cannot be drawn: {reason}; give the --output of `textreel train`, which "
             "reports every --log_every steps"
         )
-    return rows
+    return entries
 
 
 def _thousands(value: float, position: float) -> str:

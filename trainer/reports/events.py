@@ -1,4 +1,4 @@
-"""TensorBoard event files, written without the TensorBoard package.
+"""Event files of TensorBoard, written without the TensorBoard package.
 
 `tf.summary.scalar` and its kin live in that package, which training does not need: an event
 is a tensor and the name of the plugin that shows it.

@@ -1,26 +1,29 @@
-"""What compiled steps measure -> the figures of a report: means and rates since the last one."""
+"""Meter of training: what compiled steps measure -> means and rates since the last report."""
 
 import dataclasses
+import resource
+import sys
+
+import tensorflow as tf
 
 from pipeline.layout.manifest import Split
 from trainer.config import TrainConfig
 from trainer.evaluation.evaluator import Evaluation
-from trainer.reports.memory import peak_gpu_memory, peak_memory
 from trainer.steps.runner import StepMetrics
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TrainingReport:
-    """What there is to say about the steps since the last report.
+class TrainingFigures:
+    """Figures of the steps since the last report, and of the run so far.
 
     Attributes:
-        step: steps that the run has behind it.
+        step: steps that the run has done.
         tokens: input tokens that the run has read in all.
         seconds: time that the run has spent in training steps, over all its starts.
-        loss: mean training loss of the steps reported on, nats a token.
+        loss: mean training loss of these steps, nats a token.
         bits_per_byte: the same, with the tokens and bytes of the whole training split.
         tokens_per_second: input tokens over the time spent in these steps.
-        input_wait: share of that time in which the steps waited for their input.
+        input_wait: share of the time spent in these steps that was waiting for their input.
         learning_rate: of the last step.
         gradient_norm: mean over these steps of the gradients' global norm before clipping.
         skipped_steps: those of these steps that loss scaling skipped.
@@ -83,8 +86,8 @@ class Meter:
         self._gradient_norm += float(metrics.gradient_norm) * num_steps
         self._skipped_steps += int(metrics.num_skipped)
 
-    def report(self, *, learning_rate: float) -> TrainingReport:
-        """Returns the figures of the steps since the last report, of which there is at least one.
+    def figures(self, *, learning_rate: float) -> TrainingFigures:
+        """Returns the figures of the steps since the last call, of which there is at least one.
 
         Args:
             learning_rate: of the last step.
@@ -95,9 +98,9 @@ class Meter:
         quality = Evaluation.from_loss(
             self._loss / self._num_steps,
             num_tokens=self._split.num_tokens,
-            num_bytes=self._split.num_bytes,
+            text_bytes=self._split.text_bytes,
         )
-        report = TrainingReport(
+        figures = TrainingFigures(
             step=self._step,
             tokens=self._step * tokens_per_step,
             seconds=self.seconds,
@@ -114,7 +117,7 @@ class Meter:
             + num_evaluations_left(self._config, self._step) * self.evaluation_seconds,
         )
         self._begin()
-        return report
+        return figures
 
 
 def num_evaluations_left(config: TrainConfig, step: int) -> int:
@@ -128,3 +131,21 @@ def num_evaluations_left(config: TrainConfig, step: int) -> int:
     if not interval:
         return 0
     return config.steps // interval - (step - 1) // interval + bool(config.steps % interval)
+
+
+def peak_memory() -> int:
+    """Returns the peak resident memory of this process, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # Linux counts kibibytes
+
+
+def peak_gpu_memory() -> int | None:
+    """Returns the peak that TensorFlow has allocated on the fullest GPU, in bytes.
+
+    None without a GPU.
+    """
+    peaks = [
+        tf.config.experimental.get_memory_info(f"GPU:{index}")["peak"]
+        for index in range(len(tf.config.list_logical_devices("GPU")))
+    ]
+    return max(peaks, default=None)

@@ -1,12 +1,12 @@
-"""`RUN/metrics.jsonl`: what a run measured, one JSON object a line, in the order of the steps.
+"""Metrics of a run: `RUN/metrics.jsonl`, one JSON object a line, in the order of the steps.
 
-`docs/metrics.md` lists the fields. The rows are those of one straight run, however often it was
-stopped: a start that goes on from a checkpoint first cuts off the rows of later steps, whose
-steps are done again.
+`docs/metrics.md` lists the fields of an entry. The entries are those of one straight run, however
+often it was stopped: a start that goes on from a checkpoint first cuts off the entries of later
+steps, whose steps are done again.
 
-On a local disk a row is appended, and a process that is killed leaves at worst half a line at
+On a local disk an entry is appended, and a process that is killed leaves at worst half a line at
 the end, which readers leave out. Object stores cannot append: behind a URI the whole file is
-written anew, but for rows of training alone at most once in `REMOTE_SECONDS`.
+written anew, but for entries of training alone at most once in `REMOTE_SECONDS`.
 """
 
 import json
@@ -22,42 +22,42 @@ from pipeline.files import is_uri, join, read_text, write_text
 METRICS_FILE = "metrics.jsonl"  # in the run's directory
 REMOTE_SECONDS = 60.0
 
-Row = dict[str, Any]
+Entry = dict[str, Any]
 
 
-def read_metrics(run: str | os.PathLike[str]) -> list[Row]:
+def read_metrics(run: str | os.PathLike[str]) -> list[Entry]:
     """Reads what a run measured so far; it may be running.
 
     Args:
         run: the run's directory, or its URI.
 
     Returns:
-        One dictionary a row, in order; none where the run has measured nothing. A last line
+        One dictionary an entry, in order; none where the run has measured nothing. A last line
         that is not whole is left out.
 
     Raises:
-        UserError: a line is not a row.
+        UserError: a line is no entry.
     """
     return [_parsed(run, number, line) for number, line in enumerate(_lines(run), 1)]
 
 
 class MetricsFile:
-    """Adds rows to a run's metrics.
+    """Adds entries to a run's metrics.
 
     Args:
         run: the run's directory, or its URI.
-        start_step: the step to go on from; rows of later steps are cut off, all at once.
+        start_step: the step to go on from; entries of later steps are cut off, all at once.
 
     Attributes:
-        kept: the rows that were there and stay, in order.
+        kept: the entries that were there and stay, in order.
 
     Raises:
-        UserError: a line that is there is not a row.
+        UserError: a line that is there is no entry.
     """
 
     def __init__(self, run: str | os.PathLike[str], *, start_step: int) -> None:
         self._path = join(run, METRICS_FILE)
-        self.kept = [row for row in read_metrics(run) if row["step"] <= start_step]
+        self.kept = [entry for entry in read_metrics(run) if entry["step"] <= start_step]
         text = "".join(map(_line, self.kept))
         if _raw(run) != text:
             write_text(self._path, text)
@@ -66,20 +66,20 @@ class MetricsFile:
         if not is_uri(self._path):
             self._local = open(self._path, "a", encoding="utf-8")  # noqa: SIM115
 
-    def add(self, row: Mapping[str, Any]) -> None:
-        """Adds a row; numbers that are not finite, which JSON cannot hold, become null.
+    def add(self, entry: Mapping[str, Any]) -> None:
+        """Adds an entry; numbers that are not finite, which JSON cannot hold, become null.
 
         Args:
-            row: has at least `kind` and `step`, the latter not below that of the row before.
+            entry: has at least `kind` and `step`, the latter not below that of the entry before.
         """
         if self._local is not None:
-            self._local.write(_line(row))
+            self._local.write(_line(entry))
         else:
-            self._remote_text += _line(row)
+            self._remote_text += _line(entry)
             self._unwritten = True
 
     def flush(self, *, at_once: bool = True) -> None:
-        """Makes the rows visible to readers, and safe from the end of this process.
+        """Makes the entries visible to readers, and safe from the end of this process.
 
         Args:
             at_once: False: behind a URI, not before `REMOTE_SECONDS` have gone by.
@@ -116,22 +116,22 @@ def _lines(run: str | os.PathLike[str]) -> list[str]:
     return _raw(run).split("\n")[:-1]
 
 
-def _parsed(run: str | os.PathLike[str], number: int, line: str) -> Row:
+def _parsed(run: str | os.PathLike[str], number: int, line: str) -> Entry:
     try:
-        row = json.loads(line)
-        if not isinstance(row["step"], int) or not isinstance(row["kind"], str):
+        entry = json.loads(line)
+        if not isinstance(entry["step"], int) or not isinstance(entry["kind"], str):
             raise ValueError("`step` or `kind` has another type")
     except (ValueError, TypeError, KeyError) as error:
         raise UserError(
-            f"{join(run, METRICS_FILE)}, line {number}: not a row of metrics ({error}); mend or "
+            f"{join(run, METRICS_FILE)}, line {number}: no entry of metrics ({error}); mend or "
             "remove the line"
         ) from error
-    return row
+    return entry
 
 
-def _line(row: Mapping[str, Any]) -> str:
+def _line(entry: Mapping[str, Any]) -> str:
     finite = {
         name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in row.items()
+        for name, value in entry.items()
     }
     return json.dumps(finite) + "\n"

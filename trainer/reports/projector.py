@@ -1,4 +1,4 @@
-"""The embedding vectors of a run's tokens, for TensorBoard's embedding projector.
+"""Embedding vectors of a run's tokens as files for TensorBoard's embedding projector.
 
     embeddings.tsv          a vector a line
     embedding_symbols.tsv   the tokens' texts, line by line the same tokens
@@ -44,13 +44,13 @@ def write_embeddings(directory: str, vectors: np.ndarray, vocabulary: Vocabulary
     vectors = np.asarray(vectors[:MAX_TOKENS], np.float32)
     text = io.StringIO()
     np.savetxt(text, vectors, fmt="%.6g", delimiter="\t")
-    symbols = [symbol(vocabulary.decode_bytes([token])) for token in range(len(vectors))]
+    symbols = [symbol_text(vocabulary.decode_bytes([token])) for token in range(len(vectors))]
     write_text(join(directory, VECTORS_FILE), text.getvalue())
     write_text(join(directory, SYMBOLS_FILE), "".join(line + "\n" for line in symbols))
     write_text(join(directory, CONFIG_FILE), _CONFIG)
 
 
-def symbol(token: bytes) -> str:
+def symbol_text(token: bytes) -> str:
     r"""A token's text on one line without tabs, never empty, different for different bytes.
 
     A space becomes `␣`, no bytes at all `∅`; a backslash `\\`; what cannot be printed, or stands

@@ -1,7 +1,6 @@
-"""What a run tells: on the terminal, in its metrics and in its TensorBoard files."""
+"""Reports of a run: on the terminal, in its metrics and in its TensorBoard files."""
 
 import dataclasses
-from typing import Any
 
 import keras
 
@@ -9,11 +8,10 @@ from pipeline.vocabulary.base import Vocabulary
 from trainer.config import TrainConfig
 from trainer.evaluation.evaluator import Evaluation
 from trainer.reports.events import EventWriter
-from trainer.reports.memory import peak_memory
-from trainer.reports.meter import TrainingReport
-from trainer.reports.metrics import MetricsFile
+from trainer.reports.meter import TrainingFigures, peak_memory
+from trainer.reports.metrics import Entry, MetricsFile
 from trainer.reports.projector import write_embeddings
-from trainer.reports.summary import summary
+from trainer.reports.summary import summary_text
 from trainer.reports.terminal import Progress
 
 
@@ -38,21 +36,21 @@ class Reports:
         self._progress = Progress(num_steps=config.steps, start_step=start_step, quiet=quiet)
         self._events = EventWriter(config.events_directory)
         self._rate_changes = False
-        rows = [row for row in self._metrics.kept if row["kind"] == "train"]
-        self.start_seconds = float(rows[-1]["seconds"]) if rows else 0.0
-        self._validations = [row for row in self._metrics.kept if row["kind"] == "validation"]
+        seconds = [entry["seconds"] for entry in self._metrics.kept if entry["kind"] == "train"]
+        self.start_seconds = float(seconds[-1]) if seconds else 0.0
+        self._validations = [entry for entry in self._metrics.kept if entry["kind"] == "validation"]
 
     def message(self, text: str) -> None:
         """Prints a text of whole lines."""
         self._progress.message(text)
 
-    def training(self, report: TrainingReport) -> None:
+    def training(self, figures: TrainingFigures) -> None:
         """Reports how far the run is."""
-        self._rate_changes |= report.learning_rate != self._config.learning_rate
-        self._progress.update(report, learning_rate=self._rate_changes)
-        figures = dataclasses.asdict(report)
-        del figures["seconds_left"]
-        self._add("train", figures)
+        self._rate_changes |= figures.learning_rate != self._config.learning_rate
+        self._progress.update(figures, learning_rate=self._rate_changes)
+        entry = dataclasses.asdict(figures)
+        del entry["seconds_left"]
+        self._add("train", entry)
 
     def validation(self, step: int, evaluation: Evaluation, *, seconds: float) -> None:
         """Reports the quality of the model.
@@ -65,13 +63,13 @@ class Reports:
         self.message(f"validation at step {step}: {evaluation}")
         tokens = step * self._config.batch_size * self._config.seq_len
         position = {"step": step, "tokens": tokens, "seconds": seconds}
-        figures = position | dataclasses.asdict(evaluation)
-        self._add("validation", figures)
-        self._validations.append(figures)
+        entry = position | dataclasses.asdict(evaluation)
+        self._add("validation", entry)
+        self._validations.append(entry)
         self._metrics.flush()
 
-    def _add(self, kind: str, figures: dict[str, Any]) -> None:
-        """Adds a row to the metrics, and its figures to the curves."""
+    def _add(self, kind: str, figures: Entry) -> None:
+        """Adds an entry to the metrics, and its figures to the curves."""
         figures = {name: value for name, value in figures.items() if value is not None}
         self._metrics.add({"kind": kind, **figures})
         for name in figures.keys() - {"step"}:
@@ -97,15 +95,15 @@ class Reports:
     def finished(
         self, step: int, *, checkpoint: str, seconds: float, tokens_per_second: float
     ) -> None:
-        """Says what the run has made, and what can be done with it: see `summary`."""
-        text = summary(
+        """Says what the run has made, and what can be done with it: see `summary_text`."""
+        text = summary_text(
             self._config.output,
             step=step,
             checkpoint=checkpoint,
             seconds=seconds,
             tokens_per_second=tokens_per_second,
             memory_bytes=peak_memory(),
-            best=min(self._validations, key=lambda row: row["bits_per_byte"], default=None),
+            best=min(self._validations, key=lambda entry: entry["bits_per_byte"], default=None),
         )
         self.message(text)
 

@@ -1,4 +1,4 @@
-"""What a run has made and what can be done with it: the last words of `textreel train`."""
+"""Summary of a run: what it has made and what can be done with it, the last words of training."""
 
 import shlex
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from pipeline.sizes import size_text, time_text
 
 
-def summary(
+def summary_text(
     run: str,
     *,
     step: int,
@@ -16,16 +16,16 @@ def summary(
     memory_bytes: int,
     best: dict[str, Any] | None,
 ) -> str:
-    """Returns the end of a run's story, lines for a terminal.
+    """Returns the last lines that a run prints.
 
     Args:
         run: the run's directory, or its URI.
-        step: steps that it has behind it.
+        step: steps that it has done.
         checkpoint: path prefix of its newest checkpoint.
         seconds: time that it has spent in training steps, over all its starts.
-        tokens_per_second: input tokens over that time, since this start.
+        tokens_per_second: input tokens over the time in training steps, since this start.
         memory_bytes: peak memory of this process.
-        best: of its validations the one of the fewest bits a byte, a row of its metrics; None
+        best: the entry of its metrics for the validation with the fewest bits a byte; None
             without any.
     """
     lines = [
@@ -40,7 +40,7 @@ def summary(
             *lines,
             f"newest checkpoint: {checkpoint}",
             "next:",
-            f"  textreel generate --run {name}",
+            f"  textreel generate {name}",
             f"  textreel evaluate {name}",
             f"  textreel export {name} --output EXPORT",
             f"  textreel curves {name} --output curves.png",

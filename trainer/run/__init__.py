@@ -1,1 +1,1 @@
-"""TODO."""
+"""Run on disk: its directory, the identity that a restart must share, checkpoints, failures."""

@@ -1,7 +1,8 @@
-"""A run's directory: made, checked, and written so that no file is ever half there.
+"""Directory of a run: made and checked, and given to the host that may write into it.
 
 RUN/config.json       the options (`TrainConfig`)
 RUN/vocabulary.json   text <-> ids, so that the run does not need its corpus
+RUN/metrics.jsonl     see `trainer.reports.metrics`
 RUN/checkpoints/      see `trainer.run.checkpoint`
 RUN/best/             see `trainer.run.checkpoint`
 RUN/events/           see `trainer.reports.events`
@@ -32,7 +33,7 @@ def prepare_output(run: str, corpus: Corpus, *, events: str) -> None:
     Raises:
         UserError: the output is a file, or the corpus, or cannot be written.
     """
-    if _place(run) == _place(corpus.directory):
+    if _canonical(run) == _canonical(corpus.directory):
         raise UserError(f"`output` {run} is the corpus; name another directory with --output")
     for option, given, directory in (
         ("output", run, run),
@@ -71,6 +72,6 @@ def own_output(run: str, hosts: Hosts | None) -> Iterator[str]:
         yield scratch
 
 
-def _place(path: str) -> str:
+def _canonical(path: str) -> str:
     """Equal for two ways to write the path of one directory."""
     return path.rstrip("/") if is_uri(path) else os.path.realpath(path)

@@ -1,11 +1,10 @@
-"""What a run's errors from TensorFlow mean to who started it: one line, and the exit code.
+"""Failures of a run that TensorFlow raises: what they mean to the user, and the exit code.
 
 A host that is lost breaks the others' collectives. They end soon, with a code that
 schedulers retry: the same command on all of them resumes at the last checkpoint.
 """
 
 import contextlib
-import re
 import sys
 from collections.abc import Iterator
 
@@ -13,9 +12,10 @@ import tensorflow as tf
 
 from pipeline.errors import UserError
 from pipeline.files import exists
+from pipeline.reading.damage import asserted_damage
 from trainer.config import TrainConfig
 from trainer.hosts.environment import Hosts
-from trainer.run.checkpoint import newest_checkpoint
+from trainer.run.checkpoint import newest_step
 
 # 128 + SIGUSR1. Kubeflow keeps it for "run it again"; others retry all codes above 127.
 LOST_HOST_CODE = 138
@@ -26,10 +26,6 @@ _LOST_HOST = (
     tf.errors.AbortedError,
     tf.errors.CancelledError,
     tf.errors.DeadlineExceededError,
-)
-# What `pipeline.reading.spans` asserts of every read.
-_DAMAGE = re.compile(
-    r"assertion failed: \[(?P<message>(?P<file>[^\n]*?): one of the records .*?textreel repair`)\]"
 )
 
 
@@ -48,26 +44,21 @@ def explaining_failures(config: TrainConfig, hosts: Hosts | None) -> Iterator[No
     try:
         yield
     except tf.errors.OpError as error:
-        if damaged := _DAMAGE.search(error.message):
-            if exists(damaged["file"]):
-                raise UserError(damaged["message"]) from error
+        if damage := asserted_damage(error.message):
+            if exists(damage.file):
+                raise UserError(str(damage)) from error
             raise UserError(
-                f"{damaged['file']} is gone from the corpus; bring it back, or make it again with "
+                f"{damage.file} is gone from the corpus; bring it back, or make it again with "
                 f"`textreel repair`, and the same command resumes {config.output} from step "
-                f"{_newest_step(config.output)}"
+                f"{newest_step(config.output)}"
             ) from error
         if hosts is None or not isinstance(error, _LOST_HOST):
             raise
         print(
             f"textreel: error: another worker was lost; the same command, on all {hosts.count} "
             f"workers or another number of them, resumes {config.output} from step "
-            f"{_newest_step(config.output)}",
+            f"{newest_step(config.output)}",
             file=sys.stderr,
             flush=True,
         )
         raise SystemExit(LOST_HOST_CODE) from None
-
-
-def _newest_step(run: str) -> int:
-    path = newest_checkpoint(run)
-    return 0 if path is None else int(path.rpartition("-")[2])

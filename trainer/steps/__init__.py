@@ -1,1 +1,1 @@
-"""TODO."""
+"""Steps of training and evaluation: their input, loss, optimizer, and the compiled loops."""

@@ -1,4 +1,4 @@
-"""Configuration -> devices, model, optimizer and compiled steps, put together in one place."""
+"""Assembly of a run: configuration -> devices, model, optimizer and compiled steps."""
 
 import dataclasses
 
@@ -13,6 +13,7 @@ from trainer.models.cpu_lstm import on_cpu
 from trainer.steps.lanes import LaneState
 from trainer.steps.optimization import LearningRate, Optimizer, make_optimizer
 from trainer.steps.runner import StepRunner
+from trainer.steps.step import ReplicaStep, StepRecipe
 
 _HALVED_ROWS = 32  # and more are worth cutting: products of fewer rows cost as much
 
@@ -52,33 +53,35 @@ def assemble(config: TrainConfig, vocabulary_size: int, hosts: Hosts | None = No
         OptionError: the options and the devices cannot work together.
     """
     strategy = make_strategy(config, hosts)
-    halves = _in_halves(config, strategy)
-    jit = _use_jit(config, halves=halves)
+    recipe = step_recipe(config, strategy)
     with strategy.scope():
-        model = build_model(config, vocabulary_size, use_cudnn=not (jit or config.on_tpu))
+        use_cudnn = not (recipe.jit or config.on_tpu)
+        model = build_model(config, vocabulary_size, use_cudnn=use_cudnn)
         optimizer = make_optimizer(config, model)
         lanes = LaneState(strategy, model, config.batch_size) if config.lanes else None
-        runner = StepRunner(
-            strategy=strategy,
-            model=model,
-            optimizer=optimizer,
-            batch_size=config.batch_size,
-            tokens_per_row=config.seq_len if config.targets == "sequence" else 1,
-            clip_norm=config.clip_norm,
-            accumulate_steps=config.accumulate_steps,
-            label_smoothing=config.label_smoothing,
-            halves=halves,
-            jit=jit,
-            freeze=_freeze(config, model),
-            lanes=lanes,
-        )
+        freeze = _freeze(config, model)
+        step = ReplicaStep(strategy, model, optimizer, recipe, freeze=freeze, lanes=lanes)
     return Assembly(
         strategy=strategy,
         model=model,
         optimizer=optimizer,
         learning_rate=LearningRate.from_config(config),
-        runner=runner,
+        runner=StepRunner(step),
         lanes=lanes,
+    )
+
+
+def step_recipe(config: TrainConfig, strategy: tf.distribute.Strategy) -> StepRecipe:
+    """Returns how the steps of a run are computed on some devices."""
+    halves = _in_halves(config, strategy)
+    return StepRecipe(
+        batch_size=config.batch_size,
+        tokens_per_row=config.seq_len if config.targets == "sequence" else 1,
+        clip_norm=config.clip_norm,
+        accumulate_steps=config.accumulate_steps,
+        label_smoothing=config.label_smoothing,
+        halves=halves,
+        jit=_use_jit(config, halves=halves),
     )
 
 

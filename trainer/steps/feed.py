@@ -1,4 +1,4 @@
-"""A corpus's windows as distributed batches: each host reads its rows, each replica gets its.
+"""Feeds: a corpus's windows as distributed batches; hosts and replicas get their own rows.
 
 The rows of global batch `k` depend on `k` alone (see `pipeline.reading.order`), so a feed starts at
 any step and the number of hosts and replicas changes nothing but who gets which rows.
@@ -32,7 +32,7 @@ def training_feed(
     """
 
     def host_dataset(context: tf.distribute.InputContext) -> tf.data.Dataset:
-        rows = {
+        batches = {
             "seq_len": config.seq_len,
             "batch_size": config.batch_size,
             "start_step": start_step,
@@ -40,11 +40,11 @@ def training_feed(
             "host_count": context.num_input_pipelines,
         }
         if config.lanes:
-            dataset = corpus.lanes(config.train_split, **rows)
+            dataset = corpus.lanes(config.train_split, **batches)
         else:
             dataset = corpus.windows(
                 config.train_split,
-                **rows,
+                **batches,
                 stride=config.window_stride,
                 seed=config.seed,
                 targets=config.targets,

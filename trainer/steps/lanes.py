@@ -1,4 +1,4 @@
-"""What every lane remembers from step to step, on its replica and in checkpoints."""
+"""State of the lanes: what each remembers from step to step, on its replica and in checkpoints."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from trainer.models import LanguageModel
 class LaneState:
     """The state of the model after each lane's last token.
 
-    A replica keeps the state of its own rows beside it, in variables that no other sees. For
+    A replica keeps the state of its own rows, in variables that no other replica sees. For
     a checkpoint, which another number of hosts and replicas may continue, the rows of all are
     put together in the order of the global batch. All are of float32, which holds exactly what
     any precision computes: hosts exchange no bfloat16.

@@ -1,4 +1,4 @@
-"""Optimizers, and the course of the learning rate."""
+"""Optimizers of a run, and the course of their learning rate."""
 
 import math
 from typing import Any
@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from trainer.config import TrainConfig
-from trainer.steps.loss_scale import LossScale
+from trainer.steps.loss import LossScale
 
 
 class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
@@ -23,9 +23,9 @@ class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
     Args:
         peak: the highest rate.
         warmup_steps: step `s` of these has `(s + 1) / warmup_steps` of the peak.
-        decay_steps: the step at which the cosine, begun where the warm-up ended, reaches the
-            lowest rate, which stays; None for a constant rate.
-        lowest: that rate.
+        decay_steps: the step at which the cosine, begun where the warm-up ended, reaches
+            `lowest`; None for a constant rate.
+        lowest: the rate from `decay_steps` on.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The functions of an exported model, `generate` and `score`, in TensorFlow alone.
+"""Signatures of an exported model: its functions `generate` and `score`, in TensorFlow alone.
 
 Of bytes and characters they take and return text, of subwords ids. Rows of different lengths
 stand in one batch and know nothing of each other.
@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.vocabulary.base import Vocabulary
-from trainer.export.graph_text import GraphText, graph_text
+from trainer.exporting.graph_text import GraphText, graph_text
 from trainer.generation.request import Request
 from trainer.generation.sampling import Drawing, advance, begin
 from trainer.models import LanguageModel
@@ -101,7 +101,7 @@ class TextModel(ExportedModel):
 
 
 class IdModel(ExportedModel):
-    """A model that takes and returns ids: subwords need their tokenizer beside it.
+    """A model that takes and returns ids: who uses subwords needs their tokenizer as well.
 
     Args:
         core: what works on ids.
@@ -188,7 +188,7 @@ class Core:
         temperature = _checked(temperature, temperature >= 0, "`temperature` must be at least 0")
         top_k = _checked(top_k, top_k >= 0, "`top_k` must be at least 0 (0: all)")
         top_p = _checked(top_p, top_p > 0, "`top_p` must be above 0 (1: all)")
-        # A document begins behind a separator: what stands in the row of an empty prompt. (To
+        # A document begins after a separator: what stands in the row of an empty prompt. (To
         # join ragged rows would transpose int64, about which oneDNN logs an error.)
         separator = self.vocabulary.separator_id
         prompts, lengths = ids.to_tensor(separator), tf.cast(ids.row_lengths(), tf.int32)
@@ -207,7 +207,7 @@ class Core:
         return tf.gather_nd(tokens, tf.stack([places, columns], axis=-1))
 
     def score(self, ids: tf.RaggedTensor, num_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Returns how hard each row is to predict behind a separator.
+        """Returns how hard each row is to predict after a separator.
 
         Args:
             ids: `[batch, (n)]` int32.

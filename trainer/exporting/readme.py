@@ -1,8 +1,8 @@
-"""The README.md of an export: what is in it, and how to call it."""
+"""README.md of an export: what is in it, and how to call it."""
 
 from pipeline.vocabulary.base import Vocabulary
 from trainer.config import TrainConfig
-from trainer.export.graph_text import graph_text
+from trainer.exporting.graph_text import graph_text
 
 _TEXT = """\
 ```python
@@ -15,7 +15,7 @@ print(model.score(["How likely is this?"])["bits_per_byte"].numpy())
 ```
 
 `generate(prompt, num_tokens, temperature, top_k, top_p, seed)` takes prompts `[batch]` of any
-lengths and returns the `text` behind each; an empty prompt begins a document. The same seed gives
+lengths and returns the `text` after each; an empty prompt begins a document. The same seed gives
 the same text; `seed` is one number, or one for each prompt. `score(text)` returns `nats`,
 `num_tokens` and `bits_per_byte` of each text. Both are signatures too; those take every argument.
 `serving_default`, what a model server calls unless told otherwise, takes `prompt` alone.
@@ -36,7 +36,7 @@ print(tokenizer.decode(result["ids"][0].numpy(), skip_special_tokens=False))
 The tokens are subwords (`tokenizer.json`, of the library `tokenizers`): TensorFlow has no operation
 for them, so the functions take and return ids. `generate(ids, lengths, num_tokens, temperature,
 top_k, top_p, seed)` takes prompts `[batch, width]`, of which a row's first `lengths` ids count, and
-returns the `ids` behind each; a prompt of length 0 begins a document. `score(ids, lengths)` returns
+returns the `ids` after each; a prompt of length 0 begins a document. `score(ids, lengths)` returns
 `nats`, `num_tokens` and `bits_per_byte` of each row. Both are signatures too; those take every
 argument. `serving_default`, what a model server calls unless told otherwise, takes `ids` and
 `lengths` alone.
@@ -48,7 +48,7 @@ loads it{needs}. Its ids are those of `{vocabulary}`.
 """
 
 
-def readme(config: TrainConfig, vocabulary: Vocabulary, output: str) -> str:
+def readme_text(config: TrainConfig, vocabulary: Vocabulary, output: str) -> str:
     """Returns the text of the README.md.
 
     Args:

@@ -1,4 +1,4 @@
-"""Text <-> ids by TensorFlow's own operations, so that a graph does it without this package.
+"""Graphs of text <-> ids by TensorFlow's own operations, which run without this package.
 
 The ids and the texts are those of `pipeline.vocabulary.base`. Subwords have no such graph: BPE is
 no TensorFlow operation.
@@ -9,7 +9,8 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
-from pipeline.vocabulary.base import REPLACEMENT, ByteVocabulary, CharVocabulary, Vocabulary
+from pipeline.vocabulary.base import Vocabulary
+from pipeline.vocabulary.characters import REPLACEMENT, ByteVocabulary, CharVocabulary
 
 _SHOWN = 10  # characters in an error
 

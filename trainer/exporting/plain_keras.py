@@ -1,4 +1,4 @@
-"""The models rebuilt of Keras's own layers and operations, so that their files load anywhere.
+"""Plain Keras models: ours rebuilt of Keras's own layers, so that their files load anywhere.
 
 A `.keras` file names the classes that it was saved from. These names are Keras's, so that
 `keras.models.load_model` needs nothing of this package. Weights are copied, dropout included

@@ -1,4 +1,4 @@
-"""The quality of a trained run on any split of a corpus: `textreel evaluate`."""
+"""Evaluation of a trained run on any split of a corpus: `textreel evaluate`."""
 
 import dataclasses
 import math
@@ -8,9 +8,11 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.errors import UserError
-from pipeline.preparing.vocabularies import load_vocabulary
+from pipeline.files import join
+from pipeline.layout.records import FEATURE
 from pipeline.reading.corpus import Corpus, open_corpus
 from pipeline.reading.geometry import Windows
+from pipeline.vocabulary.loading import load_vocabulary
 from trainer.config import run_config
 from trainer.evaluation.evaluator import Evaluation, Evaluator
 from trainer.run.checkpoint import restore_weights
@@ -19,7 +21,7 @@ from trainer.steps.feed import evaluation_stride
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Assessment:
+class RunEvaluation:
     """The quality of a run on a split.
 
     Attributes:
@@ -37,13 +39,13 @@ class Assessment:
         return f"{self.evaluation}, {self.bits_per_character:.4f} bits/character"
 
 
-def assess(
+def evaluate(
     run: str | os.PathLike[str],
     *,
     corpus: str | None = None,
     split: str | None = None,
     checkpoint: str = "newest",
-) -> Assessment:
+) -> RunEvaluation:
     """Measures a checkpoint of a run on every window of a split, each once.
 
     Args:
@@ -62,7 +64,7 @@ def assess(
         config,
         corpus=config.corpus if corpus is None else corpus,
         validation_split=config.validation_split if split is None else split,
-        # Here, whatever trained it: not on a TPU, nor on workers that would have to be started.
+        # On this machine: a TPU, or workers that would have to be started, may have trained it.
         strategy="auto" if config.strategy in ("multi_worker", "tpu") else config.strategy,
         tpu=None,
     )
@@ -79,9 +81,9 @@ def assess(
     assembly = assemble(config, opened.vocabulary.size)
     with assembly.strategy.scope():
         restore_weights(run, assembly.model, which=checkpoint)
-    evaluation = Evaluator(assembly.strategy, opened, config, assembly.runner).evaluate()
+    evaluation = Evaluator(opened, config, assembly.runner).evaluate()
     bits = evaluation.loss / math.log(2) * opened.splits[config.validation_split].num_tokens
-    return Assessment(
+    return RunEvaluation(
         evaluation=evaluation,
         bits_per_character=bits / num_characters(opened, config.validation_split),
         num_windows=num_windows,
@@ -104,10 +106,10 @@ def token_counts(corpus: Corpus, split: str) -> np.ndarray:
     """How often each id occurs in a split, `[vocabulary size]` int64."""
 
     def payloads(records: tf.Tensor) -> tf.Tensor:
-        feature = {"tokens": tf.io.FixedLenFeature([], tf.string)}
-        return tf.io.parse_example(records, feature)["tokens"]
+        feature = {FEATURE: tf.io.FixedLenFeature([], tf.string)}
+        return tf.io.parse_example(records, feature)[FEATURE]
 
-    files = [f"{corpus.directory}/{shard.file}" for shard in corpus.splits[split].shards]
+    files = [join(corpus.directory, shard.file) for shard in corpus.splits[split].shards]
     counts = np.zeros(corpus.vocabulary.size, np.int64)
     for records in tf.data.TFRecordDataset(files).batch(64).map(payloads).as_numpy_iterator():
         tokens = np.frombuffer(b"".join(records), corpus.vocabulary.dtype)

@@ -1,7 +1,7 @@
-"""A run's model as a directory for other programs, written whole or not at all.
+"""Directory of an export: a run's model for other programs, written whole or not at all.
 
-DIR/saved_model.pb, variables/    a SavedModel: see `trainer.export.signatures`
-DIR/model.keras                   see `trainer.export.plain_keras`
+DIR/saved_model.pb, variables/    a SavedModel: see `trainer.exporting.signatures`
+DIR/model.keras                   see `trainer.exporting.plain_keras`
 DIR/vocabulary.json               or tokenizer.json: text <-> ids
 DIR/README.md                     how to load and to call it
 """
@@ -14,18 +14,18 @@ import tensorflow as tf
 
 from pipeline.errors import OptionError
 from pipeline.files import is_uri, join
-from pipeline.preparing.vocabularies import load_vocabulary
+from pipeline.vocabulary.loading import load_vocabulary
 from trainer.config import run_config
-from trainer.export.plain_keras import plain_model
-from trainer.export.readme import readme
-from trainer.export.signatures import exported_model
+from trainer.exporting.plain_keras import plain_model
+from trainer.exporting.readme import readme_text
+from trainer.exporting.signatures import exported_model
 from trainer.models import build_model
 from trainer.run.checkpoint import restore_weights
 
 _WHOLE = "saved_model.pb"  # written last: a directory that has it is complete
 
 
-def export_run(
+def export(
     run: str | os.PathLike[str],
     output: str | os.PathLike[str],
     *,
@@ -67,7 +67,7 @@ def export_run(
         tf.saved_model.save(module, str(made), signatures=module.signatures())
         plain_model(model).save(made / "model.keras")
         vocabulary.save(str(made))
-        (made / "README.md").write_text(readme(config, vocabulary, output))
+        (made / "README.md").write_text(readme_text(config, vocabulary, output))
         sizes = {
             str(file.relative_to(made)): file.stat().st_size
             for file in sorted(made.rglob("*"))

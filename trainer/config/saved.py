@@ -1,0 +1,47 @@
+"""Saved options of a run: `config.json` in its directory, for who has the directory alone."""
+
+import os
+
+from pipeline.auditing.trace import Training
+from pipeline.errors import UserError
+from pipeline.files import exists, join
+from pipeline.reading.batches import Batches
+from trainer.config.train_config import TrainConfig
+
+CONFIG_FILE = "config.json"  # in the run's directory
+
+
+def run_config(run: str | os.PathLike[str]) -> TrainConfig:
+    """Reads the options of a run that `textreel train` wrote.
+
+    Raises:
+        UserError: the directory is no run, or its options are not this version's.
+    """
+    if not exists(join(run, CONFIG_FILE)):
+        raise UserError(
+            f"`run` {run} is not the directory of a run: it has no {CONFIG_FILE}; give the "
+            "--output of `textreel train`"
+        )
+    return TrainConfig.from_json(join(run, CONFIG_FILE))
+
+
+def training_of(directory: str) -> Training | None:
+    """Reads what a run trains on; None where the directory is no run.
+
+    Raises:
+        UserError: it is one, and its options are not this version's.
+    """
+    if not exists(join(directory, CONFIG_FILE)):
+        return None
+    config = run_config(directory)
+    return Training(
+        corpus=config.corpus,
+        split=config.train_split,
+        batches=Batches(
+            seq_len=config.seq_len,
+            batch_size=config.batch_size,
+            stride=config.window_stride,
+            seed=config.seed,
+        ),
+        lanes=config.lanes,
+    )

@@ -1,0 +1,119 @@
+"""Start of a run: its options, corpus and output are checked, then all is made or restored."""
+
+import dataclasses
+
+import keras
+
+from pipeline.files import join, write_text
+from pipeline.reading.corpus import Corpus, open_corpus
+from trainer.config import TrainConfig
+from trainer.config.saved import CONFIG_FILE
+from trainer.embeddings.pretrained import load_pretrained, start_from, vectors_text
+from trainer.hosts.agreement import Agreement
+from trainer.hosts.environment import Hosts
+from trainer.reports.reports import Reports
+from trainer.run.checkpoint import saved_settings
+from trainer.run.checkpointer import Checkpointer
+from trainer.run.directory import prepare_output
+from trainer.run.identity import RunIdentity
+from trainer.steps.assembly import Assembly, assemble
+from trainer.steps.feed import check_splits, num_training_windows
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StartedRun:
+    """A run that is ready to train.
+
+    Attributes:
+        config: the run's options.
+        corpus: what it reads.
+        assembly: what trains and measures its model.
+        agreement: of its hosts.
+        checkpointer: saves its state.
+        reports: tells what it does; on other hosts than the first, to nobody.
+        step: steps that earlier starts have done.
+    """
+
+    config: TrainConfig
+    corpus: Corpus
+    assembly: Assembly
+    agreement: Agreement
+    checkpointer: Checkpointer
+    reports: Reports
+    step: int
+
+
+def start_run(
+    config: TrainConfig, hosts: Hosts | None, directory: str, *, quiet: bool
+) -> StartedRun:
+    """Checks everything, and only then connects to the other hosts and writes.
+
+    Args:
+        config: the run's options.
+        hosts: the processes that train together; None for this one alone.
+        directory: where this process writes.
+        quiet: prints nothing.
+
+    Raises:
+        UserError: the corpus, the options or the output cannot work together, or the run in
+            the output is another one.
+        OSError: the output cannot be written.
+    """
+    run = config.output
+    corpus = open_corpus(config.corpus)
+    check_splits(corpus, config)
+    pretrained = load_pretrained(config, corpus.vocabulary, saved_settings(run))
+    settings = config.identity()
+    if pretrained is not None:
+        config = dataclasses.replace(config, embedding_dim=pretrained.dim)
+        settings = {**config.identity(), "pretrained_embeddings": pretrained.digest}
+    identity = RunIdentity(
+        corpus=corpus.fingerprint, vocabulary=corpus.vocabulary.fingerprint, settings=settings
+    )
+    checkpointer = Checkpointer(
+        run, identity=identity, keep=config.keep_checkpoints, target=directory
+    )
+    prepare_output(run, corpus, events=config.events_directory)
+    checkpointer.check()
+    keras.utils.set_random_seed(config.seed)
+    assembly = assemble(config, corpus.vocabulary.size, hosts)
+    agreement = Agreement(assembly.strategy, hosts)
+    corpus.vocabulary.save(directory)
+    write_text(join(directory, CONFIG_FILE), config.to_json())
+    checkpointer.track(assembly.model, assembly.optimizer, assembly.lanes)
+    vectors = None if pretrained is None else pretrained.vectors
+    with assembly.strategy.scope():
+        step = checkpointer.restore()
+        if vectors is not None:
+            start_from(vectors, assembly.model.embedding)
+    agreement.check_equal(step, f"checkpoints in --output {run}")
+    reported = config
+    if not agreement.is_chief:
+        reported, quiet = dataclasses.replace(config, output=directory, events=None), True
+    reports = Reports(reported, start_step=step, quiet=quiet)
+    if vectors is not None:
+        reports.message(vectors_text(vectors))
+    return StartedRun(
+        config=config,
+        corpus=corpus,
+        assembly=assembly,
+        agreement=agreement,
+        checkpointer=checkpointer,
+        reports=reports,
+        step=step,
+    )
+
+
+def start_text(run: StartedRun) -> str:
+    """Returns what a run says before its first step."""
+    config, split = run.config, run.corpus.splits[run.config.train_split]
+    num_windows = num_training_windows(run.corpus, config)
+    epochs = config.steps * config.batch_size / num_windows
+    return (
+        f"training on {split.num_tokens:,} tokens ({num_windows:,} windows): "
+        f"{f'resuming at step {run.step}, ' if run.step else ''}"
+        f"{config.steps:,} steps of {config.batch_size} "
+        f"{'lanes' if config.lanes else 'windows'} ({epochs:.2g} epochs); "
+        f"{run.assembly.model.count_params():,} weights on "
+        f"{run.assembly.strategy.num_replicas_in_sync} replica(s)"
+    )

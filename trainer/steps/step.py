@@ -1,0 +1,190 @@
+"""Step of one replica: the loss of its rows, and what their gradients do to the weights.
+
+A step's loss is the sum over a replica's tokens divided by the number of tokens of the
+*global* batch, so that summing losses or gradients over replicas gives the mean, whatever
+the number of replicas.
+"""
+
+import contextlib
+import dataclasses
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from trainer.embeddings.freezing import Freeze
+from trainer.steps.lanes import LaneState
+from trainer.steps.loss import smoothed_nats, token_nats
+from trainer.steps.optimization import Optimizer
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StepRecipe:
+    """How a step is computed.
+
+    Attributes:
+        batch_size: rows of the global batch.
+        tokens_per_row: targets of one row: `seq_len`, or 1 with targets `"last"`.
+        clip_norm: largest global norm of the summed gradients; 0 turns clipping off.
+        accumulate_steps: parts into which a replica's rows are cut in training, one after
+            the other, so that memory is needed for one part only; divides their number.
+        label_smoothing: see `trainer.steps.loss.smoothed_nats`; acts in training alone.
+        halves: whether a replica's rows are cut in two in training, side by side: a core each
+            for the many small operations of a recurrent model on a CPU. Their number is even.
+        jit: whether XLA compiles the steps of a replica; with `halves`, each half on its own.
+    """
+
+    batch_size: int
+    tokens_per_row: int
+    clip_norm: float = 0.0
+    accumulate_steps: int = 1
+    label_smoothing: float = 0.0
+    halves: bool = False
+    jit: bool = False
+
+
+class ReplicaStep:
+    """Trains and measures a model on one replica's rows.
+
+    Build it inside the strategy's scope: the optimizer's slots are created here, before
+    anything is traced.
+
+    Args:
+        strategy: whose replicas share the batch.
+        model: a built model; `model(tokens, training=...)` gives logits.
+        optimizer: of `trainer.steps.optimization`, without clipping of its own.
+        recipe: how a step is computed.
+        freeze: keeps a weight as it is for the first steps; None lets all move.
+        lanes: reads on in training, with inputs `(tokens, resets)`; None for windows.
+    """
+
+    def __init__(
+        self,
+        strategy: tf.distribute.Strategy,
+        model: keras.Model,
+        optimizer: Optimizer,
+        recipe: StepRecipe,
+        *,
+        freeze: Freeze | None = None,
+        lanes: LaneState | None = None,
+    ) -> None:
+        self.strategy = strategy
+        self.model = model
+        self.optimizer = optimizer
+        self.recipe = recipe
+        self._freeze = freeze
+        self._lanes = lanes
+        self._tokens_per_batch = recipe.batch_size * recipe.tokens_per_row
+        optimizer.build(model.trainable_variables)
+        self._part = self._loss_and_gradients
+        if recipe.jit and recipe.halves:
+            self._part = tf.function(self._loss_and_gradients, jit_compile=True)
+
+    def train(self, inputs: Any, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Updates the weights with one replica's rows; runs in a replica's context.
+
+        Args:
+            inputs: `[rows, seq_len]` int32; with lanes, with their resets, bool.
+            targets: `[rows, seq_len]` or `[rows]` int32.
+
+        Returns:
+            This replica's share of the mean loss, in nats a token, and the global norm of the
+            summed gradients before clipping, the same on every replica; float32 scalars. The
+            loss is there once the weights are updated, not before.
+        """
+        if self.recipe.halves:
+            loss, gradients = self._side_by_side(inputs, targets)
+        else:
+            loss, gradients = self._accumulated(inputs, targets)
+        if self.strategy.num_replicas_in_sync > 1:
+            context = tf.distribute.get_replica_context()
+            gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        norm = self._update(gradients)
+        updated = [tf.convert_to_tensor(weight.value) for weight in self.model.trainable_variables]
+        with tf.control_dependencies(updated):
+            return tf.identity(loss), norm
+
+    def _accumulated(self, inputs: Any, targets: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Loss and gradients of one replica's rows, part by part."""
+        if self.recipe.accumulate_steps == 1:
+            return self._loss_and_gradients(inputs, targets)
+        # [parts, rows of a part, ...]
+        parts = [
+            tf.reshape(rows, [self.recipe.accumulate_steps, -1, *rows.shape[1:]])
+            for rows in (inputs, targets)
+        ]
+        loss = tf.zeros([])
+        gradients = [tf.zeros_like(weight.value) for weight in self.model.trainable_variables]
+        for index in tf.range(self.recipe.accumulate_steps):
+            part_loss, part_gradients = self._loss_and_gradients(parts[0][index], parts[1][index])
+            loss += part_loss
+            gradients = [
+                total + part for total, part in zip(gradients, part_gradients, strict=True)
+            ]
+        return loss, gradients
+
+    def _side_by_side(self, inputs: tf.Tensor, targets: tf.Tensor) -> tuple[Any, list[tf.Tensor]]:
+        """Loss and gradients of one replica's rows, from two parts that do not wait for each other.
+
+        One part's next place waits for its last one alone; a whole batch's waits, at every
+        place, until both cores are done with it.
+        """
+        halves = zip(tf.split(inputs, 2), tf.split(targets, 2), strict=True)
+        (loss, gradients), (other_loss, others) = [self._part(*half) for half in halves]
+        return loss + other_loss, [a + b for a, b in zip(gradients, others, strict=True)]
+
+    def _loss_and_gradients(
+        self, inputs: Any, targets: tf.Tensor
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """These rows' share of the mean loss, and its gradients: dense, scaled."""
+        with tf.GradientTape() as tape:
+            logits = self._logits(inputs)
+            nats = smoothed_nats(targets, logits, self.recipe.label_smoothing)
+            loss = tf.reduce_sum(nats) / self._tokens_per_batch
+            scale = self.optimizer.loss_scale
+            scaled_loss = loss if scale is None else loss * scale.value
+        weights = [variable.value for variable in self.model.trainable_variables]
+        # The embedding's sparse gradient has one slice a token and repeats ids: its norm is
+        # not the gradient's. The dense one is exact and, for a vocabulary, small.
+        return loss, [tf.convert_to_tensor(one) for one in tape.gradient(scaled_loss, weights)]
+
+    def _logits(self, inputs: Any) -> tf.Tensor:
+        if self._lanes is None:
+            return self.model(inputs, training=True)
+        return self._lanes.read(*inputs)
+
+    def _update(self, gradients: list[tf.Tensor]) -> tf.Tensor:
+        """Changes the weights by summed gradients; returns the norm of these."""
+        variables, step = self.model.trainable_variables, self.optimizer.iterations
+        scale = self.optimizer.loss_scale
+        if scale is not None:
+            gradients = scale.unscaled(gradients)
+        counted = self._freeze.counted(gradients, variables, step) if self._freeze else gradients
+        norm = tf.linalg.global_norm(counted)
+        finite = tf.math.is_finite(tf.linalg.global_norm(gradients) if self._freeze else norm)
+        if self.recipe.clip_norm:
+            gradients, _ = tf.clip_by_global_norm(gradients, self.recipe.clip_norm, use_norm=norm)
+        with self._freeze.holding(step) if self._freeze else contextlib.nullcontext():
+            if scale is None:
+                self.optimizer.apply(gradients, variables)
+            else:
+                scale.apply_if(finite, self.optimizer, gradients, variables)
+        return norm
+
+    def evaluate(
+        self, inputs: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Measures one replica's rows; runs in a replica's context.
+
+        Args:
+            inputs: `[rows, seq_len]` int32.
+            targets: `[rows, seq_len]` or `[rows]` int32.
+            weights: `[rows]` float32, 1 for a row that counts and 0 for one that does not.
+
+        Returns:
+            The sum of nats and the number of tokens over the rows that count, float32.
+        """
+        nats = token_nats(targets, self.model(inputs, training=False))
+        row_nats = tf.reduce_sum(tf.reshape(nats, [-1, self.recipe.tokens_per_row]), axis=1)
+        num_tokens = tf.reduce_sum(weights) * self.recipe.tokens_per_row
+        return tf.reduce_sum(row_nats * weights), num_tokens
