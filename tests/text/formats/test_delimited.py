@@ -1,0 +1,102 @@
+"""Documents between delimiters, whatever the blocks and the cuts."""
+
+import gzip
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from corpora import TRAIN, documents, prepared, write
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.text.formats.delimited import (
+    cut_documents,
+    find_document_start,
+    look_behind,
+    split_at,
+    split_documents,
+)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize(
+    ("document", "content", "expected"),
+    [
+        ("line", "a\n\nb\r\nc", ["a", "", "b\r", "c"]),
+        ("blank_line", "a\nb\n\n\nc\r\n\r\nd\n", ["a\nb\n", "c\r\n", "d\n"]),
+        ("<|endoftext|>", "a<|endoftext|>b\n<|endoftext|>", ["a", "b\n"]),
+    ],
+)
+def test_documents_in_text(
+    tmp_path: Path, document: str, content: str, expected: list[str], compressed: bool
+) -> None:
+    data = gzip.compress(content.encode()) if compressed else content
+    path = write(tmp_path / ("x.txt.gz" if compressed else "x.txt"), data)
+    corpus = prepared(tmp_path, path, splits=TRAIN, document=document)
+    assert documents(corpus, "train") == [each.encode() for each in expected]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.text("ab\n\r-", max_size=60),
+    st.sampled_from(["line", "blank_line", "--", "-a-", "-\n"]),
+    st.integers(1, 5),
+    st.data(),
+)
+def test_documents_do_not_depend_on_blocks_or_cuts(
+    content: str, document: str, block_bytes: int, data: st.DataObject
+) -> None:
+    def blocks(part: bytes) -> Iterator[bytes]:
+        return (part[i : i + block_bytes] for i in range(0, len(part), block_bytes))
+
+    encoded = content.encode()
+    whole = list(split_documents([encoded], document))
+    assert list(split_documents(blocks(encoded), document)) == whole
+    offset = data.draw(st.integers(0, len(encoded)))
+    start = max(0, offset - look_behind(document))
+    cut = find_document_start(blocks(encoded[start:]), document, offset)
+    cut = len(encoded) if cut is None else cut
+    parts = [
+        *split_documents(blocks(encoded[:cut]), document),
+        *split_documents(blocks(encoded[cut:]), document, cut),
+    ]
+    assert parts == whole
+
+
+@given(st.text("ab\n-", max_size=60), st.sampled_from(["\n", "--", "-a-"]), st.booleans())
+def test_positions_are_where_the_text_stands(content: str, delimiter: str, keep: bool) -> None:
+    data, end = content.encode(), delimiter.encode()
+    found = list(split_at([data], end, 1000, keep=keep))
+    expected = data.split(end)
+    if not expected[-1]:
+        expected.pop()  # no empty document follows the last delimiter
+    assert [text.removesuffix(end) if keep else text for _, text in found] == expected
+    for position, text in found:
+        assert data[position - 1000 :].startswith(text)
+    assert not keep or b"".join(text for _, text in found) == data
+
+
+def test_a_document_without_an_end_goes_to_the_end_of_the_file(tmp_path: Path) -> None:
+    path = str(write(tmp_path / "x", b"one\ntwo\nthree"))
+    assert [cut_documents(path, 13, "line", offset) for offset in (0, 3, 4, 7, 8, 12)] == [
+        4,
+        4,
+        8,
+        8,
+        13,
+        13,
+    ]
+
+
+def test_a_line_longer_than_memory_should_need_is_a_document(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.txt", b"a" * 5_000_000 + b"\nb\n")
+    corpus = prepared(tmp_path, path, splits=TRAIN, document="line")
+    assert [len(each) for each in documents(corpus, "train")] == [5_000_000, 1]
+
+
+def test_rows_cut_off_by_the_end_of_a_block() -> None:
+    rows = ["x" * size for size in (65_530, 65_535, 65_536, 65_537, 10)]
+    assert [each for _, each in split_documents(io.BytesIO("\n".join(rows).encode()), "line")] == [
+        row.encode() for row in rows
+    ]

@@ -1,0 +1,51 @@
+"""Sources and pieces of them: lengths, bytes, splits."""
+
+from collections.abc import Iterator
+
+from pipeline.text.formats import Parquet, PlainText
+from pipeline.text.pieces import Part, Piece, Source, parts_of_blocks
+
+ROWS = Parquet(text_field="text", row_groups=(4, 10))
+
+
+def test_a_piece_counts_bytes_or_rows() -> None:
+    file = Source(path="/x", name="x", source_bytes=1000, format=PlainText())
+    rows = Source(path="/y", name="y", source_bytes=1000, format=ROWS, num_rows=10)
+    empty = Source(path="/z", name="z", source_bytes=8, format=ROWS, num_rows=0)
+    assert (file.length, rows.length, empty.length) == (1000, 10, 0)
+    assert (file.is_document, rows.is_document) == (True, False)
+    assert Piece(source=file, start=10, stop=30).source_bytes == 20
+    assert Piece(source=rows, start=4, stop=10).source_bytes == 600
+    assert Piece(source=rows, start=0, stop=10).source_bytes == 1000
+
+
+def test_a_piece_ends_its_document_where_the_source_ends() -> None:
+    file = Source(path="/x", name="x", source_bytes=1000, format=PlainText())
+    assert Piece(source=file, start=10, stop=1000).ends_document
+    assert not Piece(source=file, start=0, stop=999).ends_document
+
+
+def test_a_piece_without_a_split_may_hold_any() -> None:
+    file = Source(path="/x", name="x", source_bytes=1000, format=PlainText())
+    own = Piece(source=file, start=0, stop=9, split="train")
+    assert (own.may_hold("train"), own.may_hold("test")) == (True, False)
+    many = Piece(source=file, start=0, stop=9)
+    assert (many.may_hold("train"), many.may_hold("test")) == (True, True)
+
+
+def test_what_is_done_is_what_was_read_for_a_document() -> None:
+    """Blocks of 10, 20 and 30 bytes of the source; a document in the first, two in the last."""
+
+    def split(blocks: Iterator[bytes]) -> Iterator[tuple[int, bytes]]:
+        yield 5, next(blocks)
+        next(blocks)
+        last = next(blocks)
+        yield 6, last
+        yield 7, last
+
+    blocks = [(b"a", 10), (b"b", 20), (b"c", 30)]
+    assert list(parts_of_blocks(blocks, split)) == [
+        Part(b"a", 5, 10, True),
+        Part(b"c", 6, 50, True),
+        Part(b"c", 7, 0, True),
+    ]
