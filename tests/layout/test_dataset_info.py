@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +20,9 @@ from pipeline.layout.dataset_info import (
 @pytest.mark.parametrize("array_record", [False, True])
 @pytest.mark.parametrize("vocabulary", ["byte", "char"])
 @pytest.mark.parametrize("splits", [{"train": 1.0}, {"train": 0.6, "validation": 0.3, "test": 0.1}])
-def test_the_same_json_as_tfds_writes(tmp_path, vocabulary, splits, array_record):
+def test_the_same_json_as_tfds_writes(
+    tmp_path: Path, vocabulary: str, splits: dict[str, float], array_record: bool
+) -> None:
     import tensorflow_datasets as tfds
 
     text = tmp_path / "text.txt"
@@ -28,7 +31,7 @@ def test_the_same_json_as_tfds_writes(tmp_path, vocabulary, splits, array_record
         name="han", vocabulary=vocabulary, splits=splits, shard_bytes=600, record_tokens=64
     )
     directory = tmp_path / "corpus"
-    manifest = prepare([text], directory, options)
+    manifest = prepare([text], directory, options, workers=1)
     assert len(manifest.splits["train"].shards) > 1
     write_dataset_info(directory, manifest, array_record=array_record)
     theirs = tmp_path / "theirs"
@@ -46,7 +49,7 @@ def test_the_same_json_as_tfds_writes(tmp_path, vocabulary, splits, array_record
             tfds.core.SplitInfo(
                 name=name,
                 shard_lengths=[shard.num_records for shard in split.shards],
-                num_bytes=sum(shard.num_bytes for shard in split.shards),
+                num_bytes=sum(shard.disk_bytes for shard in split.shards),
                 filename_template=tfds.core.ShardedFileTemplate(
                     data_dir=theirs,
                     dataset_name=manifest.name,
