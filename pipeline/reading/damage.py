@@ -13,6 +13,7 @@ _ASSERTED = re.compile(
     rf"assertion failed: \[(?P<file>[^\n]*?){_BEFORE_FIRST}"
     rf"(?P<first>\d+){_BEFORE_LAST}(?P<last>\d+){re.escape(_REST)}\]"
 )
+_ESCAPED = re.compile(r"""\\(["'\\])""")  # as TensorFlow writes these in a message
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,5 +55,7 @@ def asserted_damage(error: str) -> Damage | None:
     if found is None:
         return None
     return Damage(
-        file=found["file"], first_record=int(found["first"]), last_record=int(found["last"])
+        file=_ESCAPED.sub(r"\1", found["file"]),
+        first_record=int(found["first"]),
+        last_record=int(found["last"]),
     )
