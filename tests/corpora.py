@@ -83,6 +83,18 @@ def tokens_by_tensorflow(corpus: Corpus, split: str) -> np.ndarray:
     return np.frombuffer(data, corpus.vocabulary.dtype)
 
 
+def sliced_windows(
+    corpus: Corpus, split: str, *, seq_len: int, stride: int | None = None
+) -> list[tuple[int, ...]]:
+    """The windows of a split in the order of the text, by slicing the tokens of each shard."""
+    tokens, windows = tokens_of(corpus, split).tolist(), []
+    for shard in corpus.splits[split].shards:
+        own, tokens = tokens[: shard.num_tokens], tokens[shard.num_tokens :]
+        starts = range(0, len(own) - seq_len, stride or seq_len)
+        windows += [tuple(own[start : start + seq_len + 1]) for start in starts]
+    return windows
+
+
 def documents(corpus: Corpus, split: str) -> list[bytes]:
     """The documents of a split, as bytes."""
     tokens = tokens_of(corpus, split)

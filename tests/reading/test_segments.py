@@ -3,24 +3,24 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from corpora import make
+from corpora import TRAIN, make
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import OptionError
+from pipeline import Corpus, OptionError
 from pipeline.reading.segments import mask_other_documents, segment
 
 SEPARATOR = 9
 
 
-def test_the_example():
+def test_the_example() -> None:
     inputs = tf.constant([[1, 2, 9, 3, 4, 9, 5], [9, 1, 1, 1, 1, 1, 1]])
     segment_ids, positions = segment(inputs, SEPARATOR)
     assert segment_ids.numpy().tolist() == [[0, 0, 1, 1, 1, 2, 2], [1] * 7]
     assert positions.numpy().tolist() == [[0, 1, 0, 1, 2, 0, 1], [0, 1, 2, 3, 4, 5, 6]]
 
 
-def slow_segments(row):
+def slow_segments(row: list[int]) -> tuple[list[int], list[int]]:
     ids, positions, count, position = [], [], 0, -1
     for token in row:
         position += 1
@@ -33,7 +33,7 @@ def slow_segments(row):
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.lists(st.integers(7, 9), min_size=6, max_size=6), min_size=1, max_size=4))
-def test_segments_and_masks_token_by_token(rows):
+def test_segments_and_masks_token_by_token(rows: list[list[int]]) -> None:
     inputs = tf.constant(rows)
     targets = inputs + 100
     segment_ids, positions = (x.numpy().tolist() for x in segment(inputs, SEPARATOR))
@@ -53,13 +53,13 @@ def test_segments_and_masks_token_by_token(rows):
 
 
 @pytest.fixture(scope="module")
-def corpus(tmp_path_factory):
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     lines = "\n".join("abcdefghij"[: 1 + i % 10] for i in range(60))
     folder = tmp_path_factory.mktemp("corpus")
-    return make(folder, lines, vocabulary="char", document="line", splits={"train": 1.0})
+    return make(folder, lines, vocabulary="char", document="line", splits=TRAIN)
 
 
-def test_windows_keep_to_one_document(corpus):
+def test_windows_keep_to_one_document(corpus: Corpus) -> None:
     options = {"seq_len": 8, "stride": 1, "batch_size": 4, "seed": 3}
     plain = corpus.windows("train", **options).take(20)
     masked = corpus.windows("train", **options, across_documents=False).take(20)
@@ -81,7 +81,7 @@ def test_windows_keep_to_one_document(corpus):
     ]
 
 
-def test_windows_with_segments(corpus):
+def test_windows_with_segments(corpus: Corpus) -> None:
     options = {"seq_len": 8, "batch_size": 4, "seed": None}
     dataset = corpus.windows("train", **options, segments=True)
     for (x, y), ((sx, ids, positions), sy) in zip(
@@ -96,6 +96,6 @@ def test_windows_with_segments(corpus):
     assert all(spec.shape == (4, 8) for spec in tf.nest.flatten(dataset.element_spec))
 
 
-def test_both_at_once_are_refused(corpus):
+def test_both_at_once_are_refused(corpus: Corpus) -> None:
     with pytest.raises(OptionError, match="`segments` has no effect"):
         corpus.windows("train", seq_len=4, batch_size=2, segments=True, across_documents=False)

@@ -1,3 +1,7 @@
+"""The order: a permutation an epoch, fixed for all time."""
+
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -21,20 +25,22 @@ orders = st.builds(
 
 @settings(max_examples=300)
 @given(orders, st.integers(0, 3))
-def test_every_window_once_an_epoch(order, epoch):
+def test_every_window_once_an_epoch(order: Order, epoch: int) -> None:
     first = epoch * order.num_windows
     windows = order.windows(np.arange(first, first + order.num_windows))
     assert sorted(windows.tolist()) == list(range(order.num_windows))
 
 
 @given(orders, st.lists(st.integers(0, 2000), min_size=1, max_size=20))
-def test_a_position_is_a_position_however_it_is_asked_for(order, positions):
+def test_a_position_is_a_position_however_it_is_asked_for(
+    order: Order, positions: list[int]
+) -> None:
     together = order.windows(positions)
     assert [order.windows([position])[0] for position in positions] == together.tolist()
 
 
 @given(orders, st.integers(0, 2000))
-def test_the_group_of_a_position_holds_it(order, position):
+def test_the_group_of_a_position_holds_it(order: Order, position: int) -> None:
     index = order.group_at(position)
     group = order.group(index)
     assert group.start <= position < group.start + group.spans * group.span_windows
@@ -42,13 +48,13 @@ def test_the_group_of_a_position_holds_it(order, position):
 
 
 @given(st.integers(1, 500), st.integers(1, 50))
-def test_without_a_seed_it_is_the_order_of_the_text(num_windows, span_windows):
+def test_without_a_seed_it_is_the_order_of_the_text(num_windows: int, span_windows: int) -> None:
     order = Order(num_windows=num_windows, spans=1, span_windows=span_windows, seed=None)
     positions = np.arange(2 * num_windows + 3)
     np.testing.assert_array_equal(order.windows(positions), positions % num_windows)
 
 
-def test_the_order_is_fixed_for_all_time():
+def test_the_order_is_fixed_for_all_time() -> None:
     # Runs resume years later: these numbers may never change.
     order = Order(num_windows=1000, spans=4, span_windows=16, seed=7)
     assert order.windows(range(8)).tolist() == EXPECTED[0]
@@ -64,7 +70,7 @@ EXPECTED = [
 ]
 
 
-def test_position_modulo_spans_is_the_span():
+def test_position_modulo_spans_is_the_span() -> None:
     order = Order(num_windows=64 * 40 * 3, spans=64, span_windows=40, seed=1)
     windows = order.windows(np.arange(64 * 40)).reshape(40, 64)
     for column in windows.T:  # 40 consecutive windows, on the circle of all
@@ -72,15 +78,15 @@ def test_position_modulo_spans_is_the_span():
         assert np.ptp((column - column[0] + 100) % order.num_windows) == 39
 
 
-def correlation(first, second):
-    return abs(np.corrcoef(first, second)[0, 1])
+def correlation(first: np.ndarray, second: np.ndarray) -> float:
+    return float(abs(np.corrcoef(first, second)[0, 1]))
 
 
-def test_epochs_seeds_and_neighbours_are_uncorrelated():
+def test_epochs_seeds_and_neighbours_are_uncorrelated() -> None:
     # 2,048 spans: chance alone gives 0.022; 5 times that would be a defect.
     num_windows = 2048 * 50
 
-    def epoch(seed, number):
+    def epoch(seed: int, number: int) -> np.ndarray:
         order = Order(num_windows=num_windows, spans=256, span_windows=50, seed=seed)
         return order.windows(np.arange(num_windows) + number * num_windows)
 
@@ -95,7 +101,7 @@ def test_epochs_seeds_and_neighbours_are_uncorrelated():
 
 
 @pytest.mark.parametrize("seed", [1, 2**31, 2**31 + 1, -1])
-def test_every_bit_of_the_seed_counts(seed):
+def test_every_bit_of_the_seed_counts(seed: int) -> None:
     order = Order(num_windows=5000, spans=16, span_windows=50, seed=0)
     other = Order(num_windows=5000, spans=16, span_windows=50, seed=seed)
     assert not np.array_equal(order.windows(range(5000)), other.windows(range(5000)))
@@ -108,7 +114,9 @@ def test_every_bit_of_the_seed_counts(seed):
     share=st.fractions(0, 1, max_denominator=1000),
 )
 @settings(max_examples=30, deadline=None)
-def test_int64_is_exact_up_to_two_to_the_fiftieth(num_windows, seed, epoch, share):
+def test_int64_is_exact_up_to_two_to_the_fiftieth(
+    num_windows: int, seed: int, epoch: int, share: Fraction
+) -> None:
     order = Order(num_windows=num_windows, spans=8, span_windows=50, seed=seed)
     index = order.group_at(epoch * num_windows + int(share * (num_windows - 1)))
     exact = Functions(

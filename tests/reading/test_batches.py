@@ -1,0 +1,80 @@
+"""Batches that are asked for: each rule, and what follows from it."""
+
+import dataclasses
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline import OptionError
+from pipeline.reading.batches import Batches
+from pipeline.reading.geometry import Windows
+
+VALID = {"seq_len": 16, "batch_size": 8, "stride": 4, "seed": 3, "host_index": 1, "host_count": 2}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seq_len": 0}, "`seq_len` must be an integer of at least 1, got 0"),
+        ({"seq_len": True}, "`seq_len` must be an integer of at least 1, got True"),
+        ({"seq_len": 1.0}, "`seq_len` must be an integer of at least 1, got 1.0"),
+        ({"seq_len": "16"}, "`seq_len` must be an integer of at least 1, got '16'"),
+        ({"seq_len": None}, "`seq_len` must be an integer of at least 1, got None"),
+        ({"batch_size": 0}, "`batch_size` must be an integer of at least 1, got 0"),
+        ({"stride": 0}, "`stride` must be an integer of at least 1, got 0"),
+        ({"stride": -1}, "`stride` must be an integer of at least 1, got -1"),
+        ({"start_step": -1}, "`start_step` must be an integer of at least 0, got -1"),
+        ({"shuffle_bytes": -1}, "`shuffle_bytes` must be an integer of at least 0, got -1"),
+        ({"read_ahead": 0}, "`read_ahead` must be an integer of at least 1, got 0"),
+        ({"host_count": 0}, "`host_count` must be an integer of at least 1, got 0"),
+        ({"host_index": -1}, "`host_index` must be an integer of at least 0, got -1"),
+        ({"host_index": 2}, "`host_index` must be in 0 … `host_count` - 1, got 2 of 2"),
+        ({"batch_size": 7}, "`batch_size` must be a multiple of .*, got 7 rows for 2 hosts"),
+    ],
+)
+def test_each_rule_is_named_with_what_broke_it(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        Batches(**{**VALID, **changes})
+
+
+def test_integers_of_numpy_are_integers() -> None:
+    ours = Batches(**VALID, start_step=5, shuffle_bytes=2**40, read_ahead=3)
+    for kind in (np.int64, np.uint8, np.int32):
+        theirs = Batches(
+            **{name: kind(value) for name, value in VALID.items()},
+            start_step=kind(5),
+            shuffle_bytes=np.int64(2**40),
+            read_ahead=kind(3),
+        )
+        assert theirs == ours
+        for name, value in dataclasses.asdict(theirs).items():
+            assert type(value) is int, name
+
+
+def test_a_seed_is_any_integer_or_none() -> None:
+    for seed in (None, 0, -(2**70), 2**70, np.int64(7)):
+        assert Batches(seq_len=1, seed=seed).seed == seed
+    with pytest.raises(TypeError):
+        Batches(seq_len=1, seed=0.5)
+
+
+def test_the_stride_is_the_length_where_it_is_not_given() -> None:
+    assert Batches(seq_len=16).windows == Windows(seq_len=16, stride=16)
+    assert Batches(seq_len=16, stride=1).windows == Windows(seq_len=16, stride=1)
+
+
+def test_hosts_share_the_rows_of_a_batch() -> None:
+    for host_count, rows in itertools.product((1, 2, 3, 8), (1, 2, 5)):
+        shares = []
+        for host_index in range(host_count):
+            batches = Batches(
+                seq_len=1,
+                batch_size=rows * host_count,
+                host_index=host_index,
+                host_count=host_count,
+            )
+            first = batches.first_row
+            shares += range(first, first + batches.host_rows)
+        assert shares == list(range(rows * host_count))

@@ -1,0 +1,97 @@
+"""Geometry against slow oracles."""
+
+import itertools
+
+import pytest
+
+from pipeline import OptionError
+from pipeline.reading.geometry import Windows, check_lanes, lane_start, make_order
+
+
+def slow_windows(num_tokens: int, seq_len: int, stride: int) -> list[range]:
+    """The windows of a shard, by slicing."""
+    tokens = range(num_tokens)
+    slices = [tokens[start : start + seq_len + 1] for start in range(0, num_tokens, stride)]
+    return [window for window in slices if len(window) == seq_len + 1]
+
+
+def test_windows_are_numbered_as_slices_are() -> None:
+    sizes = (0, 1, 2, 5, 9, 12)
+    for seq_len, stride in itertools.product(range(1, 12), range(1, 14)):
+        windows = Windows(seq_len=seq_len, stride=stride)
+        for shards in itertools.product(sizes, repeat=3):
+            counts = [len(slow_windows(size, seq_len, stride)) for size in shards]
+            expected = [0, *itertools.accumulate(counts)]
+            assert windows.first_windows(shards).tolist() == expected
+    assert Windows(seq_len=3, stride=2).first_windows([]).tolist() == [0]
+
+
+def test_the_example_of_the_docstring() -> None:
+    windows = Windows(seq_len=3, stride=2)
+    assert windows.first_windows([9]).tolist() == [0, 3]
+    assert slow_windows(9, 3, 2) == [range(4), range(2, 6), range(4, 8)]
+
+
+def test_the_tiles_of_a_window_hold_it_and_no_fewer_would() -> None:
+    for seq_len, stride in itertools.product(range(12), range(1, 14)):
+        windows = Windows(seq_len=seq_len, stride=stride)
+        assert windows.num_tokens == seq_len + 1
+        assert windows.num_tiles * stride >= seq_len + 1 > (windows.num_tiles - 1) * stride
+
+
+def test_counts_are_exact_beyond_32_bits() -> None:
+    windows = Windows(seq_len=1, stride=1)
+    assert windows.first_windows([2**40, 2**40]).tolist() == [0, 2**40 - 1, 2**41 - 2]
+
+
+def test_a_group_fills_the_memory_of_the_shuffle_and_no_more() -> None:
+    """Four copies of it: of the largest power of two of spans that fits."""
+    for seq_len, stride, itemsize, mebibytes in itertools.product(
+        (1, 64, 1000, 5000), (1, 7, 64, 4000), (1, 2, 4), (2, 3, 8, 128)
+    ):
+        windows = Windows(seq_len=seq_len, stride=stride)
+        order = make_order(
+            windows, 10**12, itemsize=itemsize, seed=1, shuffle_bytes=mebibytes * 2**20
+        )
+        section = order.sections[0]
+        span_tokens = (section.span_windows - 1 + windows.num_tiles) * stride
+        group_bytes = section.spans * span_tokens * itemsize
+        assert 4 * group_bytes <= mebibytes * 2**20 < 8 * group_bytes
+        # A span is what one seek reads: 128 KiB, as long as a window is shorter.
+        assert section.span_windows == max(1, 2**17 // itemsize // stride)
+        assert (order.num_windows, order.seed) == (10**12, 1)
+
+
+def test_too_little_memory_for_a_span_is_refused() -> None:
+    windows = Windows(seq_len=64, stride=64)
+    with pytest.raises(
+        OptionError, match="`shuffle_bytes` must hold 4 spans of 131136 bytes, got 7"
+    ):
+        make_order(windows, 100, itemsize=1, seed=0, shuffle_bytes=7)
+    assert make_order(windows, 100, itemsize=1, seed=0, shuffle_bytes=4 * 131_136)
+    with pytest.raises(OptionError):
+        make_order(windows, 100, itemsize=1, seed=0, shuffle_bytes=4 * 131_136 - 1)
+
+
+def test_without_a_seed_the_memory_does_not_matter() -> None:
+    windows = Windows(seq_len=64, stride=64)
+    order = make_order(windows, 1000, itemsize=2, seed=None, shuffle_bytes=0)
+    assert order.windows(range(5)).tolist() == [0, 1, 2, 3, 4]
+    assert order.seed is None
+
+
+def test_lanes_begin_at_equal_distances() -> None:
+    for num_tokens, num_lanes in itertools.product(range(1, 60), range(1, 20)):
+        starts = [lane_start(lane, num_lanes, num_tokens) for lane in range(num_lanes + 1)]
+        assert (starts[0], starts[-1]) == (0, num_tokens)
+        lengths = {stop - start for start, stop in itertools.pairwise(starts)}
+        assert max(lengths) - min(lengths) <= 1
+
+
+def test_lanes_need_as_many_tokens_as_a_batch_holds() -> None:
+    check_lanes(100, num_lanes=10, seq_len=10)
+    with pytest.raises(OptionError, match="at most the 99 tokens of the split, got 10 lanes of 10"):
+        check_lanes(99, num_lanes=10, seq_len=10)
+    check_lanes(12, num_lanes=1, seq_len=10)
+    with pytest.raises(OptionError, match="at most the 11 tokens of the split, got 1 lanes of 10"):
+        check_lanes(11, num_lanes=1, seq_len=10)
