@@ -25,3 +25,18 @@ def byte_corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     """The same of bytes, of another text."""
     directory: Path = tmp_path_factory.mktemp("byte_corpus")
     return corpora.make(directory, corpora.text(10_000, seed=1), splits=SPLITS)
+
+
+@pytest.fixture(scope="session")
+def lane_corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """Many documents, of 30 to 80 characters."""
+    content = "\n".join(
+        corpora.text(30 + 7 * (i % 8), seed=i).replace("\n", " ") for i in range(150)
+    )
+    return corpora.make(
+        tmp_path_factory.mktemp("lane_corpus"),
+        content,
+        vocabulary="char",
+        document="line",
+        splits=SPLITS,
+    )

@@ -14,7 +14,8 @@ import pytest
 import yaml
 from training import ROOT
 
-from trainer.config import TrainConfig, from_args
+from pipeline.options import from_flags
+from trainer.config import TrainConfig
 from trainer.task import build_parser
 
 DEPLOY = ROOT / "deploy"
@@ -77,7 +78,7 @@ def load(name: str) -> Any:
 
 def config_of(flags: list[str]) -> TrainConfig:
     """The configuration that `python -m trainer.task` makes of these flags."""
-    return from_args(build_parser().parse_args(flags))
+    return from_flags(TrainConfig, build_parser().parse_args(flags))
 
 
 def flags_in(script: Path) -> list[str]:

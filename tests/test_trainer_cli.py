@@ -1,6 +1,5 @@
-"""trainer.cli and trainer.task as a user meets them: output, messages, exit codes."""
+"""trainer.cli as a user meets it: output, messages, exit codes."""
 
-import io
 import os
 import shlex
 import signal
@@ -12,12 +11,13 @@ from pathlib import Path
 import pytest
 from training import ROOT, run_child
 
-from pipeline import Corpus, UserError
+from pipeline import Corpus
 from trainer.cli import build_parser
-from trainer.commands.generate import read_prompt
 
 TINY = ["--units", "8", "--embedding_dim", "4", "--seq_len", "16", "--batch_size", "8"]
 TINY += ["--sample_tokens", "8"]
+
+
 COLD = [*TINY, "--steps", "6", "--eval_every", "3", "--save_every", "3", "--log_every", "2"]
 
 
@@ -66,7 +66,7 @@ def test_train_then_generate(char_corpus: Corpus, tmp_path: Path) -> None:
     for part in ("saved_model.pb\n", "model.keras\n", "tf.saved_model.load("):
         assert part in out
 
-    flags = ["--run", run, "--prompt", "lorem", "--tokens", "9", "--seed", "3"]
+    flags = [run, "--prompt", "lorem", "--tokens", "9", "--seed", "3"]
     code, out, err = call("trainer.cli", "generate", *flags)
     assert (code, err) == (0, "")
     assert out.startswith("lorem")
@@ -74,23 +74,11 @@ def test_train_then_generate(char_corpus: Corpus, tmp_path: Path) -> None:
     text = out.removesuffix("\n")
 
     (tmp_path / "prompt.txt").write_text("lorem")
-    flags = ["--run", run, "--tokens", "9", "--seed", "3", "--samples", "2"]
+    flags = [run, "--tokens", "9", "--seed", "3", "--samples", "2"]
     flags += ["--prompt_file", str(tmp_path / "prompt.txt")]
     code, out, err = call("trainer.cli", "generate", *flags)
     assert (code, err) == (0, "")
     assert out.startswith(f"--- sample 1 of 2\n{text}\n--- sample 2 of 2\nlorem")
-
-
-def test_vertex_ai_gets_the_model_at_the_end(
-    char_corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("AIP_CHECKPOINT_DIR", f"file://{tmp_path}/checkpoints/")
-    monkeypatch.setenv("AIP_MODEL_DIR", f"file://{tmp_path}/model/")
-    flags = ["--corpus", char_corpus.directory, *TINY, "--steps", "1", "--eval_every", "0"]
-    code, out, err = call("trainer.task", *flags)
-    assert code == 0, err
-    assert out.endswith(f"exported the newest checkpoint to file://{tmp_path}/model/\n")
-    assert (tmp_path / "model" / "saved_model.pb").exists()
 
 
 def test_ctrl_c_ends_with_130_and_says_how_to_go_on(char_corpus: Corpus, tmp_path: Path) -> None:
@@ -120,34 +108,13 @@ def test_errors_have_no_traceback(tmp_path: Path) -> None:
     assert (code, err.count("\n")) == (2, 1)
     assert err.startswith("textreel: error: `units` must be an integer of at least 1, got 0")
 
-    code, _, err = call("trainer.cli", "generate", "--run", "x", "--top_p", "2")
+    code, _, err = call("trainer.cli", "generate", "x", "--top_p", "2")
     assert (code, err.count("\n")) == (2, 1)
     assert err.startswith("textreel: error: `top_p` must be above 0 and at most 1")
 
     code, _, err = call("trainer.cli", "train", "--corpus", "x")
     assert code == 2
     assert "the following arguments are required: --output" in err
-
-
-def test_a_prompt_comes_from_a_file_or_standard_input(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def prompt(*flags: str) -> str:
-        arguments = build_parser().parse_args(["generate", "--run", "x", *flags])
-        return read_prompt(arguments)
-
-    assert prompt() == ""
-    assert prompt("--prompt", "日") == "日"
-    file = tmp_path / "prompt.txt"
-    file.write_bytes("日\r\n".encode())
-    assert prompt("--prompt_file", str(file)) == "日\r\n"
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"one\ntwo")))
-    assert prompt("--prompt_file", "-") == "one\ntwo"
-    file.write_bytes(b"abc\xff")
-    with pytest.raises(UserError, match=r"`prompt_file` .*prompt.txt must be UTF-8, but byte 3"):
-        prompt("--prompt_file", str(file))
-    with pytest.raises(SystemExit):
-        prompt("--prompt_file", str(file), "--prompt", "x")
 
 
 HELP = """
@@ -172,3 +139,15 @@ def test_help_needs_no_tensorflow() -> None:
         "--stop",
     ):
         assert word in out
+
+
+def test_vertex_ai_gets_the_model_at_the_end(
+    char_corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIP_CHECKPOINT_DIR", f"file://{tmp_path}/checkpoints/")
+    monkeypatch.setenv("AIP_MODEL_DIR", f"file://{tmp_path}/model/")
+    flags = ["--corpus", char_corpus.directory, *TINY, "--steps", "1", "--eval_every", "0"]
+    code, out, err = call("trainer.task", *flags)
+    assert code == 0, err
+    assert out.endswith(f"exported the newest checkpoint to file://{tmp_path}/model/\n")
+    assert (tmp_path / "model" / "saved_model.pb").exists()

@@ -1,5 +1,6 @@
 """What the trainer's tests share: tiny configurations, child processes, checkpoint contents."""
 
+import json
 import os
 import subprocess
 import sys
@@ -30,6 +31,28 @@ def tiny(corpus: Path | str, output: Path | str, **changes: Any) -> Any:
         "sample_temperatures": (0.5,),
     }
     return TrainConfig(corpus=str(corpus), output=str(output), **{**settings, **changes})
+
+
+def figures(**changes: Any) -> Any:
+    """What a run has to say after step 12,000."""
+    from trainer.reports.meter import TrainingFigures
+
+    settings: dict[str, Any] = {
+        "step": 12_000,
+        "tokens": 1,
+        "seconds": 1.0,
+        "loss": 1.23456,
+        "bits_per_byte": 1.78123,
+        "tokens_per_second": 53_012.3,
+        "input_wait": 0.0034,
+        "learning_rate": 0.0012,
+        "gradient_norm": 0.5,
+        "skipped_steps": 0,
+        "memory_bytes": 873_000_000,
+        "gpu_memory_bytes": None,
+        "seconds_left": 754.0,
+    }
+    return TrainingFigures(**{**settings, **changes})
 
 
 def start_child(code: str, *arguments: str) -> "subprocess.Popen[str]":
@@ -84,3 +107,19 @@ def read_events(run: Path) -> dict[str, dict[int, Any]]:
                 content = tf.make_ndarray(value.tensor).item()
                 found.setdefault(value.tag, {})[event.step] = content
     return found
+
+
+def write_metrics(run: Path, *, height: float) -> list[dict[str, Any]]:
+    """The metrics of 100 steps that fall from 4 bits above `height` to it."""
+    entries = []
+    for step in range(1, 101):
+        bits: float | None = height + 4 * (1 - step / 100)
+        if step == 50:
+            bits = None  # a loss that was not finite
+        entry = {"kind": "train", "step": step, "tokens": step * 64, "seconds": step / 8}
+        entries.append({**entry, "bits_per_byte": bits})
+        if step % 25 == 0:
+            entries.append({**entry, "kind": "validation", "bits_per_byte": height + 1})
+    run.mkdir(parents=True)
+    (run / "metrics.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    return entries

@@ -20,7 +20,7 @@ returns text as it comes, `export` writes it for programs without this package.
 
     from trainer import TrainConfig, evaluate, export, generate, train
 
-    train(TrainConfig(corpus="CORPUS", output="RUN", steps=1000))
+    train(TrainConfig(corpus="CORPUS", output="RUN", units=64, steps=100))
     print(evaluate("RUN", split="validation"))
     print("".join(generate("RUN", prompt="Once", tokens=100)))
     export("RUN", "EXPORT")

@@ -48,9 +48,7 @@ def add_command(subparsers: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    request = from_flags(
-        Request, arguments, prompt=read_prompt(arguments), stop=tuple(arguments.stop)
-    )
+    request = request_of(arguments)
     from trainer.quiet import import_tensorflow
 
     import_tensorflow()
@@ -74,13 +72,19 @@ def _run(arguments: argparse.Namespace) -> None:
         print(request.prompt + screen_text(text, vocabulary))
 
 
-def read_prompt(arguments: argparse.Namespace) -> str:
-    """Returns the prompt that the flags give.
+def request_of(arguments: argparse.Namespace) -> Request:
+    """Returns what the flags ask for; reads the file of the prompt.
 
     Raises:
+        OptionError: an option breaks its rule.
         UserError: the file is not UTF-8.
         OSError: it cannot be read.
     """
+    prompt, stop = _read_prompt(arguments), tuple(arguments.stop)
+    return from_flags(Request, arguments, prompt=prompt, stop=stop)
+
+
+def _read_prompt(arguments: argparse.Namespace) -> str:
     file = arguments.prompt_file
     if file is None:
         return str(arguments.prompt)

@@ -1,0 +1,30 @@
+"""evaluate: the command prints what the function returns."""
+
+from pathlib import Path
+
+import pytest
+from training import tiny
+
+from pipeline import Corpus
+from trainer.cli import build_parser
+from trainer.evaluation.evaluate import evaluate
+from trainer.loop import train
+
+
+def test_the_command_measures_the_split_and_the_checkpoint_that_are_named(
+    char_corpus: Corpus, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = {"steps": 2, "eval_every": 1, "learning_rate": 1.0, "sample_tokens": 0}
+    train(tiny(char_corpus.directory, tmp_path, **options), quiet=True)
+    printed = []
+    for flags, keywords in [
+        ([], {}),
+        (["--split", "train"], {"split": "train"}),
+        (["--checkpoint", "best"], {"checkpoint": "best"}),
+    ]:
+        arguments = build_parser().parse_args(["evaluate", str(tmp_path), *flags])
+        arguments.run(arguments)
+        measured = evaluate(tmp_path, **keywords)
+        printed.append(capsys.readouterr().out)
+        assert printed[-1] == f"{measured.num_windows:,} windows: {measured}\n"
+    assert len(set(printed)) == 3

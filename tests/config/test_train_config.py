@@ -1,0 +1,83 @@
+"""train_config: rules across groups, flags and options, JSON, identity."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+from options import CHANGED, NEEDED, config_of, error_of
+
+from pipeline.errors import UserError
+from trainer.config import TrainConfig
+
+
+def test_json_gives_the_configuration_back(tmp_path: Path) -> None:
+    config = config_of(stride=3, sample_temperatures=(0.0, 1.5))
+    (tmp_path / "config.json").write_text(config.to_json())
+    assert TrainConfig.from_json(tmp_path / "config.json") == config
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"corpus": "a", "output": "b", "colour": 1}'])
+def test_json_of_something_else_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(UserError, match=r"config\.json: not the settings of a run"):
+        TrainConfig.from_json(tmp_path / "config.json")
+
+
+def test_identity_holds_what_changes_the_weights() -> None:
+    free = {"corpus", "output", "events", "steps", "eval_every", "save_every", "log_every", "jit"}
+    free |= {"accumulate_steps", "early_stopping", "tpu"}
+    free |= {"keep_checkpoints", "strategy", "validation_split"}
+    free |= {"pretrained_embeddings"}  # the run adds the digest of the file
+    free |= {"histograms_every", "sample_tokens", "sample_temperatures"}
+    for name, (_, value) in CHANGED.items():
+        needed = NEEDED.get(name, {})
+        other = dataclasses.replace(config_of(**needed), **{name: value})
+        changed = other.identity() != config_of(**needed).identity()
+        assert changed == (name not in free), name
+    assert config_of(stride=64, embedding_dim=64).identity() == config_of().identity()
+    transformer = config_of(model="transformer")
+    assert transformer.identity()["heads"] == 4
+    assert config_of(model="transformer", embedding_dim=256).identity() == transformer.identity()
+    assert config_of(model="transformer", heads=4).identity() == transformer.identity()
+    assert config_of(model="transformer", units=32).num_heads == 1
+    cosine = config_of(schedule="cosine", steps=50)
+    assert cosine.identity() != config_of(schedule="cosine", steps=60).identity()
+    assert config_of(schedule="cosine", steps=60, decay_steps=50).identity() == cosine.identity()
+    adamw = config_of(optimizer="adamw")
+    assert config_of(optimizer="adamw", weight_decay=0.01).identity() == adamw.identity()
+    own = config_of(model="package.module:function", heads=3)
+    assert (own.identity()["model"], own.identity()["heads"]) == ("package.module:function", 3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"accumulate_steps": 2, "lanes": True},
+            "`accumulate_steps` must be 1 with `lanes` (whose state belongs to whole steps), got "
+            "2; leave --accumulate_steps or --lanes out",
+        ),
+        (
+            {"lanes": True, "model": "transformer"},
+            "`model` must be one of lstm, gru with `lanes` (which carry a recurrent state on)",
+        ),
+        (
+            {"lanes": True, "model": "own_models:recurrent"},
+            "got 'own_models:recurrent'; leave --lanes out",
+        ),
+        (
+            {"pretrained_embeddings": "a.txt", "model": "package.module:function"},
+            "`pretrained_embeddings` must not be given with a `model` of your own (package.module",
+        ),
+        (
+            {"early_stopping": 2, "eval_every": 0},
+            "`early_stopping` must be 0 with `eval_every` 0 (there is no validation loss to "
+            "stop by), got 2; change --eval_every or --early_stopping",
+        ),
+    ],
+)
+def test_options_of_two_groups_that_do_not_go_together(
+    changes: dict[str, Any], message: str
+) -> None:
+    assert message in error_of(**changes)

@@ -1,0 +1,50 @@
+"""signals: noted once, obeyed at once the second time, and the exit code after them."""
+
+import os
+import signal
+import threading
+
+import pytest
+
+from trainer.hosts.signals import StopRequest, exit_after
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_is_noted_and_the_handlers_come_back(number: int) -> None:
+    before = [signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)]
+    request = StopRequest()
+    with request.listening():
+        assert request.signal_number is None
+        os.kill(os.getpid(), number)
+        assert request.signal_number == number
+    assert [signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)] == before
+
+
+def test_a_second_signal_is_obeyed_at_once() -> None:
+    request = StopRequest()
+    with request.listening():
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert request.signal_number == signal.SIGTERM
+
+
+def test_outside_of_the_main_thread_nothing_changes() -> None:
+    seen = []
+
+    def listen() -> None:
+        with StopRequest().listening():
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+    thread.join()
+    assert seen == [signal.getsignal(signal.SIGTERM)]
+
+
+def test_exit_codes() -> None:
+    with pytest.raises(SystemExit) as error:
+        exit_after(signal.SIGTERM)
+    assert error.value.code == 143
+    with pytest.raises(KeyboardInterrupt):
+        exit_after(signal.SIGINT)

@@ -1,0 +1,168 @@
+"""trainer.models.custom: a user's own model trains, resumes, generates; what cannot is named."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from corpora import write
+from training import ROOT, assert_same_bits, checkpoint_arrays, run_child, tiny
+
+from pipeline import Corpus, UserError
+from trainer.evaluation.evaluate import evaluate
+from trainer.generation.sampler import generate
+from trainer.loop import train
+from trainer.models import build_model
+from trainer.models.custom import CustomModel
+
+SIZE = 11
+OWN = ("own_models:recurrent", "own_models:functional")
+
+
+def make(model: str, **changes: Any) -> CustomModel:
+    keras.utils.set_random_seed(1)
+    config = tiny("corpus", "run", model=model, **{"seq_len": 5, **changes})
+    built = build_model(config, SIZE, use_cudnn=False)
+    assert isinstance(built, CustomModel)
+    return built
+
+
+@pytest.mark.parametrize("model", OWN)
+def test_a_step_gives_the_logits_of_the_last_tokens(model: str) -> None:
+    """Before there are `seq_len` tokens, those of all; then those of the newest window."""
+    made = make(model)
+    tokens = np.random.default_rng(0).integers(SIZE, size=(3, 12)).astype(np.int32)
+    state = made.initial_state(3)
+    for place in range(12):
+        logits, state = made.step(tf.constant(tokens[:, place]), state)
+        start = max(0, place - 4)
+        window = np.zeros([3, 5], np.int32)
+        window[:, : place + 1 - start] = tokens[:, start : place + 1]
+        expected = made(window)[:, place - start]
+        np.testing.assert_allclose(logits, expected, atol=1e-6)
+
+
+def test_with_targets_last_tokens_stand_at_the_end_of_the_window() -> None:
+    made = make("own_models:recurrent", targets="last")
+    state = made.initial_state(1)
+    for count in range(1, 8):
+        logits, state = made.step(tf.constant([count]), state)
+        window = np.array([[*[0] * 5, *range(1, count + 1)][-5:]], np.int32)
+        np.testing.assert_allclose(logits, made(window), atol=1e-6)
+
+
+def test_options_reach_the_function() -> None:
+    counts = [
+        make("own_models:recurrent", **changes).count_params()
+        for changes in ({}, {"units": 9}, {"layers": 1}, {"embedding_dim": 3})
+    ]
+    assert len(set(counts)) == 4
+
+
+def test_a_run_learns_resumes_evaluates_and_generates(char_corpus: Corpus, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"model": OWN[0], "learning_rate": 1e-2, "eval_every": 60}
+    train(tiny(char_corpus.directory, tmp_path / "run", steps=30, **options), quiet=True)
+    resumed = train(tiny(char_corpus.directory, tmp_path / "run", steps=60, **options), quiet=True)
+    straight = train(tiny(char_corpus.directory, tmp_path / "one", steps=60, **options), quiet=True)
+    assert resumed.start_step == 30
+    first, second = (checkpoint_arrays(r.checkpoint) for r in (resumed, straight))
+    assert_same_bits(first, second)
+    assert resumed.evaluation is not None
+    assert resumed.evaluation.loss < 3  # untrained: about ln(27) = 3.3
+    assert evaluate(tmp_path / "run").evaluation == resumed.evaluation
+    texts = ["".join(generate(tmp_path / "run", tokens=40, seed=seed)) for seed in (1, 1, 2)]
+    assert texts[0] == texts[1] != texts[2]
+    with pytest.raises(UserError, match="`model`: the run has 'own_models:recurrent', now 'own_m"):
+        train(tiny(char_corpus.directory, tmp_path / "run", steps=70, model=OWN[1]), quiet=True)
+
+
+TWO_REPLICAS = """
+import sys
+import tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from training import tiny
+from trainer.loop import train
+corpus, output, model = sys.argv[1:]
+print(train(tiny(corpus, output, model=model, strategy="mirrored", dropout=0.0), quiet=True).loss)
+"""
+
+
+def test_two_replicas_train_what_one_does(char_corpus: Corpus, tmp_path: Path) -> None:
+    loss = run_child(TWO_REPLICAS, char_corpus.directory, str(tmp_path / "two"), OWN[0])
+    config = tiny(char_corpus.directory, tmp_path / "one", model=OWN[0], dropout=0.0)
+    assert float(loss) == pytest.approx(train(config, quiet=True).loss, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("model", "changes", "message"),
+    [
+        ("no_module:f", {}, "the module no_module cannot be imported (No module named 'no_module'"),
+        ("own_models:nothing", {}, "own_models.py must have a function nothing, got none"),
+        ("own_models:not_a_function", {}, "a function not_a_function, got builtins.int"),
+        ("own_models:no_model", {}, "must return a keras.Model, got tensorflow."),
+        (
+            "own_models:too_wide",
+            {},
+            "for tokens of shape [2, 5] and --targets sequence the model must give logits of "
+            "shape [batch, seq_len, vocabulary size] = [2, 5, 11], got [2, 5, 12] float32",
+        ),
+        (
+            "own_models:functional",
+            {"targets": "last"},
+            "--targets last the model must give logits of shape [batch, vocabulary size] = [2, 11]",
+        ),
+        ("own_models:of_floats", {}, "does not take tokens of shape [batch, seq_len] = [2, 5]"),
+        (
+            "own_models:recurrent",
+            {"precision": "bfloat16"},
+            "does not compute in `precision` bfloat16: none of its layers does; build them with "
+            "dtype=config.dtype_policy, or leave --precision out",
+        ),
+        ("own_models:bidirectional", {}, "the model's logits depend on later tokens"),
+    ],
+)
+def test_what_cannot_work_is_named(model: str, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError) as error:
+        make(model, **changes)
+    assert str(error.value).startswith(f"`model` {model}")
+    assert message in str(error.value)
+
+
+def test_a_bidirectional_model_may_predict_what_is_after_the_window() -> None:
+    made = make("own_models:bidirectional", targets="last")
+    assert made(np.zeros([3, 5], np.int32)).shape == (3, SIZE)
+
+
+IN_A_DIRECTORY = """
+import os, sys
+sys.path = [path for path in sys.path if path not in ("", os.getcwd())]
+from training import tiny
+from trainer.models import build_model
+print(build_model(tiny("corpus", "run", model="mine:build"), 11, use_cudnn=False).count_params())
+"""
+
+
+def test_a_module_in_the_current_directory_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "mine.py", (ROOT / "tests/own_models.py").read_text() + "\nbuild = recurrent")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
+    assert int(run_child(IN_A_DIRECTORY)) > 0
+
+
+def test_the_example_of_the_readme_runs(
+    char_corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readme = (ROOT / "README.md").read_text()
+    (code,) = re.findall(r"```python\n(# mine\.py.*?)```", readme, re.DOTALL)
+    write(tmp_path / "mine.py", code)
+    monkeypatch.chdir(tmp_path)
+    config = tiny(char_corpus.directory, tmp_path / "run", model="mine:build", steps=4)
+    assert train(config, quiet=True).loss is not None
+    assert len("".join(generate(tmp_path / "run", tokens=5))) == 5

@@ -1,0 +1,87 @@
+"""Options of a run in tests: configurations, flags, errors, and a changed value of every option."""
+
+import argparse
+from typing import Any
+
+import pytest
+
+from pipeline.errors import OptionError
+from pipeline.options import from_flags
+from trainer.config import TrainConfig
+from trainer.task import add_arguments
+
+
+def config_of(**changes: Any) -> TrainConfig:
+    return TrainConfig(corpus="corpus", output="run", **changes)
+
+
+def parsed(flags: list[str]) -> TrainConfig:
+    """The configuration that flags make, beside the two that are required."""
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    arguments = parser.parse_args(["--corpus", "corpus", "--output", "run", *flags])
+    return from_flags(TrainConfig, arguments)
+
+
+def error_of(**changes: Any) -> str:
+    """What is said of options that break a rule."""
+    with pytest.raises(OptionError) as error:
+        config_of(**changes)
+    return str(error.value)
+
+
+# A flag's text, and the value that it gives.
+CHANGED = {
+    "corpus": ("other", "other"),
+    "output": ("other", "other"),
+    "events": ("other", "other"),
+    "model": ("gru", "gru"),
+    "layers": ("3", 3),
+    "units": ("8", 8),
+    "embedding_dim": ("8", 8),
+    "heads": ("2", 2),
+    "dropout": ("0.5", 0.5),
+    "pretrained_embeddings": ("file.txt", "file.txt"),
+    "freeze_embeddings_steps": ("-1", -1),
+    "seq_len": ("40", 40),
+    "stride": ("3", 3),
+    "lanes": ("", True),
+    "batch_size": ("8", 8),
+    "steps": ("8", 8),
+    "seed": ("8", 8),
+    "targets": ("last", "last"),
+    "learning_rate": ("0.5", 0.5),
+    "optimizer": ("rmsprop", "rmsprop"),
+    "schedule": ("cosine", "cosine"),
+    "warmup_steps": ("8", 8),
+    "decay_steps": ("8", 8),
+    "min_learning_rate_ratio": ("0.5", 0.5),
+    "weight_decay": ("0.5", 0.5),
+    "clip_norm": ("0", 0.0),
+    "early_stopping": ("3", 3),
+    "label_smoothing": ("0.1", 0.1),
+    "precision": ("bfloat16", "bfloat16"),
+    "accumulate_steps": ("4", 4),
+    "eval_every": ("0", 0),
+    "save_every": ("8", 8),
+    "log_every": ("8", 8),
+    "histograms_every": ("8", 8),
+    "keep_checkpoints": ("8", 8),
+    "strategy": ("mirrored", "mirrored"),
+    "tpu": ("local", "local"),
+    "jit": ("on", "on"),
+    "train_split": ("all", "all"),
+    "validation_split": ("test", "test"),
+    "sample_tokens": ("0", 0),
+    "sample_temperatures": ("0,1.5", (0.0, 1.5)),
+}
+
+
+# What an option needs beside it to be allowed at all.
+NEEDED: dict[str, dict[str, Any]] = {
+    "decay_steps": {"schedule": "cosine"},
+    "min_learning_rate_ratio": {"schedule": "cosine"},
+    "weight_decay": {"optimizer": "adamw"},
+    "heads": {"model": "transformer"},
+    "freeze_embeddings_steps": {"pretrained_embeddings": "file.txt"},
+}

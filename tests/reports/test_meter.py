@@ -1,0 +1,60 @@
+"""meter: means over steps, rates over time, evaluations to come."""
+
+import itertools
+
+import pytest
+from training import tiny
+
+from pipeline.layout.manifest import Shard, Split
+from trainer.reports.meter import Meter, num_evaluations_left
+from trainer.steps.runner import StepMetrics
+
+
+def test_the_meter_means_over_steps_and_rates_over_time() -> None:
+    shard = Shard(
+        file="x",
+        num_tokens=50,
+        num_records=1,
+        disk_bytes=1,
+        sha256="",
+        text_bytes=100,
+        pieces=(),
+    )
+    config = tiny("c", "r", batch_size=4, seq_len=8, steps=20, eval_every=6)
+    split = Split(shards=(shard,), num_documents=1)
+    meter = Meter(config, split, start_step=2, start_seconds=100.0)
+    meter.evaluation_seconds = 7.0
+    meter.add(StepMetrics(4.0, -1, 1.0, 1, 0.25), 1, seconds=1.0)
+    meter.add(StepMetrics(1.0, -1, 2.0, 2, 0.25), 2, seconds=4.0)
+    found = meter.figures(learning_rate=0.0020000000949949026)
+    assert (found.step, found.tokens, found.seconds) == (5, 5 * 32, 105.0)
+    assert found.loss == 2.0
+    assert found.bits_per_byte == pytest.approx(2.0 / 0.693147 * 50 / 100, rel=1e-5)
+    assert found.tokens_per_second == 3 * 32 / 5.0
+    assert found.input_wait == 0.1
+    assert found.learning_rate == 0.002
+    assert found.gradient_norm == pytest.approx(5 / 3)
+    assert found.skipped_steps == 3
+    assert 50e6 < found.memory_bytes < 50e9
+    assert found.gpu_memory_bytes is None
+    # 15 steps at 5/3 s, and the evaluations after steps 6, 12, 18 and 20.
+    assert found.seconds_left == pytest.approx(25.0 + 4 * 7.0)
+
+    meter.add(StepMetrics(3.0, -1, 1.0, 0, 0.0), 1, seconds=2.0)
+    found = meter.figures(learning_rate=0.1)
+    assert (found.step, found.loss, found.input_wait) == (6, 3.0, 0.0)
+    assert found.skipped_steps == 0
+    assert found.tokens_per_second == 16.0
+    assert meter.seconds == 107.0
+
+
+def test_the_evaluations_to_come_are_counted() -> None:
+    for eval_every, steps in itertools.product((0, 1, 3, 4, 12, 50), (12, 13)):
+        config = tiny("c", "r", eval_every=eval_every, steps=steps)
+        for step in range(1, steps + 1):
+            due = [
+                later
+                for later in range(step, steps + 1)
+                if eval_every and (later % eval_every == 0 or later == steps)
+            ]
+            assert num_evaluations_left(config, step) == len(due)

@@ -1,0 +1,113 @@
+"""checkpointer: everything is saved, the best one apart, and restored into its own run alone."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from checkpoints import IDENTITY, NUM_VARIABLES, build, checkpointer
+from training import checkpoint_arrays, run_child
+
+from pipeline import Corpus, UserError
+from trainer.run.checkpoint import BEST_DIRECTORY, DIRECTORY, best_loss, restore_weights
+from trainer.run.checkpointer import Checkpointer
+from trainer.run.identity import RunIdentity
+
+
+@pytest.mark.parametrize("kind", NUM_VARIABLES)
+def test_every_variable_comes_back(tmp_path: Path, kind: str) -> None:
+    model, optimizer = build(seed=1, model_kind=kind)
+    model(np.zeros([2, 3], np.int32), training=True)  # moves the seed generators on
+    optimizer.apply([variable * 2 for variable in model.trainable_variables])
+    saved = checkpointer(tmp_path, model, optimizer)
+    assert saved.newest() is None
+    assert saved.restore() == 0
+    saved.save(7)
+
+    other_model, other_optimizer = build(seed=2, model_kind=kind)
+    assert checkpointer(tmp_path, other_model, other_optimizer).restore() == 7
+    weights_only, _ = build(seed=3, model_kind=kind)
+    restore_weights(tmp_path, weights_only)
+    assert len(model.variables) == NUM_VARIABLES[kind]
+    for one, other, third in zip(
+        model.variables, other_model.variables, weights_only.variables, strict=True
+    ):
+        np.testing.assert_array_equal(one, other, err_msg=one.path)
+        np.testing.assert_array_equal(one, third, err_msg=one.path)
+    for one, other in zip(optimizer.variables, other_optimizer.variables, strict=True):
+        np.testing.assert_array_equal(one, other, err_msg=one.path)
+
+
+def test_the_newest_ones_are_kept(tmp_path: Path) -> None:
+    saved = checkpointer(tmp_path, *build(seed=1), keep=2)
+    for step in (3, 6, 9):
+        saved.save(step)
+    steps = {path.stem for path in (tmp_path / DIRECTORY).glob("*.index")}
+    assert steps == {"ckpt-6", "ckpt-9"}
+
+
+def test_the_best_is_kept_beside_the_newest_and_knows_its_loss(tmp_path: Path) -> None:
+    model, optimizer = build(seed=1)
+    saved = checkpointer(tmp_path, model, optimizer)
+    assert best_loss(tmp_path) == {}
+    weight = model.trainable_variables[0]
+    kept = []
+    for step, loss in ((1, 3.0), (2, math.nan), (3, 2.0), (4, 2.0), (5, 2.5)):
+        weight.assign(weight * 0 + step)
+        saved.save(step)
+        kept.append(saved.save_best(step, loss, "validation"))
+    assert kept == [True, False, True, False, False]
+    assert [path.stem for path in (tmp_path / BEST_DIRECTORY).glob("*.index")] == ["ckpt-3"]
+    assert best_loss(tmp_path) == {"validation": 2.0}
+
+    other, _ = build(seed=2)
+    for which, step in (("newest", 5), ("best", 3)):
+        restore_weights(tmp_path, other, which=which)
+        np.testing.assert_array_equal(other.trainable_variables[0], np.full(weight.shape, step))
+
+    # A restart goes on comparing with the best one's loss, unless it measures something else.
+    again = checkpointer(tmp_path, *build(seed=3))
+    assert again.restore() == 5
+    assert not again.save_best(6, 2.1, "validation")
+    assert again.save_best(6, 2.1, "test")
+    assert best_loss(tmp_path) == {"test": 2.1}
+
+
+def test_a_best_one_of_another_run_is_refused(tmp_path: Path) -> None:
+    checkpointer(tmp_path, *build(seed=1)).save_best(1, 2.0, "validation")
+    other = RunIdentity(corpus="d" * 64, vocabulary="v" * 64, settings=IDENTITY.settings)
+    with pytest.raises(UserError, match="this corpus is not the one the run was trained on"):
+        Checkpointer(tmp_path, identity=other, keep=2).check()
+
+
+# A limit on the size of files stands for a disk without room: it needs no privileges.
+FULL = """
+import resource, sys
+from pathlib import Path
+from training import tiny
+from trainer.loop import train
+corpus, run = sys.argv[1:]
+options = {"units": 64, "steps": 6}
+train(tiny(corpus, run, **options), quiet=True)
+size = next(Path(run, "checkpoints").glob("*.data*")).stat().st_size
+resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, resource.RLIM_INFINITY))
+try:
+    train(tiny(corpus, run, **options | {"steps": 12}), quiet=True)
+except ValueError as error:
+    print(type(error).__name__, error)
+print(sorted(path.name for path in Path(run, "checkpoints").iterdir()))
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+print(train(tiny(corpus, run, **options | {"steps": 12}), quiet=True).start_step)
+"""
+
+
+def test_without_room_for_a_checkpoint_the_last_one_stays_whole(
+    char_corpus: Corpus, tmp_path: Path
+) -> None:
+    error, files, start_step = run_child(FULL, char_corpus.directory, str(tmp_path)).splitlines()
+    folder = tmp_path / DIRECTORY
+    assert error.startswith(f"UserError {folder}: the checkpoint of step 12 cannot be written (")
+    assert "those that are there stay whole. Make room, and the same command goes on" in error
+    assert files == str(["checkpoint", "ckpt-6.data-00000-of-00001", "ckpt-6.index"])
+    assert start_step == "6"
+    assert checkpoint_arrays(str(folder / "ckpt-12"))

@@ -1,0 +1,132 @@
+"""lanes: states go on and into checkpoints, resuming, replicas."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from modelling import build, flat
+from training import assert_same_bits, checkpoint_arrays, run_child, tiny
+
+from pipeline import Corpus, UserError
+from trainer.evaluation.evaluate import evaluate
+from trainer.generation.sampler import generate
+from trainer.loop import train
+from trainer.steps.feed import training_feed
+from trainer.steps.lanes import LaneState
+
+recurrent = pytest.mark.parametrize("model", ["lstm", "gru"])
+
+
+@recurrent
+def test_states_of_a_run_are_those_of_the_contiguous_text(lane_corpus: Corpus, model: str) -> None:
+    """Over steps, with every weight as it is: the lanes against the ring read by `step`."""
+    config = tiny(lane_corpus.directory, "run", model=model, lanes=True, dropout=0.0, batch_size=4)
+    made = build(model, lane_corpus.vocabulary.size, dropout=0.0)
+    strategy = tf.distribute.get_strategy()
+    lanes = LaneState(strategy, made, 4)
+    state, num_resets = made.initial_state(4), 0
+    feed = training_feed(strategy, lane_corpus, config, start_step=0)
+    for (tokens, resets), _ in feed.take(9):
+        logits = lanes.read(tokens, resets)
+        for place in range(config.seq_len):
+            keep = ~resets.numpy()[:, place, np.newaxis]
+            state = tf.nest.map_structure(lambda part, keep=keep: part * keep, state)
+            expected, state = made.step(tokens[:, place], state)
+            np.testing.assert_allclose(logits[:, place], expected, atol=1e-5)
+        num_resets += int(tf.reduce_sum(tf.cast(resets, tf.int32)))
+    assert num_resets > 9
+    lanes.collect()
+    for one, other in zip(lanes.saved, flat(state), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_states_go_into_a_checkpoint_and_back() -> None:
+    made = build("lstm", 11, dropout=0.0)
+    strategy = tf.distribute.get_strategy()
+    first, second = (LaneState(strategy, made, 4) for _ in range(2))
+    tokens = tf.constant(np.random.default_rng(0).integers(11, size=(4, 5)), tf.int32)
+    none = tf.zeros([4, 5], tf.bool)
+    first.read(tokens, none)
+    first.collect()
+    assert [variable.shape.as_list() for variable in first.saved] == [[4, 16]] * 4
+    assert all(np.abs(variable).max() > 0 for variable in first.saved)
+    for one, other in zip(first.saved, second.saved, strict=True):
+        other.assign(one)
+    second.spread()
+    np.testing.assert_array_equal(first.read(tokens, none), second.read(tokens, none))
+
+
+@recurrent
+def test_stopped_and_resumed_is_straight_bit_for_bit(
+    lane_corpus: Corpus, tmp_path: Path, model: str
+) -> None:
+    options = {"lanes": True, "model": model, "layers": 1}
+    train(tiny(lane_corpus.directory, tmp_path / "run", steps=5, **options), quiet=True)
+    resumed = train(tiny(lane_corpus.directory, tmp_path / "run", **options), quiet=True)
+    straight = train(tiny(lane_corpus.directory, tmp_path / "one", **options), quiet=True)
+    assert resumed.start_step == 5
+    first, second = (checkpoint_arrays(r.checkpoint) for r in (resumed, straight))
+    states = [name for name in first if name.startswith("lanes/")]
+    assert len(states) == (2 if model == "lstm" else 1)
+    assert all(first[name].shape == (8, 16) and np.abs(first[name]).max() > 0 for name in states)
+    assert_same_bits(first, second)
+
+
+def test_a_run_learns_evaluates_and_generates(lane_corpus: Corpus, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"lanes": True, "learning_rate": 1e-2, "eval_every": 100}
+    result = train(tiny(lane_corpus.directory, tmp_path, steps=100, **options), quiet=True)
+    assert result.evaluation is not None
+    assert result.evaluation.loss < 2.8
+    assert evaluate(tmp_path).evaluation == result.evaluation
+    assert len("".join(generate(tmp_path, tokens=7))) == 7
+    with pytest.raises(UserError, match="`lanes`: the run has True, now False"):
+        train(tiny(lane_corpus.directory, tmp_path, **{**options, "lanes": False}), quiet=True)
+
+
+def test_lanes_change_what_is_trained_and_jit_does_not(lane_corpus: Corpus, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"dropout": 0.0, "layers": 1}
+    lanes, compiled, windows, half = (
+        train(tiny(lane_corpus.directory, tmp_path / name, **options, **changes), quiet=True)
+        for name, changes in [
+            ("lanes", {"lanes": True}),
+            ("compiled", {"lanes": True, "jit": "on"}),
+            ("windows", {}),
+            ("bfloat16", {"lanes": True, "precision": "bfloat16"}),
+        ]
+    )
+    weights, others = (checkpoint_arrays(run.checkpoint) for run in (lanes, half))
+    assert any(not np.array_equal(weights[name], others[name]) for name in weights)
+    assert lanes.loss == pytest.approx(half.loss, rel=2e-2)
+    assert lanes.loss == pytest.approx(compiled.loss, rel=1e-4)
+    assert lanes.loss != pytest.approx(windows.loss, rel=1e-4)
+
+
+TWO_REPLICAS = """
+import sys
+import tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from training import tiny
+from trainer.loop import train
+train(tiny(*sys.argv[1:], steps=8, lanes=True, strategy="mirrored", dropout=0.0,
+           layers=1), quiet=True)
+"""
+
+
+def test_two_replicas_carry_on_what_one_does_and_the_other_way(
+    lane_corpus: Corpus, tmp_path: Path
+) -> None:
+    """One replica makes the first 3 steps, two the next 5, one the last 4."""
+    options: dict[str, Any] = {"lanes": True, "dropout": 0.0, "layers": 1}
+    train(tiny(lane_corpus.directory, tmp_path / "both", steps=3, **options), quiet=True)
+    run_child(TWO_REPLICAS, lane_corpus.directory, str(tmp_path / "both"))
+    both = train(tiny(lane_corpus.directory, tmp_path / "both", **options), quiet=True)
+    one = train(tiny(lane_corpus.directory, tmp_path / "one", **options), quiet=True)
+    assert both.start_step == 8
+    assert both.loss == pytest.approx(one.loss, rel=1e-5)
+    first, second = (checkpoint_arrays(result.checkpoint) for result in (one, both))
+    for name in first:
+        if name.startswith("lanes/"):
+            np.testing.assert_allclose(second[name], first[name], atol=1e-3, err_msg=name)

@@ -1,0 +1,88 @@
+"""step: the loss, clipping, parts and halves, evaluation."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from stepping import batches, losses_of, make_runner
+
+from trainer.steps.optimization import Adam
+
+
+def test_the_loss_is_the_mean_over_tokens_of_minus_log_probability() -> None:
+    runner = make_runner()
+    inputs, targets = batches(0)[0]
+    probabilities = tf.nn.softmax(runner.step.model(inputs)).numpy()
+    chosen = np.take_along_axis(probabilities, targets[..., np.newaxis], axis=-1)
+    assert losses_of(runner, 1) == [pytest.approx(-np.log(chosen).mean(), rel=1e-5)]
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_halves_side_by_side_are_the_whole_batch(jit: bool) -> None:
+    halves, whole = make_runner(halves=True, jit=jit), make_runner()
+    assert losses_of(halves, 1, 4, 7) == pytest.approx(losses_of(whole, 1, 4, 7), rel=1e-5)
+    for one, other in zip(halves.step.model.weights, whole.step.model.weights, strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-4, err_msg=one.path)
+    assert halves.run_steps.experimental_get_tracing_count() == 1
+
+
+def test_jit_trains_the_same_model() -> None:
+    assert losses_of(make_runner(jit=True), 12) == [
+        pytest.approx(losses_of(make_runner(), 12)[0], rel=1e-4)
+    ]
+
+
+def test_clipping_bounds_the_norm_of_all_gradients_together() -> None:
+    """With plain descent at rate 1 the change of the weights is the gradient."""
+
+    class Descent(Adam):
+        def update_step(self, gradient, variable, learning_rate):  # type: ignore[no-untyped-def]
+            self.assign_sub(variable, gradient)
+
+    reported = []
+
+    def norm_of_change(clip_norm: float) -> float:
+        runner = make_runner(clip_norm=clip_norm)
+        runner.step.optimizer = Descent(1.0)
+        runner.step.optimizer.build(runner.step.model.trainable_variables)
+        before = [weight.numpy() for weight in runner.step.model.trainable_variables]
+        reported.append(float(runner.step.train(*map(tf.constant, batches(0)[0]))[1]))
+        after = [weight.numpy() for weight in runner.step.model.trainable_variables]
+        return float(np.sqrt(sum(((a - b) ** 2).sum() for a, b in zip(after, before, strict=True))))
+
+    free = norm_of_change(0.0)
+    assert norm_of_change(free / 3) == pytest.approx(free / 3, rel=1e-4)
+    assert norm_of_change(free * 3) == pytest.approx(free, rel=1e-5)
+    assert reported == pytest.approx([free] * 3, rel=1e-5)  # the norm before clipping
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_a_step_in_parts_is_the_whole_step_traced_once(jit: bool) -> None:
+    whole, parts = (
+        make_runner(clip_norm=0.1),
+        make_runner(clip_norm=0.1, accumulate_steps=2, jit=jit),
+    )
+    np.testing.assert_allclose(losses_of(parts, 1, 11), losses_of(whole, 1, 11), rtol=1e-5)
+    for one, other in zip(whole.step.model.weights, parts.step.model.weights, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-3)
+    assert parts.run_steps.experimental_get_tracing_count() == 1
+
+
+def test_smoothing_acts_in_training_alone() -> None:
+    plain, smooth = make_runner(), make_runner(label_smoothing=0.5)
+    inputs, targets = map(tf.constant, batches(0)[0])
+    for runner in (plain, smooth):  # so that the logits are far from equal
+        runner.step.model.logits.kernel.assign(runner.step.model.logits.kernel * 20)
+    weights = tf.ones([4])
+    assert smooth.step.evaluate(inputs, targets, weights) == plain.step.evaluate(
+        inputs, targets, weights
+    )
+    assert losses_of(smooth, 1) != pytest.approx(losses_of(plain, 1), rel=1e-3)
+
+
+def test_rows_of_weight_0_count_for_nothing() -> None:
+    runner = make_runner()
+    inputs, targets = map(tf.constant, batches(0)[0])
+    nats, num_tokens = runner.step.evaluate(inputs, targets, tf.constant([1.0, 1.0, 0.0, 0.0]))
+    half, _ = runner.step.evaluate(inputs[:2], targets[:2], tf.ones([2]))
+    assert float(num_tokens) == 10
+    assert float(nats) == pytest.approx(float(half), rel=1e-6)

@@ -1,0 +1,49 @@
+"""quiet: what libraries write while TensorFlow loads is held back, unless loading fails."""
+
+from pathlib import Path
+
+import pytest
+from training import start_child
+
+FAKE = """
+import os
+os.write(2, b"noise\\n")
+class config:
+    list_physical_devices = staticmethod(lambda: print("found"))
+    list_logical_devices = staticmethod(lambda: print("started"))
+"""
+IMPORT = """
+import os, sys
+os.environ.pop("TF_CPP_MIN_LOG_LEVEL", None)
+if sys.argv[2] == "loud":
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"
+sys.path.insert(0, sys.argv[1])
+from trainer.quiet import import_tensorflow
+import_tensorflow(start=sys.argv[2] != "unstarted")
+os.write(2, b"afterwards\\n")
+print("tensorflow" in sys.modules, os.environ["TF_CPP_MIN_LOG_LEVEL"])
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "out"),
+    [
+        ("started", "found\nstarted\nTrue 2\n"),
+        ("unstarted", "found\nTrue 2\n"),
+        ("loud", "False 0\n"),
+    ],
+)
+def test_what_is_written_meanwhile_is_held_back(tmp_path: Path, how: str, out: str) -> None:
+    (tmp_path / "tensorflow.py").write_text(FAKE)
+    with start_child(IMPORT, str(tmp_path), how) as child:
+        assert child.communicate() == (out, "afterwards\n")
+    assert child.returncode == 0
+
+
+def test_it_is_written_where_the_import_fails(tmp_path: Path) -> None:
+    (tmp_path / "tensorflow.py").write_text(FAKE + "raise ImportError('no such library')\n")
+    with start_child(IMPORT, str(tmp_path), "started") as child:
+        _, err = child.communicate()
+    assert child.returncode == 1
+    assert err.startswith("noise\n")
+    assert "no such library" in err
