@@ -46,3 +46,7 @@ def die_once(path: Path, advance: Advance) -> int:
         path.touch()
         os.kill(os.getpid(), 9)
     return os.getpid()
+
+
+def die(number: int, advance: Advance) -> None:
+    os.kill(os.getpid(), 9)

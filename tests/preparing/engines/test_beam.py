@@ -9,52 +9,46 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
+import tasks
 from corpora import files, text, write
+from terminal import ENVIRONMENT, ROOT, textreel, textreel_without
 
 from pipeline import OptionError, PrepareOptions, UserError, prepare
 from pipeline.preparing import shards
-from pipeline.preparing.engines import beam, local
-from pipeline.preparing.prepare import default_workers
+from pipeline.preparing.engines import Advance, Engine, beam, local
+from pipeline.preparing.shards import ShardTask
 
 # DirectRunner would look for Prism, a runner of its own, on the net.
 DIRECT = ("--runner=DirectRunner", "--prism_location=/none")
 MULTI_PROCESSING = (*DIRECT, "--direct_running_mode=multi_processing", "--direct_num_workers=2")
-ENVIRONMENT = {
-    **os.environ,
-    "PYTHONPATH": os.getcwd(),
-    # Beam's worker pool starts whatever `python` is found first.
-    "PATH": os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"],
-}
+Found = TypeVar("Found")
 
 
-def textreel(*arguments, check=True, **options):
-    result = subprocess.run(
-        [sys.executable, "-m", "pipeline", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env=ENVIRONMENT,
-        check=False,
-        **options,
-    )
-    assert not check or result.returncode == 0, result.stderr
+def done(*arguments: object, **options: Any) -> "subprocess.CompletedProcess[str]":
+    """A command that succeeds."""
+    result = textreel(*arguments, **options)
+    assert result.returncode == 0, result.stderr
     return result
 
 
-def make_sources(folder, num_characters=4000):
+def make_sources(folder: Path, num_characters: int = 4000) -> Path:
     for index in range(12):
         write(folder / f"{index % 3}/{index}.txt", text(50 + 37 * index, seed=index))
     write(folder / "large file.txt", text(num_characters, seed=99))
     return folder
 
 
-def engine(folder, *options):
+def engine(folder: Path, *options: str) -> Engine:
     return functools.partial(beam.run, options=options or DIRECT, folder=folder)
 
 
 @contextlib.contextmanager
-def child(*command, **options):
+def child(*command: object, **options: Any) -> "Iterator[subprocess.Popen[bytes]]":
     """A child process, ended at the end."""
     process = subprocess.Popen(
         [sys.executable, *map(str, command)],
@@ -72,13 +66,13 @@ def child(*command, **options):
         process.wait()
 
 
-def free_port():
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        return int(probe.getsockname()[1])
 
 
-def wait_for(condition, seconds=60):
+def wait_for(condition: Callable[[], Found], seconds: float = 60) -> Found:
     stop = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < stop, "waited in vain"
@@ -86,7 +80,7 @@ def wait_for(condition, seconds=60):
     return value
 
 
-def answers(port):
+def answers(port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
         return True
     return False
@@ -94,11 +88,13 @@ def answers(port):
 
 @pytest.mark.parametrize("vocabulary", ["byte", "char"])
 @pytest.mark.parametrize("options", [DIRECT, MULTI_PROCESSING], ids=["memory", "processes"])
-def test_the_bytes_are_those_of_the_local_engine(tmp_path, vocabulary, options):
+def test_the_bytes_are_those_of_the_local_engine(
+    tmp_path: Path, vocabulary: str, options: tuple[str, ...]
+) -> None:
     sources = make_sources(tmp_path / "in")
     arguments = ("--vocabulary", vocabulary, "--shard_bytes", 1000, "--record_tokens", 100)
-    textreel("prepare", sources, "--output", tmp_path / "local", *arguments)
-    result = textreel(
+    done("prepare", sources, "--output", tmp_path / "local", *arguments)
+    result = done(
         "prepare", "in", "--output", "beam", *arguments, "--engine", "beam", "--", *options,
         cwd=tmp_path,
     )  # fmt: skip
@@ -109,27 +105,23 @@ def test_the_bytes_are_those_of_the_local_engine(tmp_path, vocabulary, options):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["beam", "in", "local"]
 
 
-def test_more_tasks_than_a_chunk_come_back_in_order(tmp_path):
+def test_more_tasks_than_a_chunk_come_back_in_order(tmp_path: Path) -> None:
     sources = make_sources(tmp_path / "in", 8000)
     options = PrepareOptions(shard_bytes=64, record_tokens=10)
-    done = []
-    tasks = list(range(150))
-    assert engine(tmp_path)(_square, tasks, advance=done.append) == [n * n for n in tasks]
-    assert sum(done) == sum(tasks)
+    advanced: list[int] = []
+    numbers = list(range(150))
+    squares = engine(tmp_path)(tasks.square, numbers, advance=advanced.append)
+    assert squares == [n * n for n in numbers]
+    assert sum(advanced) == sum(numbers)
     prepare([sources], tmp_path / "local", options, workers=2)
     prepare([sources], tmp_path / "beam", options, engine=engine(tmp_path))
     assert files(tmp_path / "beam") == files(tmp_path / "local")
 
 
-def _square(number, advance):
-    advance(number)
-    return number * number
-
-
-def test_tasks_and_results_go_to_the_temporary_location(tmp_path):
+def test_tasks_and_results_go_to_the_temporary_location(tmp_path: Path) -> None:
     (tmp_path / "shared").mkdir()
     seen = beam.run(
-        _listing, [tmp_path / "shared"], advance=len_of, folder="/none",
+        tasks.listing, [tmp_path / "shared"], advance=ignore, folder="/none",
         options=[*DIRECT, f"--temp_location={tmp_path / 'shared'}"],
     )  # fmt: skip
     assert len(seen[0]) == 1
@@ -137,74 +129,61 @@ def test_tasks_and_results_go_to_the_temporary_location(tmp_path):
     assert list((tmp_path / "shared").iterdir()) == []
 
 
-def _listing(folder, advance):
-    return os.listdir(folder)
-
-
-def len_of(num_bytes):
-    return num_bytes
+def ignore(num_bytes: int) -> None:
+    pass
 
 
 @pytest.mark.parametrize("error", [UserError("`x` is wrong: \n é"), OSError(28, "No space", "f")])
 @pytest.mark.parametrize("options", [DIRECT, MULTI_PROCESSING], ids=["memory", "processes"])
-def test_an_error_arrives_as_it_was_raised(tmp_path, monkeypatch, error, options):
-    monkeypatch.setenv("PYTHONPATH", os.path.dirname(__file__))  # of `_fail`
+def test_an_error_arrives_as_it_was_raised(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    options: tuple[str, ...],
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "tests")]))
     for run in (
         functools.partial(local.run, workers=2),
         engine(tmp_path, *options),
     ):
         with pytest.raises(type(error)) as caught:
-            run(_fail, [None, error, None], advance=len_of)
+            run(tasks.fail, [None, error, None], advance=ignore)
         assert str(caught.value) == str(error)
     assert list(tmp_path.iterdir()) == []
 
 
-def _fail(error, advance):
-    if error is not None:
-        raise error
-
-
-def test_nothing_more_is_begun_after_an_error(tmp_path):
+def test_nothing_more_is_begun_after_an_error(tmp_path: Path) -> None:
     marks = [(tmp_path / str(index), index == 3) for index in range(300)]
     with pytest.raises(UserError, match="the fourth"):
-        engine(tmp_path)(_mark, marks, advance=len_of)
+        engine(tmp_path)(tasks.mark, marks, advance=ignore)
     assert len(list(tmp_path.iterdir())) < 300
 
 
-def _mark(task, advance):
-    path, fails = task
-    if fails:
-        raise UserError("the fourth")
-    path.touch()
-
-
-def test_a_defect_keeps_its_traceback(tmp_path):
+def test_a_defect_keeps_its_traceback(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="division by zero"):
-        engine(tmp_path)(_divide, [0], advance=len_of)
+        engine(tmp_path)(tasks.divide, [0], advance=ignore)
     assert list(tmp_path.iterdir()) == []
 
 
-def _divide(number, advance):
-    return 1 / number
-
-
-def test_results_that_do_not_arrive(tmp_path, monkeypatch):
+def test_results_that_do_not_arrive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(beam, "_run_stored", _lose)
     with pytest.raises(UserError, match=r"left no result in .*--temp_location"):
-        engine(tmp_path)(_square, [1], advance=len_of)
+        engine(tmp_path)(tasks.square, [1], advance=ignore)
 
 
-def _lose(position, scratch):
+def _lose(position: tuple[int, int, int], scratch: str) -> None:
     pass
 
 
-def test_it_goes_on_where_another_engine_stopped(tmp_path, monkeypatch):
+def test_it_goes_on_where_another_engine_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sources = make_sources(tmp_path / "in")
     options = PrepareOptions(vocabulary="char", shard_bytes=1000, record_tokens=100)
     prepare([sources], tmp_path / "whole", options)
     original, count = shards.write_shard, iter(range(1000))
 
-    def failing(task, advance):
+    def failing(task: ShardTask, advance: Advance) -> Any:
         if next(count) == 3:
             raise OSError(28, "No space left on device")
         return original(task, advance)
@@ -242,42 +221,38 @@ def test_it_goes_on_where_another_engine_stopped(tmp_path, monkeypatch):
         ),
     ],
 )
-def test_each_mistake_has_a_message_and_no_traceback(tmp_path, arguments, code, message):
+def test_each_mistake_has_a_message_and_no_traceback(
+    tmp_path: Path, arguments: list[str], code: int, message: str
+) -> None:
     write(tmp_path / "TEXT", b"text \xff\xff" + b"x" * 100)
-    result = textreel(
-        "prepare", "TEXT", "--output", "OUT", *arguments, check=False, cwd=tmp_path
-    )  # fmt: skip
+    result = textreel("prepare", "TEXT", "--output", "OUT", *arguments, cwd=tmp_path)
     assert result.returncode == code, result.stderr
     assert message in result.stderr
     assert "Traceback" not in result.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["TEXT"]
 
 
-def test_without_beam_it_says_what_to_install(tmp_path):
+def test_without_beam_it_says_what_to_install(tmp_path: Path) -> None:
     write(tmp_path / "TEXT", "text")
-    program = (
-        "import sys; sys.modules['apache_beam'] = None; sys.argv[0] = 'textreel'\n"
-        "from pipeline import cli; cli.main_with(cli.build_parser)"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", program, "prepare", "TEXT", "--output", "OUT", "--engine", "beam"],
-        capture_output=True, text=True, env=ENVIRONMENT, cwd=tmp_path, check=False,
-    )  # fmt: skip
+    arguments = ("prepare", "TEXT", "--output", "OUT", "--engine", "beam")
+    result = textreel_without("apache_beam", *arguments, cwd=tmp_path)
     assert result.returncode == 1
     assert 'pip install "textreel[beam]"' in result.stderr
     assert "Traceback" not in result.stderr
 
 
-def test_workers_and_engine_exclude_each_other(tmp_path):
+def test_workers_and_engine_exclude_each_other(tmp_path: Path) -> None:
     source = write(tmp_path / "a.txt", "text")
     with pytest.raises(OptionError, match="`workers` has no effect"):
-        prepare([source], tmp_path / "out", engine=engine(tmp_path), workers=default_workers())
+        prepare(
+            [source], tmp_path / "out", engine=engine(tmp_path), workers=local.default_workers()
+        )
 
 
-def test_a_job_service_with_an_external_worker_pool(tmp_path):
+def test_a_job_service_with_an_external_worker_pool(tmp_path: Path) -> None:
     sources = make_sources(tmp_path / "in")
     arguments = ("--vocabulary", "char", "--shard_bytes", 1000, "--record_tokens", 100)
-    textreel("prepare", sources, "--output", tmp_path / "local", *arguments)
+    done("prepare", sources, "--output", tmp_path / "local", *arguments)
     jobs, pool = free_port(), free_port()
     with (
         child("-m", "apache_beam.runners.portability.local_job_service_main", "--port", jobs),
@@ -290,11 +265,9 @@ def test_a_job_service_with_an_external_worker_pool(tmp_path):
             "--environment_type=EXTERNAL", f"--environment_config=127.0.0.1:{pool}",
         )  # fmt: skip
         beam_arguments = (*arguments, "--engine", "beam", "--", *runner)
-        textreel("prepare", sources, "--output", tmp_path / "beam", *beam_arguments)
+        done("prepare", sources, "--output", tmp_path / "beam", *beam_arguments)
         write(tmp_path / "bad", b"text \xff" + b"x" * 100)
-        result = textreel(
-            "prepare", tmp_path / "bad", "--output", tmp_path / "no", *beam_arguments, check=False
-        )
+        result = textreel("prepare", tmp_path / "bad", "--output", tmp_path / "no", *beam_arguments)
     assert files(tmp_path / "beam") == files(tmp_path / "local")
     assert result.returncode == 1
     assert "bad is not UTF-8 at byte 5" in result.stderr
@@ -302,10 +275,10 @@ def test_a_job_service_with_an_external_worker_pool(tmp_path):
 
 
 @pytest.mark.parametrize("kill", [False, True], ids=["", "one worker killed"])
-def test_dask_with_two_workers(tmp_path, kill):
+def test_dask_with_two_workers(tmp_path: Path, kill: bool) -> None:
     sources = make_sources(tmp_path / "in", 300_000)
     arguments = ("--vocabulary", "char", "--shard_bytes", 1000, "--record_tokens", 100)
-    textreel("prepare", sources, "--output", tmp_path / "local", *arguments)
+    done("prepare", sources, "--output", tmp_path / "local", *arguments)
     expected = files(tmp_path / "local")
     scheduler_file = tmp_path / "scheduler.json"
     dask = ("-m", "distributed.cli.dask_scheduler")
@@ -329,10 +302,10 @@ def test_dask_with_two_workers(tmp_path, kill):
             )
             with run:
                 if kill:
-                    shards = (tmp_path / "beam").glob
-                    wait_for(lambda: len(list(shards("*.tfrecord-*"))) > len(expected) // 10)
+                    found = (tmp_path / "beam").glob
+                    wait_for(lambda: len(list(found("*.tfrecord-*"))) > len(expected) // 10)
                     victim.send_signal(signal.SIGKILL)
-                    assert len(list(shards("*.tfrecord-*"))) < len(expected) // 2
+                    assert len(list(found("*.tfrecord-*"))) < len(expected) // 2
                 _, errors = run.communicate(timeout=200)
             assert run.returncode == 0, errors
             assert (victim.poll() is not None) == kill

@@ -10,18 +10,24 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
-from corpora import files, text, write
+from corpora import files, flip, text, write
+from samples import json_lines
+from terminal import ENVIRONMENT, run_program, textreel
 
 from pipeline import PrepareOptions, UserError, open_corpus, prepare
 from pipeline.preparing import journal, shards
+from pipeline.preparing.engines import Advance
+from pipeline.preparing.journal import WrittenShard
+from pipeline.preparing.shards import ShardTask
 
-OPTIONS = {"vocabulary": "char", "shard_bytes": 20_000, "record_tokens": 1000}
+OPTIONS: dict[str, Any] = {"vocabulary": "char", "shard_bytes": 20_000, "record_tokens": 1000}
 
 
 @pytest.fixture(scope="module")
-def sources(tmp_path_factory):
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sources")
     write(folder / "large.txt", text(1_500_000))
     for index in range(100):
@@ -30,38 +36,40 @@ def sources(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def straight(sources, tmp_path_factory):
+def straight(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The files of a prepare that never stopped."""
     output = tmp_path_factory.mktemp("straight") / "out"
     prepare([sources], output, PrepareOptions(**OPTIONS))
     return files(output)
 
 
-def start(sources, output, workers=2):
+def start(sources: Path, output: Path, workers: int = 2) -> "subprocess.Popen[str]":
     """Starts `textreel prepare` as a child process, in a session of its own."""
-    command = [sys.executable, "-m", "pipeline", "prepare", sources, "--output", output]
+    command: list[Any] = [sys.executable, "-m", "pipeline", "prepare", sources]
+    command += ["--output", output]
     command += [f"--{name}={value}" for name, value in OPTIONS.items()] + [f"--workers={workers}"]
-    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
     return subprocess.Popen(
         list(map(str, command)),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=environment,
+        env=ENVIRONMENT,
         start_new_session=True,
     )
 
 
-def num_finished(output):
+def num_finished(output: Path) -> int:
     return len(list((output / journal.FOLDER).glob("*tfrecord*.json")))
 
 
-def wait_for_shards(output, process, number):
+def wait_for_shards(output: Path, process: "subprocess.Popen[str]", number: int) -> None:
     while num_finished(output) < number and process.poll() is None:
         time.sleep(0.005)
 
 
-def kill_at_random_moments(sources, output, straight, num_kills, seed):
+def kill_at_random_moments(
+    sources: Path, output: Path, straight: dict[str, bytes], num_kills: int, seed: int
+) -> int:
     source = random.Random(seed)
     killed = 0
     for _ in range(num_kills):
@@ -83,13 +91,17 @@ def kill_at_random_moments(sources, output, straight, num_kills, seed):
     return killed
 
 
-def test_killed_and_resumed_is_byte_identical(sources, straight, tmp_path):
+def test_killed_and_resumed_is_byte_identical(
+    sources: Path, straight: dict[str, bytes], tmp_path: Path
+) -> None:
     assert kill_at_random_moments(sources, tmp_path / "out", straight, 4, seed=1) > 0
 
 
 @pytest.mark.campaign
 @pytest.mark.timeout(1800)
-def test_killed_at_least_thirty_times(sources, straight, tmp_path):
+def test_killed_at_least_thirty_times(
+    sources: Path, straight: dict[str, bytes], tmp_path: Path
+) -> None:
     kills = [
         kill_at_random_moments(sources, tmp_path / str(seed), straight, 4, seed)
         for seed in range(12)
@@ -97,7 +109,9 @@ def test_killed_at_least_thirty_times(sources, straight, tmp_path):
     assert sum(kills) >= 30
 
 
-def test_finished_shards_are_kept_and_workers_die_with_their_parent(sources, straight, tmp_path):
+def test_finished_shards_are_kept_and_workers_die_with_their_parent(
+    sources: Path, straight: dict[str, bytes], tmp_path: Path
+) -> None:
     output = tmp_path / "out"
     process = start(sources, output)
     wait_for_shards(output, process, 10)
@@ -114,16 +128,16 @@ def test_finished_shards_are_kept_and_workers_die_with_their_parent(sources, str
         open_corpus(output)
 
     damaged = sorted(kept.keys() & finished)[0]
-    data = bytearray((output / damaged).read_bytes())
-    data[50] ^= 1
-    (output / damaged).write_bytes(data)
+    flip(output / damaged, 50)
     prepare([sources], output, PrepareOptions(**OPTIONS))
     assert files(output) == straight
     for name in kept.keys() & finished - {damaged}:
         assert (output / name).stat().st_mtime_ns == kept[name]
 
 
-def test_a_killed_worker_is_replaced(sources, straight, tmp_path):
+def test_a_killed_worker_is_replaced(
+    sources: Path, straight: dict[str, bytes], tmp_path: Path
+) -> None:
     output = tmp_path / "out"
     process = start(sources, output)
     wait_for_shards(output, process, 5)
@@ -135,7 +149,9 @@ def test_a_killed_worker_is_replaced(sources, straight, tmp_path):
     assert files(output) == straight
 
 
-def test_the_second_prepare_says_who_holds_the_directory(sources, straight, tmp_path):
+def test_the_second_prepare_says_who_holds_the_directory(
+    sources: Path, straight: dict[str, bytes], tmp_path: Path
+) -> None:
     output = tmp_path / "out"
     process = start(sources, output)
     wait_for_shards(output, process, 3)
@@ -149,11 +165,11 @@ def test_the_second_prepare_says_who_holds_the_directory(sources, straight, tmp_
     assert files(output) == straight
 
 
-def stop_after(num_shards, monkeypatch):
+def stop_after(num_shards: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes `write_shard` fail as on a full disk, in this process, after some shards."""
     original, count = shards.write_shard, iter(range(10**6))
 
-    def failing(task, advance):
+    def failing(task: ShardTask, advance: Advance) -> Any:
         if next(count) >= num_shards:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(task.paths))
         return original(task, advance)
@@ -161,7 +177,9 @@ def stop_after(num_shards, monkeypatch):
     monkeypatch.setattr("pipeline.preparing.prepare.write_shard", failing)
 
 
-def unfinished(sources, output, monkeypatch, **options):
+def unfinished(
+    sources: Path, output: Path, monkeypatch: pytest.MonkeyPatch, **options: Any
+) -> None:
     with monkeypatch.context() as context:
         stop_after(3, context)
         with pytest.raises(OSError, match="No space left"):
@@ -176,7 +194,13 @@ def unfinished(sources, output, monkeypatch, **options):
         ({"splits": {"train": 1.0}}, "`splits` was"),
     ],
 )
-def test_other_options_are_refused(sources, tmp_path, monkeypatch, options, message):
+def test_other_options_are_refused(
+    sources: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: dict[str, Any],
+    message: str,
+) -> None:
     output = tmp_path / "out"
     unfinished(sources, output, monkeypatch)
     before = files_below(output)
@@ -185,11 +209,11 @@ def test_other_options_are_refused(sources, tmp_path, monkeypatch, options, mess
     assert files_below(output) == before
 
 
-def files_below(directory):
+def files_below(directory: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
 
 
-def test_changed_sources_are_refused(tmp_path, monkeypatch):
+def test_changed_sources_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, output = tmp_path / "in", tmp_path / "out"
     for name in "abc":
         write(folder / name, text(30_000))
@@ -210,14 +234,24 @@ def test_changed_sources_are_refused(tmp_path, monkeypatch):
     assert files(output) == files(tmp_path / "fresh")
 
 
-def test_the_vocabulary_is_not_counted_again(sources, straight, tmp_path, monkeypatch):
+def test_the_vocabulary_is_not_counted_again(
+    sources: Path,
+    straight: dict[str, bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     unfinished(sources, tmp_path / "out", monkeypatch)
     monkeypatch.setattr("pipeline.preparing.prepare.make_vocabulary", None)
     prepare([sources], tmp_path / "out", PrepareOptions(**OPTIONS))
     assert files(tmp_path / "out") == straight
 
 
-def test_stopped_between_manifest_and_end(sources, straight, tmp_path, monkeypatch):
+def test_stopped_between_manifest_and_end(
+    sources: Path,
+    straight: dict[str, bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with monkeypatch.context() as context:
         context.setattr(journal, "end", lambda directory: 1 / 0)
         with pytest.raises(ZeroDivisionError):
@@ -227,7 +261,7 @@ def test_stopped_between_manifest_and_end(sources, straight, tmp_path, monkeypat
     assert files(tmp_path / "out") == straight
 
 
-def test_a_full_disk(sources, straight, tmp_path):
+def test_a_full_disk(sources: Path, straight: dict[str, bytes], tmp_path: Path) -> None:
     """A file size limit stands for the disk: the shard's write fails half-way."""
     output = tmp_path / "out"
     program = f"""
@@ -244,7 +278,7 @@ main_with(build_parser)
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "PYTHONPATH": os.getcwd()},
+        env=ENVIRONMENT,
     )
     assert result.returncode == 1
     assert "textreel: error:" in result.stderr
@@ -255,10 +289,79 @@ main_with(build_parser)
     assert files(output) == straight
 
 
-def test_a_damaged_journal_entry_is_as_good_as_none(sources, straight, tmp_path, monkeypatch):
+def test_a_damaged_journal_entry_is_as_good_as_none(
+    sources: Path,
+    straight: dict[str, bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     unfinished(sources, tmp_path / "out", monkeypatch)
     entries = sorted((tmp_path / "out" / journal.FOLDER).glob("*tfrecord*.json"))
     entries[0].write_text("")
     entries[1].write_text(json.dumps({"sha256": "x"}))
     prepare([sources], tmp_path / "out", PrepareOptions(**OPTIONS))
     assert files(tmp_path / "out") == straight
+
+
+def test_an_interrupted_prepare_of_rows_resumes(tmp_path: Path) -> None:
+    json_lines(tmp_path / "x.jsonl", [text(2000, seed=seed) for seed in range(300)])
+    arguments = ["prepare", "x.jsonl", "--text_field", "text", "--shard_bytes", "10000"]
+    prepare_once = [*arguments, "--splits", "train=0.5,test=0.5", "--workers", "2", "--output"]
+    assert textreel(*prepare_once, "whole", cwd=tmp_path).returncode == 0
+    command = [sys.executable, "-m", "pipeline", *prepare_once, "killed"]
+    process = subprocess.Popen(command, cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("killed/.prepare/text-*.json")):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert textreel(*prepare_once, "killed", cwd=tmp_path).returncode == 0
+    assert files(tmp_path / "killed") == files(tmp_path / "whole")
+
+
+def test_an_entry_vouches_for_the_file_that_it_was_written_for(tmp_path: Path) -> None:
+    path = write(tmp_path / "shard", b"content")
+    assert journal.finished(str(path)) is None
+    written = WrittenShard(
+        num_tokens=7,
+        num_records=1,
+        num_bytes=7,
+        sha256="ed7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73",
+        num_text_bytes=5,
+        documents=(1, 0, 2),
+    )
+    (tmp_path / journal.FOLDER).mkdir()
+    journal.record(str(path), written)
+    assert journal.finished(str(path)) == written
+    flip(path, 0)
+    assert journal.finished(str(path)) is None
+    path.unlink()
+    assert journal.finished(str(path)) is None
+
+
+def test_leftovers_of_other_processes_go_and_own_ones_stay(tmp_path: Path) -> None:
+    own = Path(journal.temporary_path(str(tmp_path / "shard")))
+    own.touch()
+    other = write(tmp_path / journal.FOLDER / "shard.elsewhere-1-2.incomplete", "x")
+    with journal.locked(tmp_path):
+        assert own.exists()
+        assert not other.exists()
+        with journal.locked(tmp_path):  # the same process may enter again
+            pass
+
+
+def test_no_other_process_enters(tmp_path: Path) -> None:
+    program = f"""
+from pathlib import Path
+from pipeline.errors import UserError
+from pipeline.preparing import journal
+try:
+    with journal.locked(Path({str(tmp_path)!r})):
+        print("entered")
+except UserError as error:
+    print(error)
+"""
+    with journal.locked(tmp_path):
+        assert f"is being prepared by process {os.getpid()} on " in run_program(program)
+    assert run_program(program) == "entered\n"

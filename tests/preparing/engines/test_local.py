@@ -1,0 +1,67 @@
+"""Processes of this machine: how they start, what they return, and those that die."""
+
+import threading
+from pathlib import Path
+
+import pytest
+import tasks
+from terminal import run_program
+
+from pipeline import OptionError, UserError
+from pipeline.preparing.engines import local
+
+ASK = "from pipeline.preparing.engines import local; print(local._start_method())"
+
+
+@pytest.mark.skipif("sys.platform != 'linux'", reason="forks on Linux alone")
+@pytest.mark.parametrize(
+    ("before", "method"),
+    [
+        ("", "fork"),
+        ("import pipeline.cli", "fork"),
+        ("import tokenizers", "spawn"),
+        ("import pyarrow", "spawn"),
+        ("import threading; threading.Timer(1, print).start()", "spawn"),
+    ],
+)
+def test_workers_are_forked_where_nothing_runs_beside(before: str, method: str) -> None:
+    assert run_program(f"{before}\n{ASK}").split() == [method]
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_the_results_are_the_same_however_workers_start(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "_start_method", lambda: method)
+    done: list[int] = []
+    results = local.run(tasks.double, list(range(1, 9)), workers=2, advance=done.append)
+    assert [result for result, _ in results] == [2, 4, 6, 8, 10, 12, 14, 16]
+    assert threading.get_native_id() not in {thread for _, thread in results}
+    assert sum(done) == 36
+
+
+def test_one_worker_or_one_task_needs_no_process() -> None:
+    done: list[int] = []
+    for numbers, workers in (([1, 2, 3], 1), ([4], 5), ([], 2)):
+        results = local.run(tasks.double, numbers, workers=workers, advance=done.append)
+        assert results == [(2 * number, threading.get_native_id()) for number in numbers]
+    assert done == [1, 2, 3, 4]
+
+
+def test_a_task_runs_again_where_its_worker_died(tmp_path: Path) -> None:
+    paths = [tmp_path / str(number) for number in range(3)]
+    results = local.run(tasks.die_once, paths, workers=2, advance=lambda num_bytes: None)
+    assert len(results) == 3
+    assert all(path.exists() for path in paths)
+
+
+def test_workers_that_die_always_are_given_up() -> None:
+    with pytest.raises(UserError, match=r"worker processes die before .*fewer `--workers`"):
+        local.run(tasks.die, [1, 2], workers=2, advance=lambda num_bytes: None)
+
+
+def test_workers_must_be_positive() -> None:
+    assert local.checked_workers(None) == local.default_workers() >= 1
+    assert local.checked_workers(3) == 3
+    with pytest.raises(OptionError, match="`workers` must be an integer of at least 1, got 0"):
+        local.checked_workers(0)

@@ -1,0 +1,182 @@
+"""Plans of sources that are no files: a format of the test says where they may be cut."""
+
+import dataclasses
+import itertools
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from pipeline.errors import UserError
+from pipeline.preparing.options import PrepareOptions
+from pipeline.preparing.plan import Plan, SplitOf, make_plan, num_source_bytes, written_together
+from pipeline.text.pieces import Format, Source
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Cuttable(Format):
+    """Cut `jump` bytes after the offset, as far as the search may go."""
+
+    jump: int = 0
+    many: bool = False
+    compression: str = ""
+
+    @property
+    def is_document(self) -> bool:
+        return not self.many
+
+    def cut(self, source: Source, offset: int, search_bytes: int) -> int:
+        jump = self.jump if self.many else min(self.jump, search_bytes)
+        return min(offset + jump, source.length)
+
+
+def sources_of(sizes: list[int], **options: int | bool | str) -> list[Source]:
+    return [
+        Source(path=f"/{i}", name=f"{i}.txt", source_bytes=size, format=Cuttable(**options))
+        for i, size in enumerate(sizes)
+    ]
+
+
+def covered(plan: Plan) -> list[tuple[int, int, int]]:
+    """Every (source, start, stop), over all splits."""
+    return sorted((int(p.source.path[1:]), p.start, p.stop) for pieces in plan for p in pieces)
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(st.integers(1, 3000), min_size=1, max_size=30),
+    st.integers(64, 5000),
+    st.sampled_from([{"train": 1.0}, {"train": 0.9, "test": 0.1}, {"a": 0.3, "b": 0.3, "c": 0.4}]),
+    st.integers(0, 70),
+)
+def test_every_byte_of_every_source_exactly_once(
+    sizes: list[int], shard_bytes: int, splits: dict[str, float], jump: int
+) -> None:
+    options = PrepareOptions(shard_bytes=shard_bytes, splits=splits)
+    try:
+        plan = make_plan(sources_of(sizes, jump=jump), options)
+    except UserError:
+        # A split may be no text at all, but only a small one.
+        small = sum(sizes) * min(splits.values()) < 200
+        assume(not small)
+        raise
+    for index, pieces in itertools.groupby(covered(plan), key=lambda piece: piece[0]):
+        position = 0
+        for _, start, stop in pieces:
+            assert start == position < stop
+            position = stop
+        assert position == sizes[index]
+    assert len({index for index, _, _ in covered(plan)}) == len(sizes)
+    assert plan.source_bytes == sum(sizes)
+    for (split,), shards in plan.shards.items():
+        assert all(shard for shard in shards)
+        assert {piece.split for shard in shards for piece in shard} == {split}
+        largest = max(min(size, shard_bytes) for size in sizes)
+        for shard in shards:
+            assert sum(p.stop - p.start for p in shard) <= shard_bytes + largest + 70
+
+
+@settings(max_examples=100)
+@given(
+    st.lists(st.integers(1, 3000), min_size=1, max_size=20),
+    st.integers(64, 5000),
+    st.integers(0, 500),
+)
+def test_sources_of_many_documents_are_cut_for_all_splits_together(
+    sizes: list[int], shard_bytes: int, jump: int
+) -> None:
+    options = PrepareOptions(shard_bytes=shard_bytes, splits={"train": 0.9, "test": 0.1})
+    alone = sources_of([100] * 20)
+    sources = [*sources_of(sizes, jump=jump, many=True), *alone]
+    sources = [dataclasses.replace(s, path=f"/{i}", name=f"{i}") for i, s in enumerate(sources)]
+    plan = make_plan(sources, options)
+    assert list(plan.shards) == [("train", "test")]
+    split_of = SplitOf(options.splits)
+    stops = dict.fromkeys(range(len(sources)), 0)
+    for piece in itertools.chain.from_iterable(plan):
+        index = int(piece.source.path[1:])
+        assert piece.start == stops[index]
+        stops[index] = piece.stop
+        own = None if index < len(sizes) else split_of(piece.source.name.encode())
+        assert piece.split == own
+    assert [stops[index] for index in range(len(sources))] == [s.length for s in sources]
+
+
+def test_rows_are_shared_by_the_bytes_of_their_source() -> None:
+    """A source of 10 rows and 1,000 bytes beside one of 1,000 rows and as many bytes."""
+    few, many = (
+        Source(
+            path="/", name=str(rows), source_bytes=1000, format=Cuttable(many=True), num_rows=rows
+        )
+        for rows in (10, 1000)
+    )
+    plan = make_plan([few, many], PrepareOptions(splits={"train": 1.0}, shard_bytes=500))
+    pieces = [[(p.source.name, p.start, p.stop) for p in shard] for shard in plan]
+    assert pieces == [
+        [("10", 0, 5)],
+        [("10", 5, 10)],
+        [("1000", 0, 500)],
+        [("1000", 500, 1000)],
+    ]
+
+
+def test_many_documents_go_to_splits_whole() -> None:
+    options = PrepareOptions(splits={"train": 0.9, "test": 0.1}, shard_bytes=2000)
+    plan = make_plan(sources_of([100] * 1000), options)
+    assert covered(plan) == [(i, 0, 100) for i in range(1000)]
+    assert 60 <= sum(len(shard) for shard in plan.shards["test",]) <= 140
+    more = make_plan(sources_of([100] * 1001), options)
+    before, after = ({p.source.name for s in x.shards["test",] for p in s} for x in (plan, more))
+    assert before <= after  # a document's split does not depend on the others
+
+
+def test_one_document_is_cut_into_ranges() -> None:
+    options = PrepareOptions(splits={"train": 0.75, "test": 0.25}, shard_bytes=300)
+    plan = make_plan(sources_of([1000]), options)
+    ranges = {
+        split: [(p.start, p.stop) for shard in shards for p in shard]
+        for (split,), shards in plan.shards.items()
+    }
+    assert ranges == {"train": [(0, 250), (250, 500), (500, 750)], "test": [(750, 1000)]}
+
+
+def test_small_documents_are_not_cut_between_shards() -> None:
+    options = PrepareOptions(splits={"train": 1.0}, shard_bytes=250)
+    plan = make_plan(sources_of([100] * 7 + [600]), options)
+    pieces = [[(int(p.source.path[1:]), p.start, p.stop) for p in shard] for shard in plan]
+    assert all(start == 0 for shard in pieces for i, start, _ in shard if i < 7)
+    assert len(pieces) == 6
+
+
+def test_a_shard_is_a_sixteenth_of_the_text_within_bounds() -> None:
+    options = PrepareOptions(splits={"train": 1.0})
+    for mebibytes, num_shards in ((1, 1), (8, 2), (64, 16), (640, 16), (1024, 16), (1280, 20)):
+        plan = make_plan(sources_of([mebibytes * 2**20]), options)
+        assert len(list(plan)) == num_shards
+
+
+def test_a_split_without_text_is_refused() -> None:
+    options = PrepareOptions(splits={"train": 0.99, "test": 0.01})
+    with pytest.raises(UserError, match=r"test=0.01 of 20 bytes is no text at all.*train=1`$"):
+        make_plan(sources_of([20]), options)
+    with pytest.raises(UserError, match=r"A compressed file is not cut: decompress it"):
+        make_plan(sources_of([20], compression=".gz", jump=100), options)
+
+
+def test_the_split_of_bytes_is_fixed_for_all_time() -> None:
+    """Corpora that are prepared years later must send a text to where it was."""
+    split_of = SplitOf({"train": 0.5, "validation": 0.3, "test": 0.2})
+    found = [split_of(str(number).encode()) for number in range(12)]
+    assert " ".join(found) == (
+        "validation test train validation train validation train test validation validation test "
+        "test"
+    )
+    counts = [split_of(str(number).encode()) for number in range(10_000)]
+    for split, share in (("train", 0.5), ("validation", 0.3), ("test", 0.2)):
+        assert abs(counts.count(split) / 10_000 - share) < 0.02
+
+
+def test_splits_are_written_alone_where_all_sources_are_documents() -> None:
+    assert written_together(["a", "b"], [True, True]) == [("a",), ("b",)]
+    assert written_together(["a", "b"], [True, False]) == [("a", "b")]
+    assert num_source_bytes(()) == 0

@@ -1,0 +1,316 @@
+"""Prepare: every document comes back, in the same bytes wherever and however it is made."""
+
+import gzip
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from corpora import (
+    TEXTS,
+    TRAIN,
+    documents,
+    files,
+    make,
+    prepared,
+    shard_files,
+    text,
+    tokens_by_tensorflow,
+    write,
+    write_many,
+)
+from samples import ROWS, json_lines, parquet
+from terminal import ENVIRONMENT
+
+from pipeline import OptionError, PrepareOptions, UserError, open_corpus, prepare
+from pipeline.auditing.repair import repair
+from pipeline.auditing.verify import verify
+
+HALVES = {"train": 0.5, "test": 0.5}
+
+
+@pytest.mark.parametrize("vocabulary", ["byte", "char"])
+def test_bytes_are_the_same_for_any_number_of_workers(tmp_path: Path, vocabulary: str) -> None:
+    sources = write_many(tmp_path / "in")
+    options = PrepareOptions(vocabulary=vocabulary, shard_bytes=5000, record_tokens=100)
+    for workers in (1, 2, 5):
+        prepare([sources], tmp_path / f"{workers}", options, workers=workers)
+    one, two, five = (files(tmp_path / f"{workers}") for workers in (1, 2, 5))
+    assert len(one) > 20
+    assert one == two == five
+
+
+def test_bytes_do_not_depend_on_where_the_sources_lie(tmp_path: Path) -> None:
+    options = PrepareOptions(vocabulary="char", shard_bytes=5000)
+    for place in ("here", "over/there"):
+        prepare(
+            [write_many(tmp_path / place)],
+            tmp_path / place / "out",
+            options,
+            glob="*.txt",
+            workers=1,
+        )
+    here, there = (files(tmp_path / place / "out") for place in ("here", "over/there"))
+    assert here == there
+    assert str(tmp_path).encode() not in b"".join(here.values())
+
+
+@pytest.mark.parametrize("vocabulary", ["byte", "char"])
+@pytest.mark.parametrize("splits", [{"train": 1.0}, {"a": 0.5, "b": 0.2, "c": 0.3}])
+def test_every_document_comes_back(
+    tmp_path: Path, vocabulary: str, splits: dict[str, float]
+) -> None:
+    """Each text once, in one split, in order, with a separator after it."""
+    sources = write_many(tmp_path / "in")
+    options = PrepareOptions(
+        vocabulary=vocabulary, shard_bytes=3000, record_tokens=64, splits=splits
+    )
+    manifest = prepare([sources], tmp_path / "out", options, workers=1)
+    corpus = open_corpus(tmp_path / "out")
+    texts = [(sources / source.name).read_bytes() for source in manifest.sources]
+    found: dict[str, list[bytes]] = {}
+    for split in splits:
+        tokens = tokens_by_tensorflow(corpus, split)
+        assert len(tokens) == corpus.splits[split].num_tokens
+        data = corpus.vocabulary.decode_bytes(tokens)
+        parts = data.split(b"\0")
+        assert len(data) - data.count(b"\0") == corpus.splits[split].text_bytes
+        if len(splits) == 1:
+            assert parts == [*texts, b""]
+        found[split] = parts
+    everything = b"".join(part for parts in found.values() for part in parts)
+    assert sorted(everything) == sorted(b"".join(texts))
+
+
+def test_the_shards_are_what_the_manifest_says(tmp_path: Path) -> None:
+    corpus = make(tmp_path, text(20_000), shard_bytes=3000, record_tokens=100)
+    for split in corpus.splits.values():
+        for shard in split.shards:
+            data = (tmp_path / "corpus" / shard.file).read_bytes()
+            assert len(data) == shard.disk_bytes
+            assert hashlib.sha256(data).hexdigest() == shard.sha256
+            assert shard.num_records == -(-shard.num_tokens // 100)
+    pieces = [piece for split in corpus.splits.values() for s in split.shards for piece in s.pieces]
+    assert (pieces[0].source_index, pieces[0].start) == (0, 0)
+    assert [piece.stop for piece in pieces[:-1]] == [piece.start for piece in pieces[1:]]
+    assert pieces[-1].stop == corpus.manifest.sources[0].source_bytes
+
+
+def test_cuts_inside_a_document_stand_after_newlines(tmp_path: Path) -> None:
+    lines = "".join(f"line {number}\n" for number in range(5000))
+    corpus = make(tmp_path, lines, shard_bytes=4000)
+    data = lines.encode()
+    for split in corpus.splits.values():
+        for shard in split.shards:
+            for piece in shard.pieces:
+                assert piece.start == 0 or data[piece.start - 1 : piece.start] == b"\n"
+
+
+@pytest.mark.parametrize("vocabulary", ["byte", "char"])
+def test_tfds_reads_the_same_tokens(tmp_path: Path, vocabulary: str) -> None:
+    import tensorflow_datasets as tfds
+
+    corpus = make(
+        tmp_path, text(20_000), vocabulary=vocabulary, shard_bytes=3000, record_tokens=100
+    )
+    builder = tfds.builder_from_directory(corpus.directory)
+    read_config = tfds.ReadConfig(interleave_cycle_length=1)
+    for split in corpus.splits:
+        dataset = builder.as_dataset(split=split, read_config=read_config)
+        tokens = np.concatenate([record["tokens"] for record in dataset.as_numpy_iterator()])
+        np.testing.assert_array_equal(tokens, tokens_by_tensorflow(corpus, split))
+        assert builder.info.splits[split].num_examples == len(dataset)
+
+
+@pytest.mark.parametrize("content", TEXTS)
+def test_carriage_returns_and_byte_order_marks_stay(tmp_path: Path, content: str) -> None:
+    corpus = make(tmp_path, content, vocabulary="char", splits={"train": 1.0})
+    decoded = corpus.vocabulary.decode_bytes(tokens_by_tensorflow(corpus, "train"))
+    assert decoded == content.encode() + b"\0"
+
+
+def test_bytes_that_are_not_text(tmp_path: Path) -> None:
+    content = bytes(range(256)) * 10
+    corpus = make(tmp_path, content, splits={"train": 1.0})
+    assert tokens_by_tensorflow(corpus, "train").tobytes() == content + b"\0"
+
+
+def test_every_option_changes_something(tmp_path: Path) -> None:
+    source = write(tmp_path / "text.txt", text(20_000))
+    made: dict[str, dict[str, bytes]] = {}
+    chosen: dict[str, dict[str, Any]] = {
+        "default": {},
+        "vocabulary": {"vocabulary": "char"},
+        "name": {"name": "other"},
+        "splits": {"splits": {"train": 0.5, "test": 0.5}},
+        "shard_bytes": {"shard_bytes": 1000},
+        "record_tokens": {"record_tokens": 10},
+    }
+    for name, options in chosen.items():
+        prepare([source], tmp_path / name, PrepareOptions(**options), workers=1)
+        made[name] = {k: v for k, v in files(tmp_path / name).items() if "tfrecord" in k}
+        assert list(made.values()).count(made[name]) == 1, name
+
+
+NOT_UTF8 = "é" * 200_000  # the offset lies in a block of its own
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_text_that_is_not_utf8_names_file_offset_and_remedy(tmp_path: Path, workers: int) -> None:
+    write(tmp_path / "in/a.txt", text(1000))
+    write(tmp_path / "in/b.txt", NOT_UTF8.encode() + b"\xe9t\xe9")
+    options = PrepareOptions(vocabulary="char", shard_bytes=50_000)
+    with pytest.raises(UserError, match=r"b\.txt is not UTF-8 at byte 400000 .*--vocabulary byte"):
+        prepare([tmp_path / "in"], tmp_path / "out", options, workers=workers)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_character_cut_off_at_the_end_is_not_utf8(tmp_path: Path) -> None:
+    source = write(tmp_path / "a.txt", b"ab" * 100 + "é".encode()[:1])
+    with pytest.raises(UserError, match=r"not UTF-8 at byte 200"):
+        prepare([source], tmp_path / "out", PrepareOptions(vocabulary="char"))
+
+
+def test_an_output_that_exists_is_not_touched(tmp_path: Path) -> None:
+    source = write(tmp_path / "a.txt", text(1000))
+    other = tmp_path / "other"
+    write(other / "precious.txt", "x")
+    for overwrite in (False, True):
+        with pytest.raises(UserError, match="exists and is no corpus"):
+            prepare([source], other, overwrite=overwrite)
+    assert files(other) == {"precious.txt": b"x"}
+    with pytest.raises(UserError, match="exists and is not a directory"):
+        prepare([source], source)
+
+    prepare([source], tmp_path / "out")
+    before = files(tmp_path / "out")
+    with pytest.raises(UserError, match=r"holds a corpus; nothing was changed.*--overwrite"):
+        prepare([source], tmp_path / "out", PrepareOptions(vocabulary="char"))
+    assert files(tmp_path / "out") == before
+    write(tmp_path / "bad.txt", b"\xff" * 100)
+    options = PrepareOptions(vocabulary="char")
+    with pytest.raises(UserError, match="not UTF-8"):
+        prepare([tmp_path / "bad.txt"], tmp_path / "out", options, overwrite=True)
+    assert files(tmp_path / "out") == before
+
+
+def test_overwrite_leaves_nothing_of_the_old_corpus(tmp_path: Path) -> None:
+    source = write(tmp_path / "a.txt", text(10_000))
+    prepare([source], tmp_path / "out", PrepareOptions(shard_bytes=1000, name="old"), workers=1)
+    options = PrepareOptions(vocabulary="char")
+    prepare([source], tmp_path / "out", options, workers=1, overwrite=True)
+    prepare([source], tmp_path / "fresh", options, workers=1)
+    assert files(tmp_path / "out") == files(tmp_path / "fresh")
+
+
+def test_an_output_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = write(tmp_path / "a.txt", "text")
+    # Root may write anywhere: what the system would say to others.
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)
+    with pytest.raises(UserError, match=r"out cannot be written: no permission in"):
+        prepare([source], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_workers_must_be_positive(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="`workers` must be an integer of at least 1, got 0"):
+        prepare([write(tmp_path / "a.txt", "text")], tmp_path / "out", workers=0)
+
+
+def test_a_source_that_shrinks_meanwhile_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pipeline.preparing.prepare as prepare_module
+
+    source = write(tmp_path / "a.txt", text(1000))
+    original = prepare_module._write
+
+    def shrink(*arguments: Any) -> Any:
+        source.write_text("short")
+        return original(*arguments)
+
+    monkeypatch.setattr(prepare_module, "_write", shrink)
+    with pytest.raises(UserError, match=r"a\.txt ends at byte 5, .* it changed meanwhile"):
+        prepare([source], tmp_path / "out", PrepareOptions(splits={"train": 1.0}), workers=1)
+
+
+def test_preparing_imports_no_tensorflow(tmp_path: Path) -> None:
+    source = write(tmp_path / "a.txt", text(10_000))
+    program = f"""
+import sys
+from pipeline import PrepareOptions, prepare
+if __name__ == "__main__":
+    options = PrepareOptions(vocabulary="char", shard_bytes=1000)
+    prepare([{str(source)!r}], {str(tmp_path / "out")!r}, options, workers=2)
+    assert "tensorflow" not in sys.modules
+"""
+    script = write(tmp_path / "program.py", program)
+    subprocess.run([sys.executable, script], check=True, env=ENVIRONMENT)
+    assert json.loads((tmp_path / "out/manifest.json").read_text())["format"] == 1
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+@pytest.mark.parametrize("vocabulary", ["byte", "char"])
+def test_rows_are_documents(tmp_path: Path, kind: str, vocabulary: str) -> None:
+    make_rows = {"jsonl": json_lines, "parquet": parquet}[kind]
+    path = make_rows(tmp_path / f"x.{kind}", ROWS)
+    corpus = prepared(
+        tmp_path, path, splits=HALVES, vocabulary=vocabulary, text_field="text", shard_bytes=500
+    )
+    train, test = documents(corpus, "train"), documents(corpus, "test")
+    assert sorted(train + test) == sorted(row.encode() for row in ROWS)
+    assert set(train).isdisjoint(test), "equal documents are in one split"
+    assert len(corpus.splits["train"].shards) == len(corpus.splits["test"].shards) > 1
+    assert corpus.splits["train"].num_documents == len(train)
+    assert corpus.splits["train"].text_bytes == sum(map(len, train))
+    findings = verify(corpus.directory)
+    assert findings.problems == ()
+    assert findings.duplicates == {}
+
+
+def test_any_number_of_workers_gives_the_same_bytes_of_many_formats(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    json_lines(folder / "a.jsonl", ROWS)
+    parquet(folder / "b.parquet", ROWS)
+    write(folder / "c.txt.gz", gzip.compress(text(5000).encode()))
+    write(folder / "d.txt", text(5000, seed=1))
+    options = PrepareOptions(text_field="text", splits=HALVES, shard_bytes=1000, document="line")
+    for workers in (1, 2, 3):
+        prepare([folder], tmp_path / f"{workers}", options, workers=workers)
+    one, two, three = (files(tmp_path / f"{workers}") for workers in (1, 2, 3))
+    assert one == two == three
+
+
+def test_a_split_that_no_row_falls_into_is_refused(tmp_path: Path) -> None:
+    rows = json_lines(tmp_path / "x.jsonl", ["one"])
+    options = PrepareOptions(text_field="text", splits=HALVES)
+    with pytest.raises(UserError, match=r"`splits`: \w+=0.5 of 1 documents is no document at all"):
+        prepare([rows], tmp_path / "out", options, workers=1)
+
+
+def test_files_behind_a_uri_are_read(tmp_path: Path) -> None:
+    content = text(200_000).encode()
+    write(tmp_path / "in/a b.txt", content)
+    corpus = prepared(tmp_path, f"file://{tmp_path}/in", splits=TRAIN)
+    assert documents(corpus, "train") == [content]
+    assert [source.name for source in corpus.manifest.sources] == ["a b.txt"]
+
+
+def test_rows_are_repaired(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    json_lines(folder / "a.jsonl", ROWS)
+    write(folder / "b.txt.gz", gzip.compress(text(5000).encode()))
+    write(folder / "c.txt", text(5000))
+    options = PrepareOptions(text_field="text", splits=HALVES, shard_bytes=3000)
+    prepare([folder], tmp_path / "c", options, workers=1)
+    before = files(tmp_path / "c")
+    bad = shard_files(tmp_path / "c")[:2]
+    bad[0].write_bytes(bad[0].read_bytes()[:-1])
+    bad[1].unlink()
+    assert repair(tmp_path / "c", [folder]) == tuple(path.name for path in bad)
+    assert files(tmp_path / "c") == before
