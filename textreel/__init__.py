@@ -1,0 +1,56 @@
+"""textreel: text larger than memory -> a corpus -> a trained language model.
+
+The names of `pipeline` and of `trainer` in one place:
+
+    import textreel
+
+    textreel.prepare(["text"], "CORPUS", textreel.PrepareOptions(vocabulary="char"))
+    textreel.train(textreel.TrainConfig(corpus="CORPUS", output="RUN"))
+    print("".join(textreel.generate("RUN", prompt="Once upon")))
+
+TensorFlow is imported when something of the trainer is used, not before.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import trainer
+from pipeline import (
+    Corpus,
+    OptionError,
+    PrepareOptions,
+    UserError,
+    mix,
+    open_corpus,
+    prepare,
+    reference_windows,
+)
+
+if TYPE_CHECKING:
+    from trainer import ReplicaDropout, TrainConfig, evaluate, export, generate, train
+
+__all__ = [
+    "Corpus",
+    "OptionError",
+    "PrepareOptions",
+    "ReplicaDropout",
+    "TrainConfig",
+    "UserError",
+    "evaluate",
+    "export",
+    "generate",
+    "mix",
+    "open_corpus",
+    "prepare",
+    "reference_windows",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in trainer.__all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(trainer, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
