@@ -1,0 +1,143 @@
+"""Verification: every damage is found, and named."""
+
+import json
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from corpora import files, flip, make, prepared, shard_files, text, write, write_many
+
+from pipeline import Corpus
+from pipeline.auditing.repair import repair
+from pipeline.auditing.verify import verify
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """Many documents, one of them cut among shards."""
+    write(tmp_path / "in/large.txt", text(20_000))
+    for index in range(80):
+        write(tmp_path / f"in/{index}.txt", text(500, seed=index + 1))
+    options = {"vocabulary": "char", "shard_bytes": 4000, "record_tokens": 300}
+    return Path(prepared(tmp_path, str(tmp_path / "in"), **options).directory)
+
+
+def test_a_whole_corpus_is_well(corpus: Path) -> None:
+    findings = verify(corpus, workers=2)
+    assert findings.problems == ()
+    assert findings.bad_shards == ()
+    assert findings.num_shards == len(shard_files(corpus))
+    assert findings.num_documents == 80  # the large one lies in several shards
+    assert findings.duplicates == {}
+
+
+def test_every_flipped_bit_is_found_and_repaired(corpus: Path) -> None:
+    before = files(corpus)
+    source = random.Random(0)
+    for _ in range(20):
+        path = source.choice(shard_files(corpus))
+        flip(path, source.randrange(path.stat().st_size))
+        findings = verify(corpus)
+        assert findings.bad_shards == (path.name,)
+        assert findings.problems[0].startswith(path.name)
+        assert repair(corpus, [corpus.parent / "in"]) == (path.name,)
+        assert files(corpus) == before
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.unlink(), "is missing"),
+        (lambda path: path.write_bytes(b""), "has 0 bytes, the manifest says"),
+        (lambda path: flip(path, 3), "record 0 at byte 0: the checksum of its length is wrong"),
+        (lambda path: flip(path, 500), "record 1 at byte 339: the checksum of its content"),
+    ],
+)
+def test_the_shard_and_what_is_wrong_are_named(
+    corpus: Path, damage: Callable[[Path], object], message: str
+) -> None:
+    before, path = files(corpus), shard_files(corpus)[2]
+    damage(path)
+    findings = verify(corpus)
+    assert len(findings.problems) == 1
+    assert path.name in findings.problems[0]
+    assert message in findings.problems[0]
+    repair(corpus, [corpus.parent / "in"], workers=2)
+    assert files(corpus) == before
+
+
+def test_a_shard_in_the_place_of_another(corpus: Path) -> None:
+    first, second = shard_files(corpus)[:2]
+    shutil.copy(first, second)
+    assert verify(corpus).bad_shards == (second.name,)
+
+
+def test_the_files_beside_the_shards(corpus: Path) -> None:
+    before = files(corpus)
+    (corpus / "dataset_info.json").write_text("{}")
+    (corpus / "features.json").unlink()
+    assert [problem.split(":")[0] for problem in verify(corpus).problems] == [
+        "dataset_info.json",
+        "features.json",
+    ]
+    assert repair(corpus, [corpus.parent / "in"]) == ()
+    assert files(corpus) == before
+    info = json.loads((corpus / "dataset_info.json").read_text())
+    info["splits"][0]["shardLengths"][0] = "7"
+    (corpus / "dataset_info.json").write_text(json.dumps(info))
+    message = "dataset_info.json: its shard lengths are not those of the manifest"
+    assert verify(corpus).problems == (message,)
+    repair(corpus, [corpus.parent / "in"])
+    (corpus / "vocabulary.json").write_text(json.dumps({"kind": "byte"}))
+    assert verify(corpus).problems == ("its vocabulary is not that of the manifest",)
+    (corpus / "vocabulary.json").unlink()
+    assert "vocabulary.json: no such file" in verify(corpus).problems[0]
+
+
+@pytest.mark.parametrize("index", [1, 2])
+@pytest.mark.parametrize("change", [-1, 1])
+def test_text_that_is_in_two_shards_or_none(corpus: Path, index: int, change: int) -> None:
+    path = corpus / "manifest.json"
+    content = json.loads(path.read_text())
+    content["splits"]["train"]["shards"][0]["pieces"][0][index] += change
+    path.write_text(json.dumps(content))
+    assert any("is in no shard, or in two" in problem for problem in verify(corpus).problems)
+
+
+def test_counts_are_those_of_the_manifest(corpus: Path) -> None:
+    path = corpus / "manifest.json"
+    content = json.loads(path.read_text())
+    shard = content["splits"]["train"]["shards"][1]
+    shard["num_tokens"] += 1
+    path.write_text(json.dumps(content))
+    (problem,) = verify(corpus).problems
+    assert problem.startswith(f"{shard['file']}: has {shard['num_records']} records and ")
+    assert f"the manifest says {shard['num_records']} and {shard['num_tokens']}" in problem
+
+
+def test_copies_across_splits_are_reported(tmp_path: Path) -> None:
+    for index in range(400):
+        write(tmp_path / f"in/{index}.txt", text(100, seed=index % 100))
+    splits = {"train": 0.8, "validation": 0.2}
+    corpus = prepared(tmp_path, str(tmp_path / "in"), splits=splits)
+    own: dict[str, set[bytes]] = {split: set() for split in splits}
+    for name, split in corpus.splits.items():
+        for shard in split.shards:
+            for piece in shard.pieces:
+                source = corpus.manifest.sources[piece.source_index].name
+                own[name].add((tmp_path / "in" / source).read_bytes())
+    findings = verify(corpus.directory)
+    assert findings.problems == ()
+    both = own["train"] & own["validation"]
+    assert findings.duplicates == {("train", "validation"): len(both)}
+    assert len(both) > 10
+
+
+def test_byte_corpora_are_read_alike(byte_corpus: Corpus, tmp_path: Path) -> None:
+    assert verify(byte_corpus.directory).problems == ()
+    corpus = make(tmp_path, text(5000), record_tokens=99)
+    assert verify(corpus.directory).problems == ()
+    many = prepared(tmp_path / "many", write_many(tmp_path / "in", num_files=9), shard_bytes=4000)
+    assert verify(many.directory).problems == ()
