@@ -1,0 +1,91 @@
+"""Repair: byte for byte what it was, or a reason why not."""
+
+import json
+from pathlib import Path
+
+import pytest
+from corpora import files, flip, prepared, shard_files, text, write
+
+from pipeline import PrepareOptions, UserError, prepare
+from pipeline.auditing.repair import repair
+
+OPTIONS = {"vocabulary": "char", "shard_bytes": 4000, "record_tokens": 300}
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """Many documents, one of them cut among shards."""
+    write(tmp_path / "in/large.txt", text(20_000))
+    for index in range(80):
+        write(tmp_path / f"in/{index}.txt", text(500, seed=index + 1))
+    return Path(prepared(tmp_path, str(tmp_path / "in"), **OPTIONS).directory)
+
+
+def repair_all(corpus: Path) -> tuple[str, ...]:
+    for path in shard_files(corpus):
+        path.unlink(missing_ok=True)
+    return repair(corpus, [corpus.parent / "in"])
+
+
+def test_all_shards_at_once(corpus: Path) -> None:
+    before = files(corpus)
+    names = {path.name for path in shard_files(corpus)}
+    assert set(repair_all(corpus)) == names
+    assert files(corpus) == before
+    assert repair(corpus, [corpus.parent / "in"]) == ()
+
+
+def test_a_shard_needs_its_own_sources_alone(corpus: Path) -> None:
+    before, folder = files(corpus), corpus.parent / "in"
+    manifest = json.loads((corpus / "manifest.json").read_text())
+    shard = manifest["splits"]["train"]["shards"][0]
+    flip(corpus / shard["file"], 100)
+    own = [manifest["sources"][piece[0]][0] for piece in shard["pieces"]]
+    assert len(own) > 1
+    assert repair(corpus, [folder / name for name in own]) == (shard["file"],)
+    assert files(corpus) == before
+
+
+def test_sources_that_are_not_what_they_were(corpus: Path) -> None:
+    flip(shard_files(corpus)[0], 100)
+    sources = corpus.parent / "in"
+    large = (sources / "large.txt").read_bytes()
+    write(sources / "large.txt", large[:-1])
+    with pytest.raises(UserError, match=r"large\.txt has \d+ bytes; it had \d+"):
+        repair_all(corpus)
+    write(sources / "large.txt", large.replace(b"lorem", b"merol"))
+    with pytest.raises(UserError, match="comes out otherwise"):
+        repair_all(corpus)
+    (sources / "large.txt").unlink()
+    with pytest.raises(UserError, match=r"source large\.txt is needed and not among the sources"):
+        repair_all(corpus)
+    with pytest.raises(UserError, match="standard input cannot be read again"):
+        repair(corpus, ["-"])
+
+
+def test_an_interrupted_repair_loses_nothing(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = files(corpus)
+    flip(shard_files(corpus)[0], 100)
+
+    def interrupt(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as context:
+        context.setattr("pipeline.auditing.repair._rebuild", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            repair(corpus, [corpus.parent / "in"])
+    with pytest.raises(UserError, match="holds a corpus; nothing was changed"):
+        prepare([corpus.parent / "in"], corpus, PrepareOptions(**OPTIONS))
+    repair(corpus, [corpus.parent / "in"])
+    assert files(corpus) == before
+
+
+def test_what_no_source_can_mend_is_refused(corpus: Path) -> None:
+    path = corpus / "manifest.json"
+    content = json.loads(path.read_text())
+    (corpus / "vocabulary.json").write_text(json.dumps({"kind": "byte"}))
+    with pytest.raises(UserError, match="its vocabulary is not that of the manifest"):
+        repair(corpus, [corpus.parent / "in"])
+    path.write_text(json.dumps({**content, "options": {"words": 3}}))
+    with pytest.raises(UserError, match=r"manifest\.json is damaged: its options are none"):
+        repair(corpus, [corpus.parent / "in"])
