@@ -1,113 +1,103 @@
-"""The preprocessor at the terminal: real processes, exit codes and what stands on the screen."""
+"""The command line: exit codes, what follows `--`, and no tracebacks."""
 
-import os
-import subprocess
-import sys
+import argparse
+from pathlib import Path
 
 import pytest
-from corpora import text, write
+from corpora import write
+from terminal import run_program, textreel
 
-from pipeline import open_corpus
-
-
-def textreel(*arguments, **options):
-    return subprocess.run(
-        [sys.executable, "-m", "pipeline", *map(str, arguments)],
-        capture_output=True,
-        text=not isinstance(options.get("input"), bytes),
-        env={**os.environ, "PYTHONPATH": os.getcwd()},
-        check=False,
-        **options,
-    )
+from pipeline.cli import build_parser, parse_arguments
 
 
-def test_prepare_says_what_it_made_and_what_to_run_next(tmp_path):
-    for name in ("a b.txt", "日本.txt"):
-        write(tmp_path / "in" / name, text(5000))
-    write(tmp_path / "in/ignored.md", "x")
-    output = tmp_path / "my corpus"
-    result = textreel(
-        "prepare", tmp_path / "in", "--output", output, "--vocabulary", "char", "--glob", "*.txt",
-        "--splits", "train=0.5,test=0.5", "--shard_bytes", "1000", "--record_tokens", "50",
-        "--name", "mine", "--workers", "2",
-    )  # fmt: skip
-    assert result.returncode == 0, result.stderr
-    assert "Traceback" not in result.stderr
-    corpus = open_corpus(output)
-    assert [source.name for source in corpus.manifest.sources] == ["a b.txt", "日本.txt"]
-    assert corpus.manifest.record_tokens == 50
-    assert corpus.manifest.name == "mine"
-    assert "2 sources" in result.stdout
-    assert f"char, {corpus.vocabulary.size} ids, stored as uint8" in result.stdout
-    assert f"{corpus.splits['test'].num_tokens:,} tokens" in result.stdout
-    assert "peak memory" in result.stdout
-    assert f"textreel train --corpus '{output}' --output RUN" in result.stdout
-    again = textreel("prepare", tmp_path / "in", "--output", output)
-    assert again.returncode == 1
-    assert "--overwrite" in again.stderr
-    replaced = textreel("prepare", tmp_path / "in", "--output", output, "--overwrite")
-    assert replaced.returncode == 0
-    assert open_corpus(output).vocabulary.kind == "byte"
+def ends_with(raised: str) -> str:
+    """The exit code and the standard error of a command that raises something."""
+    return run_program(f"""
+import contextlib, io
+from pipeline import cli
+from pipeline.errors import OptionError, UserError
+from absl.flags import argparse_flags
+
+def run(arguments):
+    {raised}
+
+def build_parser():
+    parser = argparse_flags.ArgumentParser()
+    parser.set_defaults(run=run)
+    return parser
+
+import sys
+sys.argv = ["textreel"]
+errors = io.StringIO()
+try:
+    with contextlib.redirect_stderr(errors):
+        cli.main_with(build_parser)
+except SystemExit as end:
+    print(end.code, errors.getvalue(), end="")
+""")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "message"),
+    ("raised", "expected"),
     [
-        ([], 2, "COMMAND"),
-        (["prepare"], 2, "SOURCE"),
-        (["prepare", "TEXT"], 2, "--output"),
-        (["prepare", "TEXT", "--output", "OUT", "--record_tokens", "0"], 2, "`record_tokens`"),
-        (["prepare", "TEXT", "--output", "OUT", "--workers", "0"], 2, "`workers` must be at least"),
-        (["prepare", "TEXT", "--output", "OUT", "--workers", "x"], 2, "invalid int"),
-        (["prepare", "TEXT", "--output", "OUT", "--splits", "train"], 2, "is not of the form"),
-        (["prepare", "TEXT", "--output", "OUT", "--splits", "a=.5,a=.5"], 2, "each name once"),
+        ("pass", "0 "),
+        ("raise UserError('it cannot work')", "1 textreel: error: it cannot work\n"),
+        ("raise OptionError('`x` is wrong')", "2 textreel: error: `x` is wrong\n"),
+        ("open('/none/x')", "1 textreel: error: [Errno 2] No such file or directory: '/none/x'\n"),
         (
-            ["prepare", "TEXT", "--output", "OUT", "--vocabulary", "word"],
-            2,
-            "bpe:SIZE or an existing",
+            "raise KeyboardInterrupt",
+            "130 \ntextreel: interrupted; the same command goes on where it was\n",
         ),
-        (["prepare", "ABSENT", "--output", "OUT"], 1, "no such file or directory"),
-        (["prepare", "TEXT", "--output", "TEXT/OUT"], 1, "TEXT"),
-        (["prepare", "TEXT", "--output", "/proc/OUT"], 1, "/proc/OUT"),
-        (["prepare", "TEXT", "--output", "OUT", "--vocabulary", "char"], 1, "not UTF-8 at byte 5"),
     ],
 )
-def test_each_mistake_has_a_message_and_no_traceback(tmp_path, arguments, code, message):
-    write(tmp_path / "TEXT", b"text \xff\xff" + b"x" * 100)
-    result = textreel(*arguments, cwd=tmp_path)
-    assert result.returncode == code, result.stderr
-    assert message in result.stderr
+def test_what_a_user_did_ends_with_a_message(raised: str, expected: str) -> None:
+    assert ends_with(raised) == expected
+
+
+def test_a_defect_keeps_its_traceback(tmp_path: Path) -> None:
+    program = "import sys; from pipeline import cli\n"
+    program += "cli.main_with(lambda: (_ for _ in ()).throw(ZeroDivisionError('here')))"
+    with pytest.raises(AssertionError, match=r"Traceback(.|\n)*ZeroDivisionError: here"):
+        run_program(program)
+
+
+def test_a_command_must_be_named() -> None:
+    result = textreel()
+    assert result.returncode == 2
+    assert "COMMAND" in result.stderr
     assert "Traceback" not in result.stderr
-    assert not (tmp_path / "OUT").exists()
 
 
-def test_help_names_every_option():
-    result = textreel("prepare", "--help")
-    assert result.returncode == 0
-    for option in ("SOURCE", "--output", "--vocabulary", "--glob", "--splits", "--name",
-                   "--shard_bytes", "--record_tokens", "--workers", "--overwrite"):  # fmt: skip
-        assert option in result.stdout
+@pytest.mark.parametrize("command", ["prepare", "plan", "inspect", "verify", "repair", "trace"])
+def test_every_command_has_its_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command in build_parser().format_help()
+    with pytest.raises(SystemExit) as ended:
+        build_parser().parse_args([command, "--help"])
+    assert ended.value.code == 0
+    assert f"{command} [-h]" in capsys.readouterr().out
 
 
-def test_inspect_verify_repair(tmp_path):
-    write(tmp_path / "TEXT", text(20_000))
-    assert textreel("prepare", "TEXT", "--output", "OUT", "--shard_bytes", "5000", cwd=tmp_path)
-    screen = textreel("inspect", "OUT", cwd=tmp_path).stdout
-    assert "byte, 256 ids" in screen
-    assert "validation" in screen
-    assert repr(text(20_000)[:10])[:-1] in screen
-    result = textreel("verify", "OUT", cwd=tmp_path)
-    assert (result.returncode, result.stdout.splitlines()[-1]) == (0, "all is well")
-    shard = sorted((tmp_path / "OUT").glob("*.tfrecord*"))[1]
-    shard.unlink()
-    result = textreel("verify", "OUT", cwd=tmp_path)
-    assert result.returncode == 1
-    assert f"{shard.name}: is missing" in result.stdout
-    assert "textreel repair OUT SOURCE" in result.stderr
-    result = textreel("repair", "OUT", "TEXT", "--workers", "1", cwd=tmp_path)
-    assert (result.returncode, result.stdout) == (0, f"rebuilt {shard.name}\nOUT is whole\n")
-    assert textreel("verify", "OUT", "--workers", "1", cwd=tmp_path).returncode == 0
-    for command in ("inspect", "verify"):
-        result = textreel(command, "TEXT", cwd=tmp_path)
-        assert result.returncode == 1
-        assert "Traceback" not in result.stderr
+def parsed(*argv: str) -> argparse.Namespace:
+    return parse_arguments(build_parser(), list(argv))
+
+
+def test_what_follows_two_dashes_is_for_the_engine(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("prepare", "a", "--output", "b")
+    assert parsed(*arguments).engine_options == []
+    given = parsed(*arguments, "--engine", "beam", "--", "--runner=x", "--", "y")
+    assert (given.sources, given.engine_options) == (["a"], ["--runner=x", "--", "y"])
+    assert parsed(*arguments, "--engine", "beam", "--").engine_options == []
+    for wrong in ((*arguments, "--", "x"), ("verify", "corpus", "--", "x")):
+        with pytest.raises(SystemExit):
+            parsed(*wrong)
+        assert "only `prepare --engine beam` takes any" in capsys.readouterr().err
+
+
+def test_the_commands_one_after_the_other(tmp_path: Path) -> None:
+    write(tmp_path / "TEXT", "some text\n" * 2000)
+    arguments = ("prepare", "TEXT", "--output", "OUT", "--shard_bytes", "5000")
+    assert textreel(*arguments, cwd=tmp_path).returncode == 0
+    for command, shown in (("inspect", "byte, 256 ids"), ("verify", "all is well")):
+        result = textreel(command, "OUT", cwd=tmp_path)
+        assert (result.returncode, result.stderr) == (0, "")
+        assert shown in result.stdout

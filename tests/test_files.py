@@ -1,0 +1,240 @@
+"""Files: whole or not at all, here and behind a URI. `file://` goes the way of `gs://`."""
+
+import hashlib
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from corpora import write
+
+from pipeline import UserError
+from pipeline.files import (
+    BLOCK_BYTES,
+    digest,
+    exists,
+    file_status,
+    files_below,
+    join,
+    make_directory,
+    modification_time,
+    open_file,
+    read_blocks,
+    read_json,
+    read_text,
+    sync_directory,
+    whole_file,
+    write_text,
+)
+
+PREFIXES = ["", "file://"]
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(os.listdir(folder))
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_a_file_is_written_whole_over_an_old_one(tmp_path: Path, prefix: str) -> None:
+    path = f"{prefix}{tmp_path}/x"
+    for content in (b"old", b"new" * 2**20, b""):
+        with whole_file(path) as file:
+            file.write(content[:1])
+            before = (tmp_path / "x").exists() and (tmp_path / "x").read_bytes()
+            file.write(content[1:])
+            assert before in (False, b"old", b"new" * 2**20)
+            assert before != content
+        assert (tmp_path / "x").read_bytes() == content
+        assert names_in(tmp_path) == ["x"]
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+@pytest.mark.parametrize("old", [None, b"old"])
+@pytest.mark.parametrize("written", [b"", b"part", b"x" * 2**22])
+def test_what_is_raised_meanwhile_leaves_the_old_file(
+    tmp_path: Path, prefix: str, old: bytes | None, written: bytes
+) -> None:
+    if old is not None:
+        (tmp_path / "x").write_bytes(old)
+
+    def fail() -> None:
+        with whole_file(f"{prefix}{tmp_path}/x") as file:
+            file.write(written)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert names_in(tmp_path) == ([] if old is None else ["x"])
+    assert old is None or (tmp_path / "x").read_bytes() == old
+
+
+@pytest.mark.parametrize("stage", ["fsync", "replace"])
+def test_what_fails_at_the_end_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    """A full disk shows when the content is to be on it; a rename may fail, too."""
+    (tmp_path / "x").write_bytes(b"old")
+
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, stage, full)
+    with pytest.raises(OSError, match="No space left"):
+        write_text(tmp_path / "x", "new")
+    assert names_in(tmp_path) == ["x"]
+    assert (tmp_path / "x").read_bytes() == b"old"
+
+
+def test_the_content_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    for name in ("fsync", "replace"):
+        original: Callable[..., Any] = getattr(os, name)
+
+        def noted(*arguments: Any, name: str = name, original: Any = original) -> Any:
+            size = os.fstat(arguments[0]).st_size if name == "fsync" else None
+            calls.append((name, size))
+            return original(*arguments)
+
+        monkeypatch.setattr(os, name, noted)
+    write_text(tmp_path / "x", "content")
+    assert calls == [("fsync", 7), ("replace", None)]
+    sync_directory(tmp_path)
+    assert [name for name, _ in calls] == ["fsync", "replace", "fsync"]
+
+
+def test_the_temporary_file_lies_where_it_is_told(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    temporary = tmp_path / "elsewhere/t"
+    with whole_file(tmp_path / "x", temporary=temporary) as file:
+        assert Path(file.name) == temporary
+        file.write(b"content")
+        assert names_in(tmp_path) == ["elsewhere"]
+        assert names_in(tmp_path / "elsewhere") == ["t"]
+    assert names_in(tmp_path) == ["elsewhere", "x"]
+    assert names_in(tmp_path / "elsewhere") == []
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+@pytest.mark.parametrize("size", [0, 1, BLOCK_BYTES, 3 * BLOCK_BYTES + 17])
+def test_a_digest_is_that_of_hashlib(tmp_path: Path, prefix: str, size: int) -> None:
+    data = os.urandom(size)
+    write(tmp_path / "x", data)
+    assert digest(f"{prefix}{tmp_path}/x") == hashlib.sha256(data).hexdigest()
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_json_that_is_not_there_or_is_damaged_is_none(tmp_path: Path, prefix: str) -> None:
+    path = f"{prefix}{tmp_path}/x"
+    assert read_json(path) is None
+    for content, expected in (
+        ('{"a": [1, "日"]}', {"a": [1, "日"]}),
+        ("null", None),
+        ("", None),
+        ('{"a": ', None),
+        (b"\xff\xfe", None),
+    ):
+        write(tmp_path / "x", content)
+        assert read_json(path) == expected
+    if not prefix:
+        assert read_json(tmp_path / "x/below") is None
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_files_are_written_and_read_in_folders_that_are_made(tmp_path: Path, prefix: str) -> None:
+    folder = join(f"{prefix}{tmp_path}", "very/deep")
+    assert not exists(folder)
+    make_directory(folder)
+    make_directory(folder)
+    assert exists(folder)
+    path = join(folder, "x.json")
+    with pytest.raises(FileNotFoundError):
+        read_text(path)
+    write_text(path, "old")
+    write_text(path, "naïve\r\n" * 100_000)
+    assert read_text(path) == "naïve\r\n" * 100_000
+    assert names_in(tmp_path / "very/deep") == ["x.json"]
+    write(tmp_path / "bytes", b"\xff")
+    with pytest.raises(UnicodeDecodeError):
+        read_text(f"{prefix}{tmp_path}/bytes")
+
+
+def test_join_keeps_the_slashes_of_a_uri() -> None:
+    assert join("gs://bucket/run/", "events") == "gs://bucket/run/events"
+    assert join(Path("/run"), "events") == "/run/events"
+
+
+def test_what_cannot_be_written_behind_a_uri_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for call in (
+        lambda: make_directory(f"file://{tmp_path}/file/below"),
+        lambda: write_text(f"file://{tmp_path}/none/x.json", "x"),
+    ):
+        with pytest.raises(UserError, match=rf"file://{tmp_path}/.* cannot be written: "):
+            call()
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_a_path_is_what_it_is(tmp_path: Path, prefix: str) -> None:
+    write(tmp_path / "x", b"12345")
+    file, folder = file_status(f"{prefix}{tmp_path}/x"), file_status(f"{prefix}{tmp_path}")
+    assert (file.is_directory, file.num_bytes, folder.is_directory) == (False, 5, True)
+    assert file.identity != folder.identity
+    with pytest.raises(UserError, match=r"no such file or directory: .*/none"):
+        file_status(f"{prefix}{tmp_path}/none")
+    os.utime(tmp_path / "x", ns=(7, 123_456_789_012_345_678))
+    seen = modification_time(f"{prefix}{tmp_path}/x")
+    assert 0 <= 123_456_789_012_345_678 - seen < (10**9 if prefix else 1000)
+
+
+def test_links_are_the_file_that_they_lead_to(tmp_path: Path) -> None:
+    write(tmp_path / "x", "x")
+    (tmp_path / "soft").symlink_to(tmp_path / "x")
+    os.link(tmp_path / "x", tmp_path / "hard")
+    identities = {file_status(str(tmp_path / name)).identity for name in ("x", "soft", "hard")}
+    assert len(identities) == 1
+    (tmp_path / "gone").symlink_to(tmp_path / "none")
+    with pytest.raises(UserError, match="is a symbolic link to a file that is not there"):
+        file_status(str(tmp_path / "gone"))
+    (tmp_path / "ring").symlink_to(tmp_path / "ring")
+    with pytest.raises(UserError, match="ring cannot be read: "):
+        file_status(str(tmp_path / "ring"))
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_files_below_are_sorted_by_the_parts_of_their_paths(tmp_path: Path, prefix: str) -> None:
+    names = ["a/b/c", "a/z", "a-b", "a.txt", "b"]
+    for name in reversed(names):
+        write(tmp_path / name, "x")
+    found = files_below(f"{prefix}{tmp_path}")
+    assert [os.path.relpath(file.removeprefix("file://"), tmp_path) for file in found] == names
+
+
+def test_blocks_are_the_bytes(tmp_path: Path) -> None:
+    data = os.urandom(BLOCK_BYTES * 2 + 100)
+    path = write(tmp_path / "x", data)
+    for place in (str(path), f"file://{path}"):
+        blocks = list(read_blocks(place, 7, len(data) - 5))
+        assert max(map(len, blocks)) == BLOCK_BYTES
+        assert b"".join(blocks) == data[7:-5]
+        with pytest.raises(
+            UserError, match=rf"x ends at byte {len(data)}, but had {len(data) + 1}"
+        ):
+            list(read_blocks(place, 0, len(data) + 1))
+
+
+def test_a_file_behind_a_uri_is_a_file_of_python(tmp_path: Path) -> None:
+    write(tmp_path / "x", b"0123456789")
+    with open_file(f"file://{tmp_path}/x") as file, io.BufferedReader(file) as buffered:
+        assert (buffered.readable(), buffered.seekable()) == (True, True)
+        assert buffered.read(3) == b"012"
+        assert (buffered.seek(-2, os.SEEK_END), buffered.read()) == (8, b"89")
+        assert (buffered.seek(1), buffered.seek(2, os.SEEK_CUR), buffered.tell()) == (1, 3, 3)
+        assert buffered.read(100) == b"3456789"
+    with pytest.raises(UserError, match=r"file://.*/none cannot be read"):
+        open_file(f"file://{tmp_path}/none")
+    with pytest.raises(FileNotFoundError):
+        open_file(f"{tmp_path}/none")

@@ -1,0 +1,29 @@
+"""The progress bar of bytes."""
+
+import threading
+
+import pytest
+
+from pipeline.progress import progress_bar
+
+
+def test_it_shows_bytes_of_all_bytes(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress_bar("writing shards", 4_000_000, True) as bar:
+        bar.update(1_000_000)
+        bar.refresh()
+    shown = capsys.readouterr().err
+    assert "writing shards:  25%" in shown
+    assert "1.00M/4.00M" in shown
+
+
+def test_where_it_is_not_wanted_it_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress_bar("writing shards", 4_000_000, False) as bar:
+        bar.update(1_000_000)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_it_has_no_thread_of_its_own() -> None:
+    """Workers are forked where there are none beside the first."""
+    before = threading.active_count()
+    with progress_bar("writing shards", 10, True):
+        assert threading.active_count() == before
