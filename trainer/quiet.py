@@ -18,8 +18,9 @@ def import_tensorflow(*, start: bool = True) -> None:
     TF_CPP_MIN_LOG_LEVEL in the environment turns all of this off.
 
     Args:
-        start: whether TensorFlow starts on the devices, which it says more about. Not before
-            a strategy of several hosts is made: it could not connect to the others any more.
+        start: whether TensorFlow also starts on the devices, about which it writes more. With
+            several hosts it must not: their strategy, which is made later, could not connect to
+            the others any more.
     """
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
         return

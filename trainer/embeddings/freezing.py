@@ -13,10 +13,10 @@ class Freeze:
 
     The optimizer goes on as ever, and what it does to the weight is undone, bit for bit, in
     each of these steps. So its moments are those of the weight's gradients when the weight is
-    let go, and its first free steps have the usual size. The alternative, gradients of 0,
-    leaves Adam's moments at 0, while the correction for moments that begin at 0 depends on the
-    step and is over by then: the first free steps would be up to 6 times too large. Weight
-    decay is undone as well.
+    let go, and its first free steps have the usual size. Gradients of 0 instead would leave
+    Adam's moments at 0. Adam corrects moments that begin at 0, but only in a run's first steps,
+    which are over by then: the first free steps would be up to 6 times too large. Weight decay
+    is undone as well.
 
     Args:
         weight: the variable.

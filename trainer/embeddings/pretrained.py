@@ -60,9 +60,8 @@ def load_pretrained(
 def start_from(vectors: Vectors, embedding: keras.layers.Embedding) -> None:
     """Replaces the initial vectors of a layer.
 
-    An id that the file lacks keeps its random vector, scaled so that all of these together
-    have the root mean square of the vectors found: as they come, the ones or the others would
-    hardly count.
+    An id that the file lacks keeps its random vector. These are scaled so that they have the root
+    mean square of the vectors found: otherwise the smaller kind of the two would hardly count.
 
     Args:
         vectors: of some ids.

@@ -63,7 +63,7 @@ def read_vectors(path: str, vocabulary: Vocabulary, *, dim: int | None = None) -
     if path.endswith((".bin", ".zip")):
         raise UserError(
             f"`pretrained_embeddings` {path}: neither .zip nor word2vec's binary format (.bin) is "
-            "read; unpack the one, and save the other as text (gensim: "
+            "read; unpack a .zip, and save a .bin as text (gensim: "
             "`vectors.save_word2vec_format(FILE, binary=False)`)"
         )
     if file_status(path).is_directory:

@@ -64,29 +64,34 @@ class RecurrentModel(LanguageModel):
         super().__init__(name="recurrent_model", dtype=dtype)
         self.architecture = architecture
         self._options = {"use_cudnn": use_cudnn, "dtype": dtype}
-        of, num_layers = architecture, architecture.num_layers
+        num_layers = architecture.num_layers
         self.embedding = keras.layers.Embedding(
-            of.vocabulary_size, of.embedding_dim, dtype=dtype, name="embedding"
+            architecture.vocabulary_size, architecture.embedding_dim, dtype=dtype, name="embedding"
         )
         self.recurrent = [
-            _LAYERS[of.cell](
-                of.units,
-                return_sequences=of.targets == "sequence" or index + 1 < num_layers,
+            _LAYERS[architecture.cell](
+                architecture.units,
+                return_sequences=architecture.targets == "sequence" or index + 1 < num_layers,
                 use_cudnn="auto" if use_cudnn else False,
-                seed=of.seed,  # of a dropout that is not used, but is saved
+                seed=architecture.seed,  # of a dropout that is not used, but is saved
                 dtype=dtype,
-                name=f"{of.cell}_{index}",
+                name=f"{architecture.cell}_{index}",
             )
             for index in range(num_layers)
         ]
         self.dropouts = [
             ReplicaDropout(
-                of.dropout, seed=of.seed * num_layers + index, dtype=dtype, name=f"dropout_{index}"
+                architecture.dropout,
+                seed=architecture.seed * num_layers + index,
+                dtype=dtype,
+                name=f"dropout_{index}",
             )
             for index in range(num_layers)
         ]
         # In float32 under any policy: a loss needs the digits.
-        self.logits = keras.layers.Dense(of.vocabulary_size, dtype="float32", name="logits")
+        self.logits = keras.layers.Dense(
+            architecture.vocabulary_size, dtype="float32", name="logits"
+        )
 
     def get_config(self) -> dict[str, Any]:
         """Returns what `from_config` builds the model of: a dictionary without a nested one."""

@@ -220,27 +220,27 @@ class Transformer(LanguageModel):
         super().__init__(name="transformer", dtype=dtype)
         self.architecture = architecture
         self._dtype_policy_name = dtype
-        of, first_seed = architecture, architecture.seed * architecture.num_layers
+        first_seed = architecture.seed * architecture.num_layers
         self.embedding = keras.layers.Embedding(
-            of.vocabulary_size,
-            of.units,
+            architecture.vocabulary_size,
+            architecture.units,
             embeddings_initializer=_normal(_DEVIATION),
             dtype=dtype,
             name="embedding",
         )
         self.blocks = [
             Block(
-                units=of.units,
-                heads=of.heads,
-                context=of.context,
+                units=architecture.units,
+                heads=architecture.heads,
+                context=architecture.context,
                 # The sum of all that is added has the same size for any number of layers.
-                deviation=_DEVIATION / math.sqrt(2 * of.num_layers),
-                dropout=of.dropout,
+                deviation=_DEVIATION / math.sqrt(2 * architecture.num_layers),
+                dropout=architecture.dropout,
                 seeds=(2 * (first_seed + index), 2 * (first_seed + index) + 1),
                 dtype=dtype,
                 name=f"block_{index}",
             )
-            for index in range(of.num_layers)
+            for index in range(architecture.num_layers)
         ]
         self.norm = keras.layers.RMSNormalization(dtype=dtype, name="norm")
 
@@ -275,8 +275,13 @@ class Transformer(LanguageModel):
 
     def initial_state(self, batch_size: int | tf.Tensor) -> State:
         """The next position, an int32 scalar, and each block's empty cache."""
-        of = self.architecture
-        shape = [batch_size, of.context, of.heads, of.units // of.heads]
+        architecture = self.architecture
+        shape = [
+            batch_size,
+            architecture.context,
+            architecture.heads,
+            architecture.units // architecture.heads,
+        ]
         empty = tf.zeros(shape, self.compute_dtype)
         return [tf.constant(0), [[empty, empty] for _ in self.blocks]]
 

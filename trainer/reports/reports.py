@@ -111,7 +111,7 @@ class Reports:
         """Makes what was written so far visible to readers of the files.
 
         Args:
-            at_once: behind URIs, where files are written anew for it, too.
+            at_once: whether this holds for files behind URIs, which are written anew for it.
         """
         self._metrics.flush(at_once=at_once)
         self._events.flush()

@@ -48,9 +48,9 @@ class Checkpointer:
             `BEST_DIRECTORY` in it.
         identity: what this run is.
         keep: newest checkpoints to keep.
-        target: where it writes instead, as one of several hosts does that is not the first:
-            all of them must save, for saving may exchange values, but one copy is enough. It
-            still restores from `run`.
+        target: the directory to write into; None for `run`, from which it restores in any case.
+            Of several hosts, the first writes into `run` and the others elsewhere: all must
+            save, because saving may exchange values, but one copy is enough.
     """
 
     def __init__(

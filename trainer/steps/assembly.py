@@ -15,7 +15,7 @@ from trainer.steps.optimization import LearningRate, Optimizer, make_optimizer
 from trainer.steps.runner import StepRunner
 from trainer.steps.step import ReplicaStep, StepRecipe
 
-_HALVED_ROWS = 32  # and more are worth cutting: products of fewer rows cost as much
+_HALVED_ROWS = 32  # the fewest that are cut: products of half as many would cost as much
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -50,7 +50,7 @@ def training_feed(
                 targets=config.targets,
             )
         dataset = _rows_for_replicas(dataset, context, config.batch_size)
-        # Hosts would else agree before every step on whether all of them have a batch.
+        # Otherwise hosts would agree before every step on whether all of them have a batch.
         return dataset.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
 
     return strategy.distribute_datasets_from_function(host_dataset)

@@ -18,9 +18,10 @@ class StepMetrics(NamedTuple):
         gradient_norm: mean of the global norm of the summed gradients, before clipping, over
             the steps that were not skipped, float32 scalar.
         num_skipped: steps that loss scaling skipped, int32 scalar.
-        input_seconds: time from the end of a step to the arrival of the next batch, which is
-            asked for when that step begins, over all steps, float64 scalar; of the first
-            batch, since it was asked for.
+        input_seconds: seconds in which the steps waited for their batches, float64 scalar. A
+            batch is asked for when the step before it begins; the wait for it lasts from the
+            end of that step to its arrival. The wait for the first batch begins when it is
+            asked for.
     """
 
     loss: tf.Tensor
@@ -124,7 +125,7 @@ class StepRunner:
 
 
 def _timed(values: Any) -> tuple[Any, tf.Tensor]:
-    """Returns values and the time at which they are there; who uses them waits for the clock.
+    """Returns values and the time at which they are there; what uses them waits for the clock.
 
     Read beside the step that uses them, the clock would wait for a free thread, at times for
     the whole step.

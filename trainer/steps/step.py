@@ -126,8 +126,8 @@ class ReplicaStep:
     def _side_by_side(self, inputs: tf.Tensor, targets: tf.Tensor) -> tuple[Any, list[tf.Tensor]]:
         """Loss and gradients of one replica's rows, from two parts that do not wait for each other.
 
-        One part's next place waits for its last one alone; a whole batch's waits, at every
-        place, until both cores are done with it.
+        In a part, a place waits only for the part's place before it. In a whole batch, every
+        place would wait until both cores are done with the place before it.
         """
         halves = zip(tf.split(inputs, 2), tf.split(targets, 2), strict=True)
         (loss, gradients), (other_loss, others) = [self._part(*half) for half in halves]
