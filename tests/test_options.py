@@ -134,6 +134,12 @@ def test_what_is_no_integer_or_too_small_is_refused(value: Any) -> None:
     assert str(raised.value) == f"`x` must be an integer of at least 3, got {value!r}"
 
 
+@pytest.mark.parametrize("value", [True, False])
+def test_a_truth_is_no_integer_though_python_says_so(value: bool) -> None:
+    with pytest.raises(OptionError, match=f"`x` must be an integer of at least 0, got {value}"):
+        check_int(Value(value), 0, "x")
+
+
 def test_none_is_allowed_where_it_is_said() -> None:
     checked = Value(None)
     check_int(checked, 3, "x", or_none=True)
