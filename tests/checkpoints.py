@@ -12,11 +12,8 @@ from trainer.steps.optimization import Adam
 
 IDENTITY = RunIdentity(corpus="c" * 64, vocabulary="v" * 64, settings={"units": 8, "seed": 0})
 
-
 # Variables of two layers: weights, and the seed of each dropout layer and recurrent layer.
 NUM_VARIABLES = {"lstm": 1 + 2 * 4 + 2 + 2, "gru": 1 + 2 * 4 + 2 + 2, "transformer": 1 + 2 * 8 + 1}
-
-
 NUM_VARIABLES["own_models:recurrent"] = 1 + 2 * 4 + 2 + 2
 
 

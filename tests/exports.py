@@ -14,11 +14,7 @@ from trainer.models import build_model
 from trainer.run.checkpoint import restore_weights
 
 KINDS = ("lstm", "gru", "transformer", "own")
-
-
 PROMPTS = ["lorem ", "", "日本語 ipsum dolor sit amet, naïve"]
-
-
 OPTIONS: dict[str, Any] = {"temperature": 0.9, "top_k": 20, "top_p": 0.95, "seed": 7}
 
 

@@ -12,14 +12,8 @@ from trainer.config.model import MODELS
 from trainer.models import LanguageModel, build_model
 
 SIZE = 11  # of the vocabulary
-
-
 TOKENS = np.random.default_rng(0).integers(SIZE, size=(3, 7)).astype(np.int32)
-
-
 OWN = "own_models:recurrent"
-
-
 every_model = pytest.mark.parametrize("model", [*MODELS, OWN])
 
 

@@ -76,7 +76,6 @@ CHANGED = {
     "sample_temperatures": ("0,1.5", (0.0, 1.5)),
 }
 
-
 # What an option needs beside it to be allowed at all.
 NEEDED: dict[str, dict[str, Any]] = {
     "decay_steps": {"schedule": "cosine"},

@@ -13,17 +13,9 @@ from trainer.steps.runner import StepRunner
 from trainer.steps.step import ReplicaStep, StepRecipe
 
 SIZE = 11  # of the vocabulary
-
-
 ROWS = 8
-
-
 TOKENS = np.random.default_rng(0).integers(SIZE, size=(6, ROWS, 17)).astype(np.int32)
-
-
 ADAMW = {"optimizer": "adamw", "weight_decay": 1.0}
-
-
 RECIPES: dict[str, dict[str, Any]] = {
     "whole": ADAMW,
     "parts": {**ADAMW, "accumulate_steps": 4},

@@ -90,8 +90,6 @@ for width in map(int, sys.argv[1:]):
     progress.message("a message")
 progress.close()
 """
-
-
 WIDTHS = (40, 80, 120, 200)
 
 

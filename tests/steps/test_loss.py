@@ -16,8 +16,6 @@ from trainer.steps.optimization import Adam
 from trainer.steps.runner import StepRunner
 
 LOGITS = np.random.default_rng(0).normal(size=(3, 4, 7)).astype(np.float32) * 3
-
-
 TARGETS = np.random.default_rng(1).integers(7, size=(3, 4)).astype(np.int32)
 
 
