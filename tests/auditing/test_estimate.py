@@ -79,6 +79,16 @@ def test_estimates_of_rows(tmp_path: Path) -> None:
         assert guess.splits[name].text_bytes == pytest.approx(split.text_bytes, rel=0.1)
 
 
+def test_separators_are_tokens(tmp_path: Path) -> None:
+    """Two characters a line, and what ends it."""
+    path = write(tmp_path / "x", "ab\n" * 5000)
+    chosen = {"document": "line", "splits": {"train": 1.0}}
+    manifest, guess = made_and_estimated(tmp_path, path, **chosen)
+    assert manifest.splits["train"].num_tokens == 15_000
+    assert guess.splits["train"].num_tokens == pytest.approx(15_000, rel=0.01)
+    assert guess.splits["train"].num_documents == pytest.approx(5000, rel=0.01)
+
+
 def test_estimates_of_subwords(tmp_path: Path) -> None:
     source = write(tmp_path / "a.txt", (ENGLISH * 3 + text(300)) * 300)
     options = {"vocabulary": "bpe:400", "splits": {"train": 1.0}}

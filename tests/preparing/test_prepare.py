@@ -101,6 +101,14 @@ def test_the_shards_are_what_the_manifest_says(tmp_path: Path) -> None:
     assert pieces[-1].stop == corpus.manifest.sources[0].source_bytes
 
 
+def test_a_document_that_a_split_cuts_off_counts_in_both(tmp_path: Path) -> None:
+    corpus = make(tmp_path, text(3000), splits=HALVES, shard_bytes=500)
+    train, test = corpus.splits.values()
+    assert [shard.num_documents for shard in train.shards] == [0] * len(train.shards)
+    assert sum(shard.num_documents for shard in test.shards) == 1
+    assert (train.num_documents, test.num_documents) == (1, 1)
+
+
 def test_cuts_inside_a_document_stand_after_newlines(tmp_path: Path) -> None:
     lines = "".join(f"line {number}\n" for number in range(5000))
     corpus = make(tmp_path, lines, shard_bytes=4000)

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,6 +63,22 @@ def test_documents_do_not_depend_on_blocks_or_cuts(
         *split_documents(blocks(encoded[cut:]), document, cut),
     ]
     assert parts == whole
+
+
+@pytest.mark.parametrize("document", ["--", "---", "-a-"])
+def test_separators_that_overlap_themselves_are_cut_right(document: str) -> None:
+    """Every short text, cut anywhere; for it matters how the text before the cut reads."""
+    for length in range(1, 9):
+        for letters in itertools.product(b"a-", repeat=length):
+            content = bytes(letters)
+            whole = list(split_documents([content], document))
+            for offset in range(1, length):
+                start = max(0, offset - look_behind(document))
+                cut = find_document_start([content[start:]], document, offset)
+                if cut is not None:
+                    after = split_documents([content[cut:]], document, cut)
+                    parts = [*split_documents([content[:cut]], document), *after]
+                    assert parts == whole, (content, offset)
 
 
 @given(st.text("ab\n-", max_size=60), st.sampled_from(["\n", "--", "-a-"]), st.booleans())
