@@ -6,9 +6,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 from pathlib import Path
 
 import corpora
+import hypothesis
 import pytest
 
 from pipeline import Corpus
+
+hypothesis.settings.register_profile("any machine", deadline=None)  # a busy one is no defect
+hypothesis.settings.load_profile("any machine")
 
 SPLITS = {"train": 0.9, "validation": 0.1}
 

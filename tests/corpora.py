@@ -83,16 +83,23 @@ def tokens_by_tensorflow(corpus: Corpus, split: str) -> np.ndarray:
     return np.frombuffer(data, corpus.vocabulary.dtype)
 
 
-def sliced_windows(
+def window_array(
     corpus: Corpus, split: str, *, seq_len: int, stride: int | None = None
-) -> list[tuple[int, ...]]:
+) -> np.ndarray:
     """The windows of a split in the order of the text, by slicing the tokens of each shard."""
-    tokens, windows = tokens_of(corpus, split).tolist(), []
+    tokens, windows = tokens_of(corpus, split), []
     for shard in corpus.splits[split].shards:
         own, tokens = tokens[: shard.num_tokens], tokens[shard.num_tokens :]
         starts = range(0, len(own) - seq_len, stride or seq_len)
-        windows += [tuple(own[start : start + seq_len + 1]) for start in starts]
-    return windows
+        windows += [own[start : start + seq_len + 1] for start in starts]
+    return np.array(windows).reshape(len(windows), seq_len + 1)
+
+
+def sliced_windows(
+    corpus: Corpus, split: str, *, seq_len: int, stride: int | None = None
+) -> list[tuple[int, ...]]:
+    """The same, one by one."""
+    return [tuple(w) for w in window_array(corpus, split, seq_len=seq_len, stride=stride).tolist()]
 
 
 def documents(corpus: Corpus, split: str) -> list[bytes]:

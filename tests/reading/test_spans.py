@@ -78,12 +78,12 @@ def test_pieces_are_tiles_of_their_tokens(corpus: Corpus) -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="needs Linux's read counters")
 def test_a_host_reads_its_part_of_the_bytes(tmp_path: Path) -> None:
-    corpus = make(tmp_path, np.random.default_rng(0).bytes(12 * 2**20), splits=TRAIN)
+    corpus = make(tmp_path, np.random.default_rng(0).bytes(9 * 2**20), splits=TRAIN)
     num_bytes = corpus.splits["train"].disk_bytes
     num_batches = corpus.num_windows("train", seq_len=256) // 16
 
     def bytes_read() -> int:
-        time.sleep(0.5)  # for what is being read ahead
+        time.sleep(0.2)  # for what is being read ahead
         counters = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
         return int(counters["rchar"])
 

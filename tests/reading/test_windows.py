@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from corpora import TRAIN, make, sliced_windows, text
+from corpora import TRAIN, make, sliced_windows, text, window_array
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -84,14 +84,15 @@ def check_epochs(corpus: Corpus, seq_len: int, stride: int | None, seed: int | N
         assert first != second
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("shuffled", [False, True])
 @pytest.mark.parametrize(("seq_len", "stride"), SHAPES)
 def test_an_epoch_is_the_reference(
-    corpora: list[Corpus], seq_len: int, stride: int | None, seed: int | None
+    corpora: list[Corpus], seq_len: int, stride: int | None, shuffled: bool
 ) -> None:
-    """Every shape with every seed, on one corpus; each corpus has every seed."""
-    index = SHAPES.index((seq_len, stride)) + SEEDS.index(seed)
-    check_epochs(corpora[index % len(corpora)], seq_len, stride, seed)
+    """Every shape, in the order of the text and shuffled; on every corpus."""
+    index = SHAPES.index((seq_len, stride))
+    seed = SEEDS[1 + index % 2] if shuffled else None
+    check_epochs(corpora[(index + shuffled) % len(corpora)], seq_len, stride, seed)
 
 
 @pytest.mark.campaign
@@ -100,7 +101,7 @@ def test_an_epoch_of_every_corpus_is_the_reference(corpora: list[Corpus]) -> Non
         check_epochs(corpus, *shape, seed)
 
 
-@pytest.mark.parametrize("index", range(4))
+@pytest.mark.parametrize("index", [1, 2])
 def test_the_graph_is_the_numpy_order(corpora: list[Corpus], index: int) -> None:
     corpus = corpora[index]
     seq_len, stride, seed = [(5, 1, 0), (8, 3, 2)][index % 2]
@@ -127,7 +128,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 
 def test_full_groups_across_shards(large: Corpus) -> None:
     options = {"seq_len": 1000, "stride": 501, "shuffle_bytes": 2**20}
-    expected = sliced_windows(large, "train", seq_len=1000, stride=501)
+    expected = window_array(large, "train", seq_len=1000, stride=501)
     order = make_order(
         Windows(seq_len=1000, stride=501), len(expected), itemsize=1, seed=5, shuffle_bytes=2**20
     )
@@ -150,8 +151,11 @@ def test_full_groups_across_shards(large: Corpus) -> None:
             tuple(np.concatenate(parts) for parts in zip(*steps, strict=True))
             for steps in zip(*hosts, strict=True)
         ]
-        positions = order.windows(np.arange(num_batches * 32))
-        assert list(rows(batches)) == [expected[window] for window in positions]
+        positions = order.windows(np.arange(num_batches * 32)).reshape(num_batches, 32)
+        assert len(batches) == num_batches
+        for (inputs, targets), windows in zip(batches, positions, strict=True):
+            np.testing.assert_array_equal(inputs, expected[windows, :-1])
+            np.testing.assert_array_equal(targets, expected[windows, 1:])
 
 
 asked_for = given(
@@ -168,7 +172,7 @@ asked_for = given(
 )
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
 @asked_for
 def test_batches_are_the_same_for_any_start_and_number_of_hosts(**asked: Any) -> None:
     check_batches(**asked)
@@ -230,7 +234,7 @@ def test_start_step_drops_batches_over_the_ends_of_epochs(corpora: list[Corpus])
     options = {"seq_len": 9, "stride": 4, "batch_size": 12, "seed": 1}
     for corpus in corpora[2:3]:
         straight = take(corpus, 80, **options)
-        for start_step in (1, 29, 70):
+        for start_step in (29, 70):
             resumed = take(corpus, 80 - start_step, **options, start_step=start_step)
             assert list(rows(resumed)) == list(rows(straight[start_step:]))
 

@@ -26,6 +26,7 @@ from pipeline.preparing.shards import ShardTask
 # DirectRunner would look for Prism, a runner of its own, on the net.
 DIRECT = ("--runner=DirectRunner", "--prism_location=/none")
 MULTI_PROCESSING = (*DIRECT, "--direct_running_mode=multi_processing", "--direct_num_workers=2")
+CAMPAIGN = pytest.mark.campaign
 Found = TypeVar("Found")
 
 
@@ -86,8 +87,15 @@ def answers(port: int) -> bool:
     return False
 
 
-@pytest.mark.parametrize("vocabulary", ["byte", "char"])
-@pytest.mark.parametrize("options", [DIRECT, MULTI_PROCESSING], ids=["memory", "processes"])
+@pytest.mark.parametrize(
+    ("vocabulary", "options"),
+    [
+        pytest.param("byte", DIRECT, id="byte in memory"),
+        pytest.param("char", DIRECT, id="char in memory"),
+        pytest.param("char", MULTI_PROCESSING, id="char in processes"),
+        pytest.param("byte", MULTI_PROCESSING, id="byte in processes", marks=CAMPAIGN),
+    ],
+)
 def test_the_bytes_are_those_of_the_local_engine(
     tmp_path: Path, vocabulary: str, options: tuple[str, ...]
 ) -> None:
@@ -133,8 +141,15 @@ def ignore(num_bytes: int) -> None:
     pass
 
 
-@pytest.mark.parametrize("error", [UserError("`x` is wrong: \n é"), OSError(28, "No space", "f")])
-@pytest.mark.parametrize("options", [DIRECT, MULTI_PROCESSING], ids=["memory", "processes"])
+@pytest.mark.parametrize(
+    ("error", "options"),
+    [
+        (UserError("`x` is wrong: \n é"), DIRECT),
+        (OSError(28, "No space", "f"), DIRECT),
+        (OSError(28, "No space", "f"), MULTI_PROCESSING),
+        pytest.param(UserError("`x` is wrong: \n é"), MULTI_PROCESSING, marks=CAMPAIGN),
+    ],
+)
 def test_an_error_arrives_as_it_was_raised(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -214,10 +229,11 @@ def test_it_goes_on_where_another_engine_stopped(
             1,
             "TEXT is not UTF-8 at byte 5",
         ),
-        (
+        pytest.param(
             ["--engine", "beam", "--vocabulary", "char", "--", *MULTI_PROCESSING],
             1,
             "TEXT is not UTF-8 at byte 5",
+            marks=CAMPAIGN,
         ),
     ],
 )
@@ -274,7 +290,13 @@ def test_a_job_service_with_an_external_worker_pool(tmp_path: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
-@pytest.mark.parametrize("kill", [False, True], ids=["", "one worker killed"])
+@pytest.mark.parametrize(
+    "kill",
+    [
+        pytest.param(False, id="all live", marks=CAMPAIGN),
+        pytest.param(True, id="one worker killed"),
+    ],
+)
 def test_dask_with_two_workers(tmp_path: Path, kill: bool) -> None:
     sources = make_sources(tmp_path / "in", 300_000)
     arguments = ("--vocabulary", "char", "--shard_bytes", 1000, "--record_tokens", 100)
