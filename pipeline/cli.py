@@ -1,6 +1,8 @@
 """Command line of the preprocessor: `textreel prepare` is also `python -m pipeline prepare`."""
 
 import argparse
+import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +12,7 @@ from absl.flags import argparse_flags
 
 from pipeline.commands import inspect, plan, prepare, repair, trace, verify
 from pipeline.errors import OptionError, UserError
+from pipeline.terminal import show
 
 
 def main_with(build_parser: Callable[[], argparse.ArgumentParser]) -> None:
@@ -25,11 +28,14 @@ def main_with(build_parser: Callable[[], argparse.ArgumentParser]) -> None:
     def main(arguments: argparse.Namespace) -> int:
         try:
             arguments.run(arguments)
+        except BrokenPipeError:  # whoever read our output has gone, as `head` does
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 128 + signal.SIGPIPE
         except (UserError, OSError) as error:
-            print(f"textreel: error: {error}", file=sys.stderr)
+            show(f"textreel: error: {error}", file=sys.stderr)
             return 2 if isinstance(error, OptionError) else 1
         except KeyboardInterrupt:
-            print("\ntextreel: interrupted; the same command goes on where it was", file=sys.stderr)
+            show("\ntextreel: interrupted; the same command goes on where it was", file=sys.stderr)
             return 130
         return 0
 

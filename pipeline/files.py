@@ -15,6 +15,7 @@ import stat
 from collections.abc import Iterator
 from typing import Any, BinaryIO, cast
 
+from pipeline import remote
 from pipeline.errors import UserError
 
 BLOCK_BYTES = 64 * 1024  # with larger ones the allocator keeps more than it saves
@@ -27,11 +28,13 @@ class FileStatus:
     Attributes:
         is_directory: a directory, else a file to read.
         num_bytes: a file's size.
+        modified: when it last changed, in nanoseconds.
         identity: equal for two paths to one file, links included.
     """
 
     is_directory: bool
     num_bytes: int
+    modified: int
     identity: object
 
 
@@ -48,7 +51,10 @@ def file_status(path: str) -> FileStatus:
             something that may not be read.
     """
     if is_uri(path):
-        return _remote_status(path)
+        is_directory, num_bytes, modified = remote.stat(path)
+        return FileStatus(
+            is_directory=is_directory, num_bytes=num_bytes, modified=modified, identity=path
+        )
     try:
         found = os.stat(path)
     except FileNotFoundError as error:
@@ -65,31 +71,34 @@ def file_status(path: str) -> FileStatus:
     return FileStatus(
         is_directory=is_directory,
         num_bytes=found.st_size,
+        modified=found.st_mtime_ns,
         identity=(found.st_dev, found.st_ino),  # also finds hard links, which a path cannot
     )
 
 
-def modification_time(path: str) -> int:
-    """When a file, or a directory, last changed; in nanoseconds."""
-    if is_uri(path):
-        return int(_gfile().stat(path).mtime_nsec)
-    return os.stat(path).st_mtime_ns
-
-
-def files_below(directory: str) -> list[str]:
+def files_below(directory: str, *, leave_out: str | os.PathLike[str] | None = None) -> list[str]:
     """Lists the files below a directory, recursively, sorted by the parts of their paths.
 
     Links to directories are followed.
 
+    Args:
+        directory: where to look.
+        leave_out: a directory whose files do not count.
+
     Raises:
-        UserError: a link leads back to a directory that it lies in.
+        UserError: a link leads back to a directory that it lies in, or `leave_out` is the
+            directory itself.
         OSError: a directory cannot be read.
     """
     if is_uri(directory):
-        folders = _gfile().walk(directory)
-        files = [join(folder, name) for folder, _, names in folders for name in names]
+        found = remote.gfile().walk(directory)
+        files = [join(folder, name) for folder, _, names in found for name in names]
     else:
-        files = [os.path.join(folder, name) for folder, names in _walk(directory) for name in names]
+        files = [
+            os.path.join(folder, name)
+            for folder, names in _walk(directory, leave_out)
+            for name in names
+        ]
     return sorted(files, key=lambda file: file[len(directory) :].split("/"))
 
 
@@ -98,16 +107,19 @@ def open_file(path: str) -> BinaryIO:
 
     Raises:
         OSError: it cannot be opened.
-        UserError: the same, of a URI.
+        UserError: the same, of a URI; or it is no regular file, which could block for ever.
     """
     if is_uri(path):
-        return cast(BinaryIO, _RemoteFile(path))
+        return remote.open_read(path)
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise UserError(f"{path} is not a regular file")
     return cast(BinaryIO, open(path, "rb", buffering=0))
 
 
 def exists(path: str) -> bool:
     """Whether there is a file or a directory."""
-    return bool(_gfile().exists(path)) if is_uri(path) else os.path.exists(path)
+    return bool(remote.gfile().exists(path)) if is_uri(path) else os.path.exists(path)
 
 
 def join(directory: str | os.PathLike[str], name: str) -> str:
@@ -150,6 +162,18 @@ def read_text(path: str | os.PathLike[str]) -> str:
         return b"".join(iter(functools.partial(file.read, BLOCK_BYTES), b"")).decode()
 
 
+def parse_json(text: str, path: str | os.PathLike[str]) -> Any:
+    """Parses JSON from whomever.
+
+    Raises:
+        UserError: it is none, or nested too deep, or has a number of thousands of digits.
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is damaged: no valid JSON ({error})") from error
+
+
 def read_json(path: str | os.PathLike[str]) -> Any:
     """Returns the content of a JSON file; `None` where there is none, or a damaged one."""
     try:
@@ -182,7 +206,7 @@ def whole_file(
     if is_uri(path):
         content = io.BytesIO()
         yield content
-        _write_remote(path, os.fspath(temporary), content.getvalue())
+        remote.write(path, os.fspath(temporary), content.getvalue())
         return
     try:
         with open(temporary, "wb", buffering=2**20) as file:
@@ -190,9 +214,11 @@ def whole_file(
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
+        if isinstance(error, OSError) and error.filename is None and error.errno is not None:
+            raise type(error)(error.errno, error.strerror, path) from error  # such as a full disk
         raise
 
 
@@ -207,6 +233,9 @@ def sync_directory(path: str | os.PathLike[str]) -> None:
     folder = os.open(path, os.O_RDONLY)
     try:
         os.fsync(folder)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # file systems that know no such thing
+            raise
     finally:
         os.close(folder)
 
@@ -241,11 +270,23 @@ def read_blocks(path: str, start: int, stop: int) -> Iterator[bytes]:
             yield block
 
 
-def _walk(directory: str) -> Iterator[tuple[str, list[str]]]:
+def _walk(
+    directory: str, leave_out: str | os.PathLike[str] | None
+) -> Iterator[tuple[str, list[str]]]:
     def fail(error: OSError) -> None:
         raise error
 
+    def is_left_out(path: str) -> bool:
+        return (
+            leave_out is not None
+            and os.path.exists(leave_out)
+            and os.path.samefile(path, leave_out)
+        )
+
+    if is_left_out(directory):
+        raise UserError(f"{directory} is the output; name what to read")
     for folder, folders, names in os.walk(directory, onerror=fail, followlinks=True):
+        folders[:] = [name for name in folders if not is_left_out(os.path.join(folder, name))]
         for name in folders:
             path = os.path.join(folder, name)
             if os.path.islink(path):
@@ -256,74 +297,3 @@ def _walk(directory: str) -> Iterator[tuple[str, list[str]]]:
                         "remove the link, or name the directories to read"
                     )
         yield folder, names
-
-
-def _gfile() -> Any:
-    import tensorflow as tf
-
-    return tf.io.gfile
-
-
-def _remote_status(path: str) -> FileStatus:
-    import tensorflow as tf
-
-    try:
-        found = tf.io.gfile.stat(path)
-    except tf.errors.NotFoundError as error:
-        if tf.io.gfile.isdir(path):  # object stores know prefixes, not directories
-            return FileStatus(is_directory=True, num_bytes=0, identity=path)
-        raise UserError(f"no such file or directory: {path}") from error
-    except tf.errors.OpError as error:
-        raise UserError(f"{path} cannot be read: {error.message}") from error
-    return FileStatus(is_directory=found.is_directory, num_bytes=found.length, identity=path)
-
-
-def _write_remote(uri: str, temporary: str, content: bytes) -> None:
-    import tensorflow as tf
-
-    try:
-        with tf.io.gfile.GFile(temporary, "wb") as file:
-            file.write(content)
-        tf.io.gfile.rename(temporary, uri, overwrite=True)
-    except tf.errors.OpError as error:
-        raise UserError(f"{uri} cannot be written: {error.message}") from error
-
-
-class _RemoteFile(io.RawIOBase):
-    """TensorFlow's file as a Python file, as the libraries that read formats expect it."""
-
-    def __init__(self, uri: str):
-        self._uri = uri
-        self._file = _gfile().GFile(uri, "rb")
-        self._call(self._file.size)  # opening is lazy: fail here
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._call(self._file.read, len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        self._call(self._file.seek, offset, whence)
-        return self.tell()
-
-    def tell(self) -> int:
-        return int(self._call(self._file.tell))
-
-    def close(self) -> None:
-        if not self.closed:
-            self._file.close()
-        super().close()
-
-    def _call(self, function: Any, *arguments: Any) -> Any:
-        import tensorflow as tf
-
-        try:
-            return function(*arguments)
-        except tf.errors.OpError as error:
-            raise UserError(f"{self._uri} cannot be read: {error.message}") from error

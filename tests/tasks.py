@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from pathlib import Path
 
 from pipeline.errors import UserError
@@ -50,3 +51,26 @@ def die_once(path: Path, advance: Advance) -> int:
 
 def die(number: int, advance: Advance) -> None:
     os.kill(os.getpid(), 9)
+
+
+TOLD = 3000
+
+
+def tell_often(number: int, advance: Advance) -> int:
+    for _ in range(TOLD):
+        advance(1)
+    return number
+
+
+def refuse_first(number: int, advance: Advance) -> int:
+    if number == 0:
+        raise UserError("this cannot work")
+    time.sleep(60)
+    return number
+
+
+def raise_odd(number: int, advance: Advance) -> None:
+    class Odd(Exception):  # noqa: N818
+        """Of no module that could be imported elsewhere."""
+
+    raise Odd("class of no module")

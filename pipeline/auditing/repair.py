@@ -2,13 +2,15 @@
 
 import functools
 import os
+import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pipeline.auditing.verify import verify
 from pipeline.errors import UserError
-from pipeline.layout.manifest import FILE_NAME, Manifest, Shard, ShardPiece, load_manifest
-from pipeline.layout.names import ARRAY_RECORD, shards_pattern
+from pipeline.files import sync_directory
+from pipeline.layout.loading import load_manifest
+from pipeline.layout.manifest import FILE_NAME, Manifest, Shard, ShardPiece
 from pipeline.preparing import journal
 from pipeline.preparing.companions import write_companions
 from pipeline.preparing.engines import Engine, local
@@ -47,20 +49,25 @@ def repair(
     directory = Path(directory)
     manifest = load_manifest(directory)
     options = _options(manifest)
-    vocabulary = load_vocabulary(
-        directory, unknown="replace" if options.replaces_unknown else "error"
-    )
+    unknown = "replace" if options.replaces_unknown else "error"
+    vocabulary = load_vocabulary(directory, unknown=unknown)
     if vocabulary.fingerprint != manifest.vocabulary_fingerprint:
         raise UserError(f"{directory}: its vocabulary is not that of the manifest; prepare again")
     run = functools.partial(local.run, workers=workers)
     with journal.locked(directory):
         bad = verify(directory, workers=workers, progress=progress).bad_shards
         if bad:
+            # Beside them: what is there goes when what replaces it is known to be right.
+            aside = directory / journal.FOLDER / "repaired"
+            shutil.rmtree(aside, ignore_errors=True)
+            aside.mkdir()
             found = _find_sources(options, sources)
-            tasks = _tasks(directory, manifest, options, vocabulary, bad, found)
+            tasks = _tasks(aside.absolute(), manifest, options, vocabulary, bad, found)
             _rebuild(manifest, tasks, run, progress=progress)
-        array_record = any(directory.glob(shards_pattern(ARRAY_RECORD)))
-        write_companions(directory, manifest, run, array_record=array_record, progress=progress)
+            for file in bad:
+                os.replace(aside / file, directory / file)
+            sync_directory(directory)
+        write_companions(directory, manifest, run, progress=progress)
         journal.end(directory)
     problems = verify(directory, workers=workers, progress=progress).problems
     if problems:
@@ -76,7 +83,7 @@ def _options(manifest: Manifest) -> PrepareOptions:
 
 
 def _tasks(
-    directory: Path,
+    aside: Path,
     manifest: Manifest,
     options: PrepareOptions,
     vocabulary: Vocabulary,
@@ -101,7 +108,7 @@ def _tasks(
                 )
         tasks.append(
             ShardTask(
-                paths={split: str(directory / shard.file) for split, shard in shards.items()},
+                paths={split: str(aside / shard.file) for split, shard in shards.items()},
                 pieces=tuple(piece for _, piece in sorted(pieces.items(), key=lambda i: i[0])),
                 fractions=options.splits,
                 vocabulary=vocabulary,

@@ -10,15 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import UserError
-from pipeline.files import digest, read_json
+from pipeline.files import digest
 from pipeline.layout import array_record
-from pipeline.layout.dataset_info import FEATURES_FILE, INFO_FILE
-from pipeline.layout.manifest import FILE_NAME, Manifest, Shard, load_manifest
-from pipeline.layout.names import ARRAY_RECORD, shards_pattern
+from pipeline.layout.loading import load_manifest
+from pipeline.layout.manifest import FILE_NAME, Manifest, Shard
+from pipeline.layout.names import ARRAY_RECORD
 from pipeline.layout.records import read_records
 from pipeline.preparing.engines import Advance, local
 from pipeline.progress import progress_bar
-from pipeline.vocabulary.loading import load_vocabulary
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -81,7 +80,7 @@ def verify(
     """
     directory = Path(directory)
     manifest = load_manifest(directory)
-    has_array_records = any(directory.glob(shards_pattern(ARRAY_RECORD)))
+    has_array_records = ARRAY_RECORD in manifest.file_formats
     checks = [
         ShardCheck(
             path=str(directory / shard.file),
@@ -165,28 +164,14 @@ def _document_hashes(check: ShardCheck, counts: list[int]) -> Iterator[int]:
 def _check_metadata(directory: Path, manifest: Manifest) -> list[str]:
     """The files beside the shards: the vocabulary and what TFDS reads."""
     problems = []
-    try:
-        fingerprint = load_vocabulary(directory).fingerprint
-        if fingerprint != manifest.vocabulary_fingerprint:
-            problems.append("its vocabulary is not that of the manifest")
-    except UserError as error:
-        problems.append(str(error))
-    try:
-        info = read_json(directory / INFO_FILE)
-        lengths = {
-            split["name"]: [int(length) for length in split["shardLengths"]]
-            for split in info["splits"]
-        }
-        expected = {
-            name: [shard.num_records for shard in split.shards]
-            for name, split in manifest.splits.items()
-        }
-        if lengths != expected:
-            problems.append(f"{INFO_FILE}: its shard lengths are not those of the manifest")
-    except (KeyError, TypeError, ValueError):
-        problems.append(f"{INFO_FILE}: is missing or damaged")
-    if read_json(directory / FEATURES_FILE) is None:
-        problems.append(f"{FEATURES_FILE}: is missing or damaged")
+    for file, expected in manifest.files.items():
+        try:
+            if digest(directory / file) != expected:
+                problems.append(f"{file}: is not the file that the manifest vouches for")
+        except FileNotFoundError:
+            problems.append(f"{file}: is missing")
+        except OSError as error:
+            problems.append(f"{file}: cannot be read ({error.strerror})")
     return problems
 
 

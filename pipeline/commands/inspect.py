@@ -10,6 +10,7 @@ from pipeline.layout.records import read_records
 from pipeline.reading.batches import DEFAULT_BATCH_SIZE, DEFAULT_SEQ_LEN
 from pipeline.reading.corpus import Corpus, open_corpus
 from pipeline.sizes import size_text
+from pipeline.terminal import show
 
 
 def add_command(subparsers: Any) -> None:
@@ -40,7 +41,7 @@ def add_command(subparsers: Any) -> None:
 
 def _run(arguments: argparse.Namespace) -> None:
     corpus = open_corpus(arguments.corpus)
-    print(corpus_text(corpus))
+    show(corpus_text(corpus))
     if arguments.shuffle:
         comparison = measure(
             corpus,
@@ -49,7 +50,7 @@ def _run(arguments: argparse.Namespace) -> None:
             stride=arguments.stride,
             batch_size=arguments.batch_size,
         )
-        print(shuffle_text(comparison))
+        show(shuffle_text(comparison))
 
 
 def shuffle_text(comparison: Comparison) -> str:

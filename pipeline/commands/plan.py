@@ -13,6 +13,7 @@ from pipeline.preparing.plan import make_plan
 from pipeline.reading.batches import Batches
 from pipeline.reading.geometry import Windows
 from pipeline.sizes import size_text, time_text
+from pipeline.terminal import show
 from pipeline.text.pieces import STANDARD_INPUT
 from pipeline.text.sources import find_sources
 
@@ -36,12 +37,12 @@ def _run(arguments: argparse.Namespace) -> None:
     if STANDARD_INPUT in arguments.sources:
         raise OptionError("`SOURCE` - can be read only once; a plan would use it up: give files")
     sources = find_sources(arguments.sources, glob=arguments.glob, reading=options.reading)
-    print(f"{len(sources):,} sources, {size_text(sum(s.source_bytes for s in sources))} of text")
+    show(f"{len(sources):,} sources, {size_text(sum(s.source_bytes for s in sources))} of text")
     plan = make_plan(sources, options)
     result = estimate(plan, options, workers=workers, windows=windows)
-    print(estimate_text(result, exact=options.vocabulary == "byte"))
+    show(estimate_text(result, exact=options.vocabulary == "byte"))
     if windows:
-        print(_training_text(result, windows, arguments.batch_size, arguments.hosts))
+        show(_training_text(result, windows, arguments.batch_size, arguments.hosts))
 
 
 def _windows(arguments: argparse.Namespace) -> Windows | None:

@@ -18,6 +18,7 @@ from pipeline.preparing.engines.local import checked_workers
 from pipeline.preparing.options import PrepareOptions
 from pipeline.preparing.prepare import prepare
 from pipeline.sizes import size_text
+from pipeline.terminal import show
 
 
 def add_command(subparsers: Any) -> None:
@@ -65,10 +66,10 @@ def _run(arguments: argparse.Namespace) -> None:
         overwrite=arguments.overwrite,
         progress=sys.stderr.isatty(),
     )
-    print(made_text(manifest, seconds=time.monotonic() - started, workers=workers))
+    show(made_text(manifest, seconds=time.monotonic() - started, workers=workers))
     corpus = shlex.quote(arguments.output)
-    print(f"\nmade the corpus {arguments.output}; train a model on it:")
-    print(f"  textreel train --corpus {corpus} --output RUN")
+    show(f"\nmade the corpus {arguments.output}; train a model on it:")
+    show(f"  textreel train --corpus {corpus} --output RUN")
 
 
 def made_text(manifest: Manifest, *, seconds: float, workers: int | None) -> str:

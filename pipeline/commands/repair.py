@@ -7,6 +7,7 @@ from typing import Any
 from pipeline.auditing.repair import repair
 from pipeline.commands.flags import add_workers
 from pipeline.preparing.engines.local import checked_workers
+from pipeline.terminal import show
 
 
 def add_command(subparsers: Any) -> None:
@@ -29,5 +30,5 @@ def _run(arguments: argparse.Namespace) -> None:
         progress=sys.stderr.isatty(),
     )
     for file in rebuilt:
-        print(f"rebuilt {file}")
-    print(f"{arguments.corpus} is whole" + ("" if rebuilt else "; there was nothing to rebuild"))
+        show(f"rebuilt {file}")
+    show(f"{arguments.corpus} is whole" + ("" if rebuilt else "; there was nothing to rebuild"))

@@ -8,6 +8,7 @@ from typing import Any
 from pipeline.auditing.trace import TracedLane, TracedWindow, Training, trace, trace_lanes
 from pipeline.reading.batches import DEFAULT_BATCH_SIZE, DEFAULT_SEQ_LEN, Batches
 from pipeline.reading.corpus import open_corpus
+from pipeline.terminal import show
 
 TrainingOf = Callable[[str], Training | None]  # the directory of a run -> what it trains on
 
@@ -58,7 +59,7 @@ def _run(arguments: argparse.Namespace, training_of: TrainingOf | None) -> None:
         batches |= {"stride": training.batches.stride, "seed": training.batches.seed}
         traced = trace(corpus, training.split, **batches)
     for row in traced:
-        print(row_text(row))
+        show(row_text(row))
 
 
 def _given(arguments: argparse.Namespace, training: Training | None) -> Training:

@@ -1,6 +1,7 @@
 """`textreel verify`: is a corpus whole?"""
 
 import argparse
+import shlex
 import sys
 from typing import Any
 
@@ -8,6 +9,7 @@ from pipeline.auditing.verify import Findings, verify
 from pipeline.commands.flags import add_workers
 from pipeline.errors import UserError
 from pipeline.preparing.engines.local import checked_workers
+from pipeline.terminal import show
 
 _MAX_SHOWN = 10
 
@@ -25,14 +27,12 @@ def _run(arguments: argparse.Namespace) -> None:
     findings = verify(
         arguments.corpus, workers=checked_workers(arguments.workers), progress=sys.stderr.isatty()
     )
-    print(findings_text(findings))
-    if findings.bad_shards:
-        raise UserError(
-            f"{len(findings.bad_shards)} shards fail; rebuild them: "
-            f"textreel repair {arguments.corpus} SOURCE…"
-        )
+    show(findings_text(findings))
     if findings.problems:
-        raise UserError(f"{arguments.corpus} is damaged; prepare it again")
+        raise UserError(
+            f"{arguments.corpus} is damaged, {len(findings.bad_shards)} shards of it; mend what "
+            f"can be mended: textreel repair {shlex.quote(arguments.corpus)} SOURCE…"
+        )
 
 
 def findings_text(findings: Findings) -> str:

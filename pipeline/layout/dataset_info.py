@@ -5,10 +5,8 @@ the time in which 50 MB are prepared. A test holds both to the same JSON.
 """
 
 import json
-from pathlib import Path
 from typing import Any
 
-from pipeline.files import write_text
 from pipeline.layout.manifest import Manifest
 from pipeline.layout.names import ARRAY_RECORD, TFRECORD
 from pipeline.layout.records import FEATURE
@@ -23,14 +21,8 @@ def description(manifest: Manifest) -> str:
     return f"Tokens prepared by textreel; vocabulary of {manifest.vocabulary_size} ids."
 
 
-def write_dataset_info(directory: Path, manifest: Manifest, *, array_record: bool) -> None:
-    """Writes both files.
-
-    Args:
-        directory: of the corpus.
-        manifest: what it holds.
-        array_record: whether there are such files beside the TFRecords.
-    """
+def dataset_info(manifest: Manifest) -> dict[str, str]:
+    """Returns both files of a corpus: name -> content."""
     info: dict[str, Any] = {
         "description": description(manifest),
         "fileFormat": TFRECORD,
@@ -47,7 +39,7 @@ def write_dataset_info(directory: Path, manifest: Manifest, *, array_record: boo
         ],
         "version": VERSION,
     }
-    if array_record:
+    if ARRAY_RECORD in manifest.file_formats:
         info["alternativeFileFormats"] = [ARRAY_RECORD]
     tokens = {
         "pythonClassName": "tensorflow_datasets.core.features.tensor_feature.Tensor",
@@ -61,5 +53,7 @@ def write_dataset_info(directory: Path, manifest: Manifest, *, array_record: boo
         "featuresDict": {"features": {FEATURE: tokens}},
         "pythonClassName": "tensorflow_datasets.core.features.features_dict.FeaturesDict",
     }
-    for name, content in {INFO_FILE: info, FEATURES_FILE: features}.items():
-        write_text(directory / name, json.dumps(content, indent=2, sort_keys=True) + "\n")
+    return {
+        name: json.dumps(content, indent=2, sort_keys=True) + "\n"
+        for name, content in {INFO_FILE: info, FEATURES_FILE: features}.items()
+    }

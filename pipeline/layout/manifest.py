@@ -1,30 +1,19 @@
 """Manifest of a corpus: what it is (`manifest.json`), and the fingerprint that identifies it.
 
 The manifest is written last, by one rename: a directory that has one is complete. It holds
-no times, hosts or absolute paths: equal corpora have equal manifests.
+no times, hosts or absolute paths: equal corpora have equal manifests. It is sealed (see
+`layout.sealed`), and has the digests of all files beside it, so whatever is damaged is noticed.
 """
 
 import dataclasses
-import hashlib
-import json
 import os
 from typing import Any, NamedTuple
 
-from pipeline.errors import UserError
-from pipeline.files import exists, join, read_text, sync_directory, whole_file
+from pipeline.files import join, sync_directory, whole_file
+from pipeline.layout.sealed import digest_of, sealed
 
 FILE_NAME = "manifest.json"
-FORMAT = 1
-# What the fields of a shard are called in the file, in this order.
-_SHARD_KEYS = {
-    "file": "file",
-    "num_tokens": "num_tokens",
-    "num_records": "num_records",
-    "num_bytes": "disk_bytes",
-    "num_text_bytes": "text_bytes",
-    "sha256": "sha256",
-    "pieces": "pieces",
-}
+FORMAT = 2
 
 
 class ShardPiece(NamedTuple):
@@ -137,6 +126,8 @@ class Manifest:
         record_tokens: the tokens of a full record.
         sources: what was read, in order.
         splits: name -> `Split`.
+        file_formats: in which the records are there, as TFDS names them.
+        files: the files beside the shards -> their SHA-256, in hex.
     """
 
     name: str
@@ -148,6 +139,8 @@ class Manifest:
     record_tokens: int
     sources: tuple[SourceInfo, ...]
     splits: dict[str, Split]
+    file_formats: tuple[str, ...]
+    files: dict[str, str]
 
     @property
     def shards(self) -> tuple[Shard, ...]:
@@ -156,28 +149,19 @@ class Manifest:
 
     def to_json(self) -> str:
         """Returns the content of the manifest's file."""
-        # As rows, in one line: a corpus may have millions of sources and pieces.
-        content = {
-            "format": FORMAT,
-            **{field.name: getattr(self, field.name) for field in dataclasses.fields(self)},
-            "sources": self.sources,
-            "splits": {
-                name: {
-                    "num_documents": split.num_documents,
-                    "shards": [
-                        {key: getattr(shard, field) for key, field in _SHARD_KEYS.items()}
-                        for shard in split.shards
-                    ],
-                }
-                for name, split in self.splits.items()
-            },
-        }
-        return json.dumps(content) + "\n"
+        return sealed(self._content())
+
+    @property
+    def digest(self) -> str:
+        """What stands in the first line of the manifest's file, in hex."""
+        return digest_of(self._content())
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the manifest, in hex. Equal fingerprints mean equal tokens and splits."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()
+        """SHA-256 in hex. Equal fingerprints mean equal tokens, splits and sources."""
+        content = self._content()
+        del content["file_formats"], content["files"]
+        return digest_of(content)
 
     def save(self, directory: str | os.PathLike[str]) -> None:
         """Makes the corpus complete, with one rename."""
@@ -186,41 +170,18 @@ class Manifest:
             sync_directory(directory)  # first the names of the shards: with it, all are there
         sync_directory(directory)
 
-
-def load_manifest(directory: str | os.PathLike[str]) -> Manifest:
-    """Reads the manifest of a corpus.
-
-    Raises:
-        UserError: no such directory, no manifest in it, or a damaged or a newer one.
-    """
-    path = join(directory, FILE_NAME)
-    try:
-        content = json.loads(read_text(path))
-    except FileNotFoundError as error:
-        if not exists(os.fspath(directory)):
-            raise UserError(f"no such corpus: {directory}") from error
-        raise UserError(
-            f"{directory} is no corpus: it has no {FILE_NAME}. If `textreel prepare` was "
-            "stopped before it ended, run the same command again: it goes on where it was"
-        ) from error
-    except ValueError as error:
-        raise UserError(f"{path} is damaged ({error}); prepare the corpus again") from error
-    if content.pop("format", None) != FORMAT:
-        raise UserError(f"{path} is not of format {FORMAT}; prepare the corpus with this textreel")
-    try:
-        splits = {name: _split(split) for name, split in content.pop("splits").items()}
-        sources = tuple(SourceInfo(*source) for source in content.pop("sources"))
-        return Manifest(**content, sources=sources, splits=splits)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} is damaged ({error}); prepare the corpus again") from error
+    def _content(self) -> dict[str, Any]:
+        # As rows, in one line: a corpus may have millions of sources and pieces.
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {"format": FORMAT, **fields, "splits": _splits_content(self.splits)}
 
 
-def _split(content: dict[str, Any]) -> Split:
-    return Split(
-        shards=tuple(map(_shard, content["shards"])), num_documents=content["num_documents"]
-    )
-
-
-def _shard(content: dict[str, Any]) -> Shard:
-    fields = {field: content[key] for key, field in _SHARD_KEYS.items()}
-    return Shard(**{**fields, "pieces": tuple(ShardPiece(*piece) for piece in fields["pieces"])})
+def _splits_content(splits: dict[str, Split]) -> dict[str, Any]:
+    names = [field.name for field in dataclasses.fields(Shard)]
+    return {
+        name: {
+            "num_documents": split.num_documents,
+            "shards": [{name: getattr(shard, name) for name in names} for shard in split.shards],
+        }
+        for name, split in splits.items()
+    }

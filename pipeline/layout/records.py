@@ -14,6 +14,7 @@ import functools
 import hashlib
 import io
 import itertools
+import os
 import struct
 from collections.abc import Iterator
 from typing import BinaryIO, cast
@@ -108,8 +109,10 @@ def read_records(path: str) -> Iterator[bytes]:
             ours; it names the record and its byte offset.
     """
     with _open(path) as file:
+        file_bytes = file.seek(0, os.SEEK_END)
+        file.seek(0)
         for number in itertools.count():
-            payload = _read_record(file, number)
+            payload = _read_record(file, number, file_bytes)
             if payload is None:
                 return
             yield payload
@@ -131,9 +134,10 @@ def read_payload(
     """
     payloads = []
     with _open(path) as file:
+        file_bytes = file.seek(0, os.SEEK_END)
         file.seek(first_record * record_bytes(full_payload_bytes))
         for number in range(first_record, last_record + 1):
-            payload = _read_record(file, number)
+            payload = _read_record(file, number, file_bytes)
             if payload is None:
                 raise UserError(f"{path}: ends before record {number}")
             payloads.append(payload)
@@ -149,7 +153,7 @@ def _open(path: str) -> BinaryIO:
     return cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, open_file(path))))
 
 
-def _read_record(file: BinaryIO, number: int) -> bytes | None:
+def _read_record(file: BinaryIO, number: int, file_bytes: int) -> bytes | None:
     """The payload of the record at the file's position; `None` at the end of the file."""
     where = f"record {number} at byte {file.tell()}"
     framing = file.read(12)
@@ -158,9 +162,9 @@ def _read_record(file: BinaryIO, number: int) -> bytes | None:
     length = int.from_bytes(framing[:8], "little")
     if framing[8:] != struct.pack("<I", _masked(google_crc32c.value(framing[:8]))):
         raise UserError(f"{where}: the checksum of its length is wrong")
-    example, crc = file.read(length), file.read(4)
-    if len(crc) < 4:
+    if length > file_bytes - file.tell() - 4:  # before memory is taken for what it claims
         raise UserError(f"{where}: the file ends inside it")
+    example, crc = file.read(length), file.read(4)
     if crc != struct.pack("<I", _masked(google_crc32c.value(example))):
         raise UserError(f"{where}: the checksum of its content is wrong")
     return example[_example_bytes(length, where) :]

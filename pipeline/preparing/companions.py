@@ -1,31 +1,40 @@
 """Companions of the shards: the files that follow from them and from the manifest."""
 
+import dataclasses
+import hashlib
 from pathlib import Path
 
+from pipeline.files import join, write_text
 from pipeline.layout.array_record import remove_array_records, write_array_record
-from pipeline.layout.dataset_info import write_dataset_info
+from pipeline.layout.dataset_info import dataset_info
 from pipeline.layout.manifest import Manifest
-from pipeline.layout.names import array_record_path
+from pipeline.layout.names import ARRAY_RECORD, array_record_path
 from pipeline.preparing import journal
 from pipeline.preparing.engines import Advance, Engine
 from pipeline.progress import progress_bar
+from pipeline.vocabulary.base import Vocabulary
 
 
-def write_companions(
-    directory: Path, manifest: Manifest, run: Engine, *, array_record: bool, progress: bool
-) -> None:
-    """Writes what TFDS reads: its metadata and, if wanted, the array_record files.
+def vouched(manifest: Manifest, vocabulary: Vocabulary) -> Manifest:
+    """Returns the manifest with the digests of the files beside the shards."""
+    files = {vocabulary.file_name: vocabulary.to_json(), **dataset_info(manifest)}
+    digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
+    return dataclasses.replace(manifest, files=digests)
+
+
+def write_companions(directory: Path, manifest: Manifest, run: Engine, *, progress: bool) -> None:
+    """Writes what TFDS reads: its metadata and, if the manifest says so, array_record files.
 
     Args:
         directory: of the corpus; its shards are there.
         manifest: what it holds.
-        run: writes the array_record files.
-        array_record: whether there shall be any; others that are there go.
+        run: writes the array_record files; those that are there go.
         progress: shows a progress bar.
     """
     remove_array_records(directory)
-    write_dataset_info(directory, manifest, array_record=array_record)
-    if not array_record:
+    for name, text in dataset_info(manifest).items():
+        write_text(join(directory, name), text)
+    if ARRAY_RECORD not in manifest.file_formats:
         return
     # absolute: a worker may stand elsewhere
     paths = [str(directory.absolute() / shard.file) for shard in manifest.shards]

@@ -1,16 +1,19 @@
 """Journal of an unfinished prepare: `OUTPUT/.prepare`, from the first file to the manifest.
 
     .prepare/lock          held by the process at work, with its name in it
-    .prepare/plan.json     what is being made: options and sources
+    .prepare/plan.json     what is being made: options, sources, the vocabulary's fingerprint
     .prepare/SHARD.json    one for each finished shard: what it holds, and its digest
     .prepare/*.incomplete  files that are being written
+    .prepare/new/          the corpus that is to replace a whole one: see `replacement`
 
 The same command goes on where it was: `shards.write_shard` returns what its journal entry says
-if the shard's digest is still the one written there. Other options or sources are an error.
+if the shard's digest is still the one written there. Other options or sources are an error,
+unless nothing is finished yet. The files are sealed: one that is damaged counts as missing.
 """
 
 import contextlib
 import dataclasses
+import errno
 import fcntl
 import json
 import os
@@ -22,13 +25,15 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError
-from pipeline.files import digest, modification_time, read_json, whole_file
+from pipeline.files import digest, whole_file
 from pipeline.layout.records import Written
+from pipeline.layout.sealed import read_sealed, sealed
 from pipeline.preparing.options import PrepareOptions
 from pipeline.text.pieces import STANDARD_INPUT, Source
 
 FOLDER = ".prepare"
-_PLAN = "plan.json"
+_PLAN, _LOCK = "plan.json", "lock"
+_held: set[str] = set()  # by this process
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,77 +51,134 @@ class WrittenShard(Written):
 
 @contextlib.contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Holds the directory of an unfinished prepare; released when the process ends, however.
+    """Holds the directory of a corpus; released when the process ends, however.
+
+    Where nothing was made meanwhile, it leaves nothing: neither the lock nor a new directory.
 
     Raises:
-        UserError: another process holds it; it names that process.
+        UserError: another process holds it, which it names; or the file system has no locks.
     """
-    folder = directory / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "lock", "a+", encoding="utf-8") as file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise UserError(
-                f"{directory} is being prepared by {file.read() or 'another process'}; wait for "
-                "it, or end it: the same command then goes on where it was"
-            ) from None
+    folder, is_new = directory / FOLDER, not directory.exists()
+    place = os.path.realpath(directory)
+    if place in _held:  # the locks of a file system do not tell threads apart
+        raise UserError(f"{directory} is being prepared by this process; wait for it")
+    file = _hold_lock(folder)
+    _held.add(place)
+    try:
         for leftover in folder.glob("*.incomplete"):
-            if _own_suffix() not in leftover.name:
-                leftover.unlink()
+            leftover.unlink()
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}")
         file.flush()
         yield
+    finally:
+        with contextlib.suppress(OSError):
+            if os.listdir(folder) == [_LOCK]:
+                (folder / _LOCK).unlink()
+                folder.rmdir()
+                if is_new:
+                    directory.rmdir()
+        file.close()
+        _held.remove(place)
+
+
+def _hold_lock(folder: Path) -> Any:
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            file = open(folder / _LOCK, "a+", encoding="utf-8")  # noqa: SIM115
+        except FileNotFoundError:
+            continue  # its last holder has just removed the folder
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read() or "another process"
+            file.close()
+            raise UserError(
+                f"{folder.parent} is being prepared by {holder}; wait for it, or end it: the same "
+                "command then goes on where it was"
+            ) from None
+        except OSError as error:
+            file.close()
+            if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+                raise
+            raise UserError(
+                f"{folder}: the file system has no locks ({error.strerror}), so two prepares could "
+                "spoil each other's files; give an `--output` on another file system"
+            ) from error
+        try:
+            if os.path.samestat(os.fstat(file.fileno()), os.stat(folder / _LOCK)):
+                return file
+        except FileNotFoundError:
+            pass
+        file.close()  # the lock of a file that its last holder has removed
 
 
 def intent_of(options: PrepareOptions, sources: Sequence[Source]) -> dict[str, Any]:
     """Returns what is to be made, as far as it is known before the text is read, as JSON values."""
-    return {
+    intent = {
         "options": dataclasses.asdict(options),
         "sources": [[source.name, source.source_bytes, _state(source)] for source in sources],
     }
+    return dict(json.loads(json.dumps(intent)))
 
 
-def begin(directory: Path, intent: dict[str, Any]) -> None:
-    """Starts the journal of a prepare; forgets an earlier one."""
+def begin(directory: Path, intent: dict[str, Any], vocabulary: str) -> None:
+    """Starts the journal of a prepare.
+
+    Args:
+        directory: of the corpus.
+        intent: what is to be made.
+        vocabulary: the fingerprint of the vocabulary, whose file is not there yet.
+    """
+    _write(directory / FOLDER / _PLAN, {**intent, "vocabulary": vocabulary})
+
+
+def is_same(directory: Path, intent: dict[str, Any]) -> bool:
+    """Whether just this was begun here, and did not end."""
+    earlier = begun(directory)
+    return earlier is not None and not _difference(earlier, intent)
+
+
+def forget(directory: Path) -> None:
+    """Removes a journal, the plan first: without it, there is none."""
     folder = directory / FOLDER
+    (folder / _PLAN).unlink(missing_ok=True)
     for file in folder.glob("*.json"):
         file.unlink()
-    _write_json(folder / _PLAN, intent)
 
 
-def has_plan(directory: Path) -> bool:
-    """Whether a prepare was begun here, and not ended."""
-    return (directory / FOLDER / _PLAN).exists()
-
-
-def begun(directory: Path, intent: dict[str, Any]) -> bool:
-    """Whether a prepare of the same intent was begun here, and not ended.
+def vocabulary_of(directory: Path, intent: dict[str, Any]) -> str | None:
+    """Returns the fingerprint of the vocabulary with which the same was begun here; else `None`.
 
     Raises:
-        UserError: a prepare of something else was (it says what differs), or another process
-            is at work on it.
+        UserError: something else was begun, and some of it is finished; it says what differs.
     """
-    earlier = read_json(directory / FOLDER / _PLAN)
+    earlier = begun(directory)
     if earlier is None:
-        return False
-    with locked(directory):
-        pass
-    difference = _difference(earlier, json.loads(json.dumps(intent)))
-    if difference:
-        raise UserError(
-            f"`output` {directory} holds an unfinished corpus, begun otherwise: {difference}; "
-            "nothing was changed: go on with the same options and sources, or start anew with "
-            "`--overwrite`"
-        )
-    return True
+        return None
+    difference = _difference(earlier, intent)
+    if not difference:
+        return str(earlier["vocabulary"])
+    entries = [file for file in (directory / FOLDER).glob("*.json") if file.name != _PLAN]
+    if not entries:
+        return None  # nothing that could be lost
+    raise UserError(
+        f"`output` {directory} holds an unfinished corpus, begun otherwise: {difference}; "
+        f"{len(entries)} shards are finished, and nothing was changed: go on with the same options "
+        "and sources, or start anew with `--overwrite`"
+    )
+
+
+def begun(directory: Path) -> dict[str, Any] | None:
+    """Returns the intent that a prepare began with here, and did not end; else `None`."""
+    return _read(directory / FOLDER / _PLAN)
 
 
 def finished(path: str) -> WrittenShard | None:
     """What the journal says of the shard at `path`, if the file is still just that."""
-    content = read_json(_entry(path))
+    content = _read(_entry(path))
     if content is None:
         return None
     try:
@@ -132,35 +194,38 @@ def temporary_path(path: str) -> str:
     """Where this thread writes the file that will be at `path`; no other does."""
     folder, name = os.path.split(path)
     os.makedirs(os.path.join(folder, FOLDER), exist_ok=True)
-    return os.path.join(folder, FOLDER, f"{name}{_own_suffix()}{threading.get_ident()}.incomplete")
+    own = f"{socket.gethostname()}-{os.getpid()}-{threading.get_ident()}"
+    return os.path.join(folder, FOLDER, f"{name}.{own}.incomplete")
 
 
 def record(path: str, written: WrittenShard) -> None:
     """Notes that the shard at `path` is finished."""
-    _write_json(_entry(path), dataclasses.asdict(written))
+    _write(_entry(path), dataclasses.asdict(written))
 
 
 def end(directory: Path) -> None:
     """Removes the journal: the manifest is there."""
+    (directory / FOLDER / _PLAN).unlink(missing_ok=True)  # first: without it, nothing was begun
     shutil.rmtree(directory / FOLDER)
 
 
-def _write_json(path: Path, content: Any) -> None:
+def _write(path: Path, content: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.incomplete")
     with whole_file(path, temporary=temporary) as file:
-        file.write(json.dumps(content).encode())
+        file.write(sealed(content).encode())
 
 
-def _own_suffix() -> str:
-    """Stands in the names of this process's files, of whichever machine they are."""
-    return f".{socket.gethostname()}-{os.getpid()}-"
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        return read_sealed(path)
+    except (FileNotFoundError, NotADirectoryError, UserError):
+        return None
 
 
 def _state(source: Source) -> int | str:
     """What changes when the source does."""
-    if source.name == STANDARD_INPUT:
-        return digest(source.path)
-    return modification_time(source.path)
+    return digest(source.path) if source.name == STANDARD_INPUT else source.modified
 
 
 def _entry(path: str) -> Path:

@@ -6,7 +6,8 @@ import re
 
 from pipeline.errors import OptionError
 from pipeline.options import check_choices, check_int, check_text, option
-from pipeline.text.pieces import DOCUMENTS, FILE, Reading
+from pipeline.terminal import as_utf8
+from pipeline.text.pieces import DOCUMENTS, FILE, MAX_ROW_BYTES, Reading
 
 MIN_SHARD_BYTES = 64
 _SPLITS = {"train": 0.98, "validation": 0.02}
@@ -72,12 +73,20 @@ class PrepareOptions:
         "what a document is in plain text: a file, a line, the lines between blank ones, or the "
         "text between SEPARATORs, such as '<|endoftext|>'",
         default=FILE,
+        parse=as_utf8,
         metavar="file|line|blank_line|SEPARATOR",
     )
     text_field: str | None = option(
         "of JSON Lines, Parquet and tfds: the field that holds the text; a row is a document",
         default=None,
+        parse=as_utf8,
         metavar="NAME",
+    )
+    max_row_bytes: int = option(
+        "most bytes of a row, a line or another document of a source with many, which is held in "
+        "memory as a whole",
+        default=MAX_ROW_BYTES,
+        parse=int,
     )
     min_count: int = option("with char: rarer characters become U+FFFD", default=1, parse=int)
     unknown: str = option(
@@ -100,12 +109,14 @@ class PrepareOptions:
     @property
     def reading(self) -> Reading:
         """How the sources are read."""
-        return Reading(document=self.document, text_field=self.text_field)
+        return Reading(
+            document=self.document, text_field=self.text_field, max_row_bytes=self.max_row_bytes
+        )
 
     def __post_init__(self) -> None:
         check_choices(self)
         check_text(self, "vocabulary", "name", "document", "splits")
-        check_int(self, 1, "record_tokens", "min_count")
+        check_int(self, 1, "record_tokens", "min_count", "max_row_bytes")
         check_int(self, MIN_SHARD_BYTES, "shard_bytes", or_none=True)
         self._check_vocabulary()
         self._check_splits()

@@ -5,32 +5,27 @@ import functools
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import OptionError, UserError
-from pipeline.layout.array_record import check_installed, remove_array_records
-from pipeline.layout.manifest import (
-    FILE_NAME,
-    Manifest,
-    Shard,
-    ShardPiece,
-    SourceInfo,
-    Split,
-)
-from pipeline.layout.names import TFRECORD, shards_pattern
-from pipeline.preparing import journal
-from pipeline.preparing.companions import write_companions
+from pipeline.layout.array_record import check_installed
+from pipeline.layout.loading import load_manifest
+from pipeline.layout.manifest import FILE_NAME, Manifest, Shard, ShardPiece, SourceInfo, Split
+from pipeline.layout.names import ARRAY_RECORD, TFRECORD
+from pipeline.preparing import journal, replacement
+from pipeline.preparing.companions import vouched, write_companions
 from pipeline.preparing.engines import Engine, local
 from pipeline.preparing.options import PrepareOptions
-from pipeline.preparing.plan import make_plan
+from pipeline.preparing.plan import Plan, make_plan
 from pipeline.preparing.shards import ShardTask, make_tasks, write_shard
 from pipeline.preparing.vocabularies import given_vocabulary, make_vocabulary
 from pipeline.progress import progress_bar
 from pipeline.text.pieces import DOCUMENTS, Source
-from pipeline.text.sources import find_sources
+from pipeline.text.sources import check_unchanged, find_sources
 from pipeline.text.standard_input import spooled
 from pipeline.vocabulary.base import Vocabulary
 from pipeline.vocabulary.characters import ByteVocabulary
-from pipeline.vocabulary.loading import VOCABULARY_FILES, load_vocabulary
+from pipeline.vocabulary.loading import load_vocabulary
 
 
 def prepare(
@@ -80,52 +75,109 @@ def prepare(
         raise OptionError("`workers` has no effect with another `engine`, which has its own")
     if array_record:
         check_installed()
+    formats = (TFRECORD, ARRAY_RECORD) if array_record else (TFRECORD,)
     directory = Path(output)
-    _check_output(directory, overwrite)
-    spool = functools.partial(journal.temporary_path, str(directory / "standard_input"))
-    with spooled(sources, spool) as (sources, standard_input):
-        found = find_sources(
-            sources, glob=glob, reading=options.reading, standard_input=standard_input
-        )
-        given = given_vocabulary(options)
-        options = _with_fingerprint(options, given)
-        intent = journal.intent_of(options, found)
-        begun = not overwrite and journal.begun(directory, intent)
-        plan = make_plan(found, options)
-        if given is not None:
-            vocabulary = given
-        elif begun:
-            vocabulary = load_vocabulary(
-                directory, unknown="replace" if options.replaces_unknown else "error"
+    _check_directory(directory)
+    with journal.locked(directory):
+        replaced = None  # the intent whose replacement was under way
+        if replacement.is_under_way(directory):
+            replaced = journal.begun(replacement.stage_of(directory))
+            replacement.replace(directory)
+        spool = functools.partial(journal.temporary_path, str(directory / "standard_input"))
+        with spooled(sources, spool) as (sources, standard_input):
+            found = find_sources(
+                sources,
+                glob=glob,
+                reading=options.reading,
+                standard_input=standard_input,
+                leave_out=directory,
             )
-        else:
-            vocabulary = make_vocabulary(plan, options, run, progress=progress)
-        with journal.locked(directory):
-            if not begun:
-                _remove_corpus(directory)
-                vocabulary.save(directory)
-                journal.begin(directory, intent)
+            given = given_vocabulary(options)
+            options = _with_fingerprint(options, given)
+            intent = journal.intent_of(options, found)
+            if replaced is not None and intent == {name: replaced.get(name) for name in intent}:
+                return load_manifest(directory)
+            target = _target(directory, intent, overwrite)
+            if overwrite and not journal.is_same(target, intent):
+                replacement.discard(target)
+            plan = make_plan(found, options)
+            vocabulary = _vocabulary(target, intent, plan, options, given, run, progress)
             # absolute: a worker may stand elsewhere
-            tasks = make_tasks(plan, options, vocabulary, directory.absolute())
-            return _write(directory, options, found, tasks, run, array_record, progress)
+            tasks = make_tasks(plan, options, vocabulary, target.absolute())
+            manifest = _write(target, options, found, tasks, formats, run, progress)
+            if target == directory:
+                journal.end(directory)
+            else:
+                replacement.replace(directory)
+            return manifest
+
+
+def _target(directory: Path, intent: dict[str, Any], overwrite: bool) -> Path:
+    """Where the corpus is made: in its directory, or beside a whole one that it replaces.
+
+    Raises:
+        UserError: there is a whole corpus, which is not to be replaced.
+    """
+    if not (directory / FILE_NAME).exists() or journal.is_same(directory, intent):
+        return directory
+    if not overwrite:
+        raise UserError(
+            f"`output` {directory} holds a corpus; nothing was changed: name a new directory, or "
+            "replace it with `--overwrite`"
+        )
+    return replacement.stage_of(directory)
+
+
+def _vocabulary(
+    target: Path,
+    intent: dict[str, Any],
+    plan: Plan,
+    options: PrepareOptions,
+    given: Vocabulary | None,
+    run: Engine,
+    progress: bool,
+) -> Vocabulary:
+    """The vocabulary of a prepare that goes on, or else of one that begins here."""
+    begun = journal.vocabulary_of(target, intent)
+    vocabulary = given
+    if vocabulary is None and begun is not None:
+        vocabulary = _begun_vocabulary(target, options, begun)
+    if vocabulary is None:
+        vocabulary = make_vocabulary(plan, options, run, progress=progress)
+    if vocabulary.fingerprint != begun:
+        replacement.discard(target)
+        journal.begin(target, intent, vocabulary.fingerprint)
+    vocabulary.save(target)
+    return vocabulary
+
+
+def _begun_vocabulary(target: Path, options: PrepareOptions, fingerprint: str) -> Vocabulary | None:
+    """The vocabulary that an earlier prepare made, if its file is still just that."""
+    unknown = "replace" if options.replaces_unknown else "error"
+    try:
+        vocabulary = load_vocabulary(target, unknown=unknown)
+    except UserError:
+        return None
+    return vocabulary if vocabulary.fingerprint == fingerprint else None
 
 
 def _write(
-    directory: Path,
+    target: Path,
     options: PrepareOptions,
     sources: tuple[Source, ...],
     tasks: list[ShardTask],
+    formats: tuple[str, ...],
     run: Engine,
-    array_record: bool,
     progress: bool,
 ) -> Manifest:
     """Writes the shards that the journal does not have yet, then makes the corpus complete."""
     with progress_bar("writing shards", sum(task.source_bytes for task in tasks), progress) as bar:
         written = run(write_shard, tasks, advance=bar.update)
-    manifest = _manifest(options, sources, tasks, written)
-    write_companions(directory, manifest, run, array_record=array_record, progress=progress)
-    manifest.save(directory)
-    journal.end(directory)
+    for source in sources:
+        check_unchanged(source)
+    manifest = vouched(_manifest(options, sources, tasks, written, formats), tasks[0].vocabulary)
+    write_companions(target, manifest, run, progress=progress)
+    manifest.save(target)
     return manifest
 
 
@@ -136,8 +188,8 @@ def _with_fingerprint(options: PrepareOptions, given: Vocabulary | None) -> Prep
     return dataclasses.replace(options, vocabulary=f"sha256:{given.fingerprint}")
 
 
-def _check_output(directory: Path, overwrite: bool) -> None:
-    """Refuses an output that would lose something or cannot be written; touches nothing."""
+def _check_directory(directory: Path) -> None:
+    """Refuses an output that cannot be written, or that has other files; touches nothing."""
     if directory.exists() and not directory.is_dir():
         raise UserError(f"`output` {directory} exists and is not a directory")
     parent = next(path for path in [directory, *directory.absolute().parents] if path.exists())
@@ -145,27 +197,11 @@ def _check_output(directory: Path, overwrite: bool) -> None:
         raise UserError(f"`output` {directory} cannot be written: no permission in {parent}")
     if not directory.is_dir() or not any(directory.iterdir()):
         return
-    complete = (directory / FILE_NAME).exists()
-    if complete and not journal.has_plan(directory) and not overwrite:
-        raise UserError(
-            f"`output` {directory} holds a corpus; nothing was changed: name a new directory, or "
-            "replace it with `--overwrite`"
-        )
-    if not complete and not (directory / journal.FOLDER).is_dir():
+    if not (directory / FILE_NAME).exists() and not (directory / journal.FOLDER).is_dir():
         raise UserError(
             f"`output` {directory} exists and is no corpus; textreel will not write among other "
             "files: name a new directory"
         )
-
-
-def _remove_corpus(directory: Path) -> None:
-    """Removes what an earlier prepare left; the manifest first: it ceases to be a corpus."""
-    (directory / FILE_NAME).unlink(missing_ok=True)
-    for file in directory.glob(shards_pattern(TFRECORD)):
-        file.unlink()
-    for name in VOCABULARY_FILES:
-        (directory / name).unlink(missing_ok=True)
-    remove_array_records(directory)
 
 
 def _manifest(
@@ -173,6 +209,7 @@ def _manifest(
     sources: tuple[Source, ...],
     tasks: list[ShardTask],
     written: list[dict[str, journal.WrittenShard]],
+    formats: tuple[str, ...],
 ) -> Manifest:
     vocabulary = tasks[0].vocabulary
     index_of = {source.name: index for index, source in enumerate(sources)}
@@ -216,6 +253,8 @@ def _manifest(
             )
             for split in options.splits
         },
+        file_formats=formats,
+        files={},
     )
 
 

@@ -18,6 +18,7 @@ from pipeline.preparing.options import PrepareOptions
 from pipeline.preparing.plan import Pieces, Plan, SplitOf, num_source_bytes
 from pipeline.text.documents import document_batches, errors_name, read_parts
 from pipeline.text.pieces import Part, Piece, Source
+from pipeline.text.sources import check_unchanged
 from pipeline.vocabulary.base import Vocabulary
 
 _CHECK_DISTANCE = 16 * 2**20  # bytes of text from one check of the encoding to the next
@@ -112,6 +113,8 @@ def write_shard(task: ShardTask, advance: Advance) -> dict[str, WrittenShard]:
             else:
                 shards[piece.split].write_piece(piece, advance)
         written = {split: shard.finish() for split, shard in shards.items()}
+        for source in {piece.source.name: piece.source for piece in task.pieces}.values():
+            check_unchanged(source)
     for split, path in task.paths.items():
         journal.record(path, written[split])
     return written

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.errors import OptionError, UserError
-from pipeline.layout.manifest import Manifest, Split, load_manifest
+from pipeline.layout.loading import load_manifest
+from pipeline.layout.manifest import Manifest, Split
 from pipeline.reading.batches import READ_AHEAD, Batches
 from pipeline.reading.geometry import SHUFFLE_BYTES, SINGLE_TOKENS, Windows, make_order
 from pipeline.reading.order import Order

@@ -1,4 +1,7 @@
-"""Damage that reading finds: how a graph says it, and how what it raised is understood."""
+"""Damage that reading finds: how a graph says it, and how what it raised is understood.
+
+A corpus that is replaced while it is read is found as well: its manifest is another one.
+"""
 
 import dataclasses
 import re
@@ -14,6 +17,11 @@ _ASSERTED = re.compile(
     rf"(?P<first>\d+){_BEFORE_LAST}(?P<last>\d+){re.escape(_REST)}\]"
 )
 _ESCAPED = re.compile(r"""\\(["'\\])""")  # as TensorFlow writes these in a message
+_REPLACED = (
+    " was replaced or removed while it was read: what was read last is not used; start again with "
+    "the corpus that is there"
+)
+_ASSERTED_REPLACEMENT = re.compile(rf"assertion failed: \[(?P<message>[^\n]*?{_REPLACED})\]")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -59,3 +67,14 @@ def asserted_damage(error: str) -> Damage | None:
         first_record=int(found["first"]),
         last_record=int(found["last"]),
     )
+
+
+def replaced_message(directory: str) -> str:
+    """Returns what a graph asserts not to be: the corpus is no longer the one that was opened."""
+    return f"{directory}{_REPLACED}"
+
+
+def asserted_replacement(error: str) -> str | None:
+    """Returns `replaced_message(…)` from the message of TensorFlow's error; `None`: of another."""
+    found = _ASSERTED_REPLACEMENT.search(error)
+    return None if found is None else _ESCAPED.sub(r"\1", found["message"])

@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from pipeline.layout.manifest import Manifest
+from pipeline.layout.manifest import FILE_NAME, Manifest
 from pipeline.layout.names import around_shard_index
 from pipeline.layout.records import example_prefixes, record_bytes
-from pipeline.reading.damage import damage_message
+from pipeline.layout.sealed import first_line
+from pipeline.reading.damage import damage_message, replaced_message
 from pipeline.reading.geometry import Windows
 
 
@@ -46,6 +47,9 @@ class ShardFiles:
         self._prefix = f"{directory}/{before}"
         per_shard = np.tile(num_windows[self._indices], 2)
         self.first_windows = np.concatenate([[0], np.cumsum(per_shard, dtype=np.int64)])
+        self._manifest = f"{directory}/{FILE_NAME}"
+        self._first_line = first_line(manifest.digest)
+        self._replaced = replaced_message(directory)
         self.windows = windows
         self.read_ahead = read_ahead
         self.dtype = np.dtype(manifest.dtype)
@@ -59,6 +63,22 @@ class ShardFiles:
     def num_tokens(self, num_windows: Any) -> Any:
         """The tokens that hold as many consecutive windows of a shard."""
         return (num_windows - 1) * self.windows.stride + self.windows.num_tokens
+
+    def check_same(self) -> tf.Operation:
+        """Asserts that the corpus is still the one that was opened.
+
+        Whoever replaces a corpus removes the manifest before any shard: so what was read before
+        this is of the corpus that was opened.
+        """
+        line = (
+            tf.data.TextLineDataset(self._manifest, buffer_size=len(self._first_line) + 1)
+            .take(1)
+            .ignore_errors()
+            .concatenate(tf.data.Dataset.from_tensors(""))
+            .take(1)
+            .get_single_element()
+        )
+        return tf.debugging.Assert(line == self._first_line, [self._replaced])
 
     def path(self, shard: tf.Tensor) -> tf.Tensor:
         """The path of a shard, a scalar string, by its index in `first_windows`."""
@@ -134,7 +154,11 @@ def read_pieces(files: ShardFiles, pieces: Pieces) -> tuple[tf.Tensor, tf.Tensor
     )
     whole = tf.shape(tokens, out_type=tf.int64)[0] == num_all
     message = tf.cond(whole, lambda: "", lambda: _find_damage(files, pieces, num_tiles, read))
-    with tf.control_dependencies([tf.debugging.Assert(whole, [message])]):
+    with tf.control_dependencies([whole]):
+        is_same = files.check_same()  # first: of a corpus that was replaced, files may be missing
+    with tf.control_dependencies([is_same]):
+        is_whole = tf.debugging.Assert(whole, [message])
+    with tf.control_dependencies([is_whole]):
         return tf.identity(tokens), tf.cumsum(num_tiles, exclusive=True)
 
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 # What a document is in plain text. Anything else is a separator.
 DOCUMENTS = FILE, LINE, BLANK_LINE = "file", "line", "blank_line"
 STANDARD_INPUT = "-"
+MAX_ROW_BYTES = 256 * 2**20
 
 Blocks = Iterable[tuple[bytes, int]]  # of text, and how many bytes of the source each took
 
@@ -26,10 +27,13 @@ class Reading:
     Attributes:
         document: what a document is in text: `file`, `line`, `blank_line` or a separator.
         text_field: what holds the text in rows, `None` where there are none.
+        max_row_bytes: most bytes of a row, a line or another document of a source with many: it
+            is held in memory as a whole.
     """
 
     document: str = FILE
     text_field: str | None = None
+    max_row_bytes: int = MAX_ROW_BYTES
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +42,12 @@ class Format:
 
     A format tells whether a path is one of its sources (`find`, a class method), where such a
     source may be cut, which documents a piece of it holds, and how people find one of them.
+
+    Attributes:
+        max_row_bytes: most bytes of a document in a source of many.
     """
+
+    max_row_bytes: int = MAX_ROW_BYTES
 
     prefix = ""  # that marks its sources, where they are no files
     compression = ""  # the suffix, of formats that may be compressed
@@ -108,6 +117,7 @@ class Source:
         source_bytes: its size where it lies, compressed or not.
         format: how its documents are written.
         num_rows: of formats whose pieces are counted in rows.
+        modified: when it last changed, in nanoseconds, as it was found.
     """
 
     path: str
@@ -115,6 +125,7 @@ class Source:
     source_bytes: int
     format: Format
     num_rows: int | None = None
+    modified: int = 0
 
     @property
     def is_document(self) -> bool:

@@ -4,6 +4,7 @@ A source's name is its path relative to what all given paths have in common: it 
 manifest, so that a corpus is the same wherever its sources lie.
 """
 
+import dataclasses
 import fnmatch
 import os
 import posixpath
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from pipeline.errors import OptionError, UserError
 from pipeline.files import file_status, files_below, is_uri
+from pipeline.terminal import as_utf8
 from pipeline.text.formats import FORMATS, JsonLines, PlainText
 from pipeline.text.formats.compressed import compression_of
 from pipeline.text.pieces import FILE, STANDARD_INPUT, Format, Reading, Source
@@ -24,6 +26,7 @@ def find_sources(
     glob: str | None = None,
     reading: Reading | None = None,
     standard_input: str | None = None,
+    leave_out: str | os.PathLike[str] | None = None,
 ) -> tuple[Source, ...]:
     """Lists the sources that `paths` name: as given, directories recursively and sorted.
 
@@ -32,6 +35,7 @@ def find_sources(
         glob: within directories, only files whose name matches; `None` takes all.
         reading: what a document is.
         standard_input: the file that holds what came there.
+        leave_out: a directory that is no source, such as the one that the corpus goes to.
 
     Returns:
         The sources that have any text, in the order in which they will be read.
@@ -58,15 +62,17 @@ def find_sources(
         if _is_no_file(path):
             source = _find(path, 0, path, reading)
             _refuse_twice(seen, source.name, path)
-            sources.append(source)
+            modified = file_status(source.path).modified
+            sources.append(dataclasses.replace(source, modified=modified))
             continue
         path = path if is_uri(path) else os.path.abspath(path)
         status = file_status(path)
         searched |= status.is_directory
-        for file in _files_in(path, glob) if status.is_directory else [path]:
+        for file in _files_in(path, glob, leave_out) if status.is_directory else [path]:
             status = file_status(file) if file is not path else status
             _refuse_twice(seen, status.identity, file)
-            sources.append(_find(file, status.num_bytes, names.name_of(file), reading))
+            source = _find(file, status.num_bytes, names.name_of(file), reading)
+            sources.append(dataclasses.replace(source, modified=status.modified))
     if glob is not None and not searched:
         raise OptionError(f"`glob` {glob!r} has no effect: no directory is given")
     _check_names(sources)
@@ -100,7 +106,8 @@ class _Names:
 
     def name_of(self, file: str) -> str:
         if not is_uri(file):
-            return os.path.relpath(file, self._base).replace(os.sep, "/")
+            name = os.path.relpath(file, self._base).replace(os.sep, "/")
+            return as_utf8(name)
         return file if self._uri_base is None else posixpath.relpath(_rest(file), self._uri_base)
 
 
@@ -128,9 +135,10 @@ def _standard_input(path: str, reading: Reading) -> Source:
     source_bytes = os.path.getsize(path)
     if source_bytes == 0:
         raise UserError("standard input is empty; nothing to prepare")
-    written: Format = PlainText(document=reading.document)
+    limit = reading.max_row_bytes
+    written: Format = PlainText(document=reading.document, max_row_bytes=limit)
     if reading.text_field is not None:
-        written = JsonLines(text_field=reading.text_field)
+        written = JsonLines(text_field=reading.text_field, max_row_bytes=limit)
     return Source(path=path, name=STANDARD_INPUT, source_bytes=source_bytes, format=written)
 
 
@@ -165,10 +173,29 @@ def _check_effects(sources: Sequence[Source], reading: Reading) -> None:
         )
 
 
-def _files_in(directory: str, glob: str | None) -> list[str]:
+def check_unchanged(source: Source) -> None:
+    """Refuses a source that is no longer as it was found.
+
+    Raises:
+        UserError: it has another size or time, or is gone.
+    """
+    if source.name == STANDARD_INPUT:
+        return
+    status = file_status(source.path)
+    is_file = not status.is_directory
+    if status.modified != source.modified or (is_file and status.num_bytes != source.source_bytes):
+        raise UserError(
+            f"{source.path} changed while it was being prepared; nothing was made of it: when it "
+            "changes no more, prepare it again with `--overwrite`"
+        )
+
+
+def _files_in(
+    directory: str, glob: str | None, leave_out: str | os.PathLike[str] | None
+) -> list[str]:
     files = [
         file
-        for file in files_below(directory)
+        for file in files_below(directory, leave_out=leave_out)
         if glob is None or fnmatch.fnmatch(os.path.basename(file), glob)
     ]
     if not files:

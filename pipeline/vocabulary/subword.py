@@ -14,7 +14,7 @@ newline or, where it has none, at a UTF-8 boundary; a row or a line is a piece o
 import functools
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ FILE_NAME = "tokenizer.json"
 UNIT_BYTES = 2**20
 _CHECK_BYTES = 4096
 _RENEW_BYTES = 16 * 2**20
+_SPARE_IDS = 2**16  # that no token has, as some published models leave free
 _SEPARATORS = ("<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>")
 
 
@@ -194,7 +195,7 @@ class _Fast:
         return self._tokenizer.encode(unit)
 
     def _make(self) -> Any:
-        return _require("gigatoken").Tokenizer.from_json(self._content)
+        return _built(_require("gigatoken").Tokenizer.from_json, self._content)
 
 
 @functools.lru_cache(maxsize=2)
@@ -204,7 +205,17 @@ def _fast(content: str) -> _Fast:
 
 @functools.lru_cache(maxsize=2)
 def _slow(content: str) -> Any:
-    return _require("tokenizers").Tokenizer.from_str(_without_special(content))
+    return _built(_require("tokenizers").Tokenizer.from_str, _without_special(content))
+
+
+def _built(make: Callable[[str], Any], content: str) -> Any:
+    """Calls a library that is written in Rust: what it raises is of any class, panics too."""
+    try:
+        return make(content)
+    except (KeyboardInterrupt, MemoryError, SystemExit):
+        raise
+    except BaseException as error:
+        raise UserError(f"the tokenizer cannot be used: {str(error)[:200]}") from error
 
 
 def _without_special(content: str) -> str:
@@ -235,18 +246,30 @@ def _parsed(content: str) -> tuple[tuple[bytes, ...], dict[str, int]]:
             )
         specials = {token["content"]: token["id"] for token in added}
         ids = {**model["vocab"], **specials}
+        _check_ids(ids)
         tokens = [b""] * (max(ids.values()) + 1)
         for text, number in ids.items():
             if text in specials:
                 tokens[number] = text.encode()
             else:
                 tokens[number] = bytes(_CHARACTERS[character] for character in text)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except UserError:
+        raise
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise UserError(f"no tokenizer.json of a byte-level BPE ({error!r})") from error
     missing = set(_CHARACTERS) - model["vocab"].keys()
     if missing:
         raise UserError(f"the tokenizer lacks {len(missing)} of the 256 bytes; it would lose text")
     return tuple(tokens), specials
+
+
+def _check_ids(ids: dict[str, Any]) -> None:
+    """Refuses ids that are no small numbers: a table of all up to the largest is made."""
+    for token, number in ids.items():
+        if type(number) is not int or not 0 <= number < 2 * len(ids) + _SPARE_IDS:
+            raise UserError(
+                f"the token {token[:30]!r} has the id {str(number)[:30]} among {len(ids)} tokens"
+            )
 
 
 def _tokens_of(content: str) -> tuple[list[bytes], dict[str, int]]:

@@ -8,6 +8,7 @@ from corpora import files, flip, prepared, shard_files, text, write
 
 from pipeline import PrepareOptions, UserError, prepare
 from pipeline.auditing.repair import repair
+from pipeline.layout.sealed import read_sealed, sealed
 
 OPTIONS = {"vocabulary": "char", "shard_bytes": 4000, "record_tokens": 300}
 
@@ -82,10 +83,37 @@ def test_an_interrupted_repair_loses_nothing(corpus: Path, monkeypatch: pytest.M
 
 def test_what_no_source_can_mend_is_refused(corpus: Path) -> None:
     path = corpus / "manifest.json"
-    content = json.loads(path.read_text())
+    content = read_sealed(path)
     (corpus / "vocabulary.json").write_text(json.dumps({"kind": "byte"}))
     with pytest.raises(UserError, match="its vocabulary is not that of the manifest"):
         repair(corpus, [corpus.parent / "in"])
-    path.write_text(json.dumps({**content, "options": {"words": 3}}))
+    options = {"splits": content["options"]["splits"], "words": 3}
+    path.write_text(sealed({**content, "options": options}))
     with pytest.raises(UserError, match=r"manifest\.json is damaged: its options are none"):
         repair(corpus, [corpus.parent / "in"])
+
+
+def test_a_changed_source_spoils_nothing(corpus: Path) -> None:
+    """What comes out otherwise never takes the place of what is there."""
+    damaged = next(file for file in shard_files(corpus) if "train" in file.name)
+    flip(damaged, 100)
+    before = files(corpus)
+    large = corpus.parent / "in/large.txt"
+    data = large.read_bytes()
+    changed = data.replace(b"lorem", b"ipsum")
+    assert len(changed) == len(data)
+    large.write_bytes(changed)
+    others = {path: path.read_bytes() for path in (corpus.parent / "in").glob("[0-9]*.txt")}
+    for path, content in others.items():
+        path.write_bytes(content.replace(b"lorem", b"ipsum"))
+    with pytest.raises(UserError, match="comes out otherwise than it was prepared"):
+        repair(corpus, [corpus.parent / "in"])
+    assert files_only(corpus) == before
+    large.write_bytes(data)
+    for path, content in others.items():
+        path.write_bytes(content)
+    assert repair(corpus, [corpus.parent / "in"]) == (damaged.name,)
+
+
+def files_only(corpus: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in corpus.iterdir() if path.is_file()}

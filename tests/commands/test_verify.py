@@ -18,7 +18,10 @@ def test_a_missing_shard_is_named_with_the_remedy(tmp_path: Path) -> None:
     result = textreel("verify", directory)
     assert result.returncode == 1
     assert f"{shard.name}: is missing" in result.stdout
-    assert f"1 shards fail; rebuild them: textreel repair {directory} SOURCE" in result.stderr
+    assert (
+        f"damaged, 1 shards of it; mend what can be mended: textreel repair {directory} SOURCE"
+        in result.stderr
+    )
     result = textreel("verify", write(tmp_path / "TEXT", "text"))
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
@@ -29,8 +32,9 @@ def test_what_no_shard_is_to_blame_for_needs_another_prepare(tmp_path: Path) -> 
     (Path(directory) / "features.json").unlink()
     result = textreel("verify", directory)
     assert result.returncode == 1
-    assert result.stdout.endswith("features.json: is missing or damaged\n1 problems\n")
-    assert f"{directory} is damaged; prepare it again" in result.stderr
+    assert result.stdout.endswith("features.json: is missing\n1 problems\n")
+    assert f"{directory} is damaged, 0 shards of it; mend what can be mended" in result.stderr
+    assert f"textreel repair {directory} SOURCE…" in result.stderr
 
 
 def findings(num_problems: int) -> Findings:

@@ -71,7 +71,8 @@ def test_everything_else_is_as_without(tmp_path: Path) -> None:
     prepare([sources], tmp_path / "without", OPTIONS, workers=1)
     both, plain = files(tmp_path / "with"), files(tmp_path / "without")
     differing = {name for name in both if both[name] != plain.get(name)}
-    assert differing == {"dataset_info.json", *array_records(tmp_path / "with")}
+    beside = {"dataset_info.json", "manifest.json"}  # which vouches for the former
+    assert differing == {*beside, *array_records(tmp_path / "with")}
     corpora = (open_corpus(tmp_path / name) for name in ("with", "without"))
     assert len({corpus.manifest.fingerprint for corpus in corpora}) == 1
     prepare([sources], tmp_path / "with", OPTIONS, workers=1, overwrite=True)

@@ -1,5 +1,6 @@
 """Our metadata of a corpus is what TFDS itself would write."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -12,9 +13,10 @@ from pipeline.layout.dataset_info import (
     FEATURES_FILE,
     INFO_FILE,
     VERSION,
+    dataset_info,
     description,
-    write_dataset_info,
 )
+from pipeline.layout.names import ARRAY_RECORD, TFRECORD
 
 
 @pytest.mark.parametrize("array_record", [False, True])
@@ -33,7 +35,9 @@ def test_the_same_json_as_tfds_writes(
     directory = tmp_path / "corpus"
     manifest = prepare([text], directory, options, workers=1)
     assert len(manifest.splits["train"].shards) > 1
-    write_dataset_info(directory, manifest, array_record=array_record)
+    formats = (TFRECORD, ARRAY_RECORD) if array_record else (TFRECORD,)
+    for name, content in dataset_info(dataclasses.replace(manifest, file_formats=formats)).items():
+        (directory / name).write_text(content)
     theirs = tmp_path / "theirs"
     shutil.copytree(directory, theirs, ignore=shutil.ignore_patterns("*.json"))
     tfds.folder_dataset.write_metadata(

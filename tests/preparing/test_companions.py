@@ -1,5 +1,6 @@
 """What stands beside the shards, written by an engine of the test."""
 
+import dataclasses
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 from corpora import files, make, text
 
-from pipeline.layout.names import array_record_path
+from pipeline.layout.names import ARRAY_RECORD, TFRECORD, array_record_path
 from pipeline.preparing.companions import write_companions
 from pipeline.preparing.engines import Advance
 
@@ -38,7 +39,8 @@ def test_they_follow_from_the_manifest(tmp_path: Path, monkeypatch: pytest.Monke
     plain = files(directory)
     monkeypatch.chdir(tmp_path)  # a worker that stands elsewhere still finds the shards
     engine = Engine()
-    write_companions(Path("corpus"), corpus.manifest, engine, array_record=True, progress=False)
+    both = dataclasses.replace(corpus.manifest, file_formats=(TFRECORD, ARRAY_RECORD))
+    write_companions(Path("corpus"), both, engine, progress=False)
     shards = [str(directory / shard.file) for shard in corpus.manifest.shards]
     assert engine.tasks == shards
     assert 0 < engine.num_bytes <= sum(shard.disk_bytes for shard in corpus.manifest.shards)
@@ -50,6 +52,6 @@ def test_they_follow_from_the_manifest(tmp_path: Path, monkeypatch: pytest.Monke
     for name in ("dataset_info.json", "features.json"):
         (directory / name).unlink()
     idle = Engine()
-    write_companions(directory, corpus.manifest, idle, array_record=False, progress=False)
+    write_companions(directory, corpus.manifest, idle, progress=False)
     assert files(directory) == plain
     assert idle.tasks == []

@@ -165,15 +165,19 @@ def test_an_entry_vouches_for_the_file_that_it_was_written_for(tmp_path: Path) -
     assert journal.finished(str(path)) is None
 
 
-def test_leftovers_of_other_processes_go_and_own_ones_stay(tmp_path: Path) -> None:
-    own = Path(journal.temporary_path(str(tmp_path / "shard")))
-    own.touch()
+def test_whoever_enters_finds_no_leftovers_and_is_alone(tmp_path: Path) -> None:
+    """Also in its process: a lock of the file system does not tell threads apart."""
     other = write(tmp_path / journal.FOLDER / "shard.elsewhere-1-2.incomplete", "x")
     with journal.locked(tmp_path):
-        assert own.exists()
         assert not other.exists()
-        with journal.locked(tmp_path):  # the same process may enter again
+        with (
+            pytest.raises(UserError, match="is being prepared by this process"),
+            journal.locked(tmp_path),
+        ):
             pass
+    with journal.locked(tmp_path):
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_no_other_process_enters(tmp_path: Path) -> None:

@@ -259,7 +259,7 @@ if __name__ == "__main__":
 """
     script = write(tmp_path / "program.py", program)
     subprocess.run([sys.executable, script], check=True, env=ENVIRONMENT)
-    assert json.loads((tmp_path / "out/manifest.json").read_text())["format"] == 1
+    assert json.loads((tmp_path / "out/manifest.json").read_text())["format"] == 2
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])

@@ -1,25 +1,29 @@
-"""Engine that runs tasks in processes of this machine."""
+"""Engine that runs tasks in processes of this machine.
 
-import itertools
+Each worker has a pipe of its own, and nothing else is shared: a worker that dies, at whatever
+moment, holds no lock that another could wait for.
+"""
+
+import collections
+import contextlib
 import multiprocessing
 import multiprocessing.connection
 import os
+import pickle
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.sharedctypes import Synchronized
+from typing import Any
 
 from pipeline.errors import OptionError, UserError
 from pipeline.preparing.engines import Advance, Result, Task
 
-_POLL_SECONDS = 0.1
+_JOIN_SECONDS = 5.0
 # Libraries that may have started threads of their own, which Python does not count.
 _WITH_THREADS = ("gigatoken", "pyarrow", "tensorflow", "tokenizers")
-_MAX_BREAKDOWNS = 3  # worker deaths in a row without a task that ended in between
-_done_bytes: "Synchronized[int]"  # in a worker: what all workers have done
+_MAX_DEATHS = 3  # of workers, in a row, without a task that ended in between
 
 
 def default_workers() -> int:
@@ -49,67 +53,91 @@ def run(
 ) -> list[Result]:
     """Returns `[function(task, advance) for task in tasks]`, computed in up to `workers` processes.
 
-    At most two tasks a worker are under way, so that memory does not grow with their number.
-    Workers that die are replaced and their tasks run again, so `function` must be idempotent.
+    A worker has one task at a time, so that memory does not grow with their number. Workers that
+    die are replaced and their tasks run again, so `function` must be idempotent. Where one fails,
+    the others are ended at once.
 
     Args:
         function: importable, for it may run in spawned processes.
         tasks: picklable.
         workers: 1 runs everything in this process.
         advance: is called here with the bytes that were done since its last call.
+
+    Raises:
+        UserError: workers die again and again.
     """
     if min(workers, len(tasks)) <= 1:
         return [function(task, advance) for task in tasks]
     results: dict[int, Result] = {}
-    breakdowns = 0
-    while len(results) < len(tasks):
-        waiting = [index for index in range(len(tasks)) if index not in results]
-        num_before = len(results)
-        try:
-            _run_pool(function, tasks, waiting, results, workers, advance)
-        except BrokenProcessPool as error:
-            breakdowns = 1 if len(results) > num_before else breakdowns + 1
-            if breakdowns == _MAX_BREAKDOWNS:
-                raise UserError(
-                    "worker processes die before they end a task: killed, out of memory (use "
-                    "fewer `--workers`), or started by a program without "
-                    "`if __name__ == '__main__':` around what it does"
-                ) from error
+    waiting = collections.deque(range(len(tasks)))
+    pool: dict[Any, _Worker] = {}  # by their connections
+    deaths = 0
+    try:
+        while len(results) < len(tasks):
+            while waiting and len(pool) < workers:
+                worker = _Worker(function)
+                pool[worker.connection] = worker
+                worker.start(waiting.popleft(), tasks)
+            for connection in multiprocessing.connection.wait(list(pool)):
+                worker = pool[connection]
+                try:
+                    done, content = worker.connection.recv()
+                except (EOFError, OSError, pickle.UnpicklingError):
+                    deaths += 1
+                    waiting.appendleft(worker.task_index)
+                    pool.pop(worker.connection).end()
+                    if deaths == _MAX_DEATHS:
+                        raise UserError(_DYING) from None
+                    continue
+                if not done:
+                    advance(content)
+                    continue
+                deaths, results[worker.task_index] = 0, content
+                if isinstance(content, BaseException):
+                    raise content
+                if waiting:
+                    worker.start(waiting.popleft(), tasks)
+                else:
+                    pool.pop(worker.connection).end()
+    finally:
+        for worker in pool.values():
+            worker.end()
     return [results[index] for index in range(len(tasks))]
 
 
-def _run_pool(
-    function: Callable[[Task, Advance], Result],
-    tasks: Sequence[Task],
-    waiting: Sequence[int],
-    results: dict[int, Result],
-    workers: int,
-    advance: Advance,
-) -> None:
-    """Adds the results of the tasks `waiting`, until all are there or a worker dies."""
-    context = multiprocessing.get_context(_start_method())
-    done_bytes = context.Value("q", 0)
-    executor = ProcessPoolExecutor(
-        min(workers, len(waiting)), context, initializer=_start_worker, initargs=(done_bytes,)
-    )
-    shown = 0
-    queue = iter(waiting)
-    running: dict[Future[Result], int] = {}
-    try:
-        while True:
-            for index in itertools.islice(queue, 2 * workers - len(running)):
-                running[executor.submit(_call, function, tasks[index])] = index
-            if not running:
-                return
-            done, _ = wait(running, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
-            for future in done:
-                index = running.pop(future)
-                results[index] = future.result()
-            now = done_bytes.value
-            advance(now - shown)
-            shown = now
-    finally:
-        executor.shutdown(cancel_futures=True)
+_DYING = (
+    "worker processes die before they end a task: killed, out of memory (use fewer `--workers`), "
+    "or started by a program without `if __name__ == '__main__':` around what it does"
+)
+
+
+class _Worker:
+    """A process, and the pipe to it.
+
+    Attributes:
+        connection: the pipe: tasks go there, `(is the result, bytes done or the result)` come.
+        task_index: the task that it is at.
+    """
+
+    def __init__(self, function: Callable[[Any, Advance], Any]):
+        context: Any = multiprocessing.get_context(_start_method())
+        self.connection, theirs = context.Pipe()
+        self._process = context.Process(target=_work, args=(theirs, function), daemon=True)
+        self._process.start()
+        theirs.close()  # now only the worker has it: its death is the end of the stream
+        self.task_index = -1
+
+    def start(self, task_index: int, tasks: Sequence[Any]) -> None:
+        """Gives it a task. One that is dead shows it when its pipe is read."""
+        self.task_index = task_index
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self.connection.send(tasks[task_index])
+
+    def end(self) -> None:
+        """Ends the process, whatever it does, and waits for that within bounds."""
+        self._process.kill()
+        self._process.join(_JOIN_SECONDS)
+        self.connection.close()
 
 
 def _start_method() -> str:
@@ -122,11 +150,34 @@ def _start_method() -> str:
     return "fork" if alone and sys.platform == "linux" else "spawn"
 
 
-def _start_worker(done_bytes: "Synchronized[int]") -> None:
-    global _done_bytes
-    _done_bytes = done_bytes
+def _work(
+    connection: multiprocessing.connection.Connection, function: Callable[[Any, Advance], Any]
+) -> None:
+    """In a worker: runs the tasks that come, until it is ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     threading.Thread(target=_die_with_parent, daemon=True).start()
+
+    def advance(num_bytes: int) -> None:
+        connection.send((False, num_bytes))
+
+    while True:
+        task = connection.recv()
+        try:
+            content = function(task, advance)
+        except BaseException as error:
+            content = _sendable(error)
+        connection.send((True, content))
+
+
+def _sendable(error: BaseException) -> BaseException:
+    """The error with where it was raised; one that cannot be pickled becomes text."""
+    if not isinstance(error, UserError):
+        error.add_note("in a worker:\n" + "".join(traceback.format_exception(error)))
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError("".join(traceback.format_exception(error)))
+    return error
 
 
 def _die_with_parent() -> None:
@@ -135,12 +186,3 @@ def _die_with_parent() -> None:
     assert parent is not None
     multiprocessing.connection.wait([parent.sentinel])
     os._exit(1)
-
-
-def _call(function: Callable[[Task, Advance], Result], task: Task) -> Result:
-    return function(task, _advance)
-
-
-def _advance(num_bytes: int) -> None:
-    with _done_bytes.get_lock():
-        _done_bytes.value += num_bytes

@@ -13,14 +13,19 @@ import re
 from collections.abc import Iterable, Iterator
 
 from pipeline.files import read_blocks
-from pipeline.text.pieces import BLANK_LINE, LINE
+from pipeline.text.formats.rows import check_row_bytes
+from pipeline.text.pieces import BLANK_LINE, LINE, MAX_ROW_BYTES
 
 _NEWLINE = b"\n"
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 
 
 def split_documents(
-    blocks: Iterable[bytes], document: str, position: int = 0
+    blocks: Iterable[bytes],
+    document: str,
+    position: int = 0,
+    *,
+    max_row_bytes: int = MAX_ROW_BYTES,
 ) -> Iterator[tuple[int, bytes]]:
     """Yields every document with the position of its first byte.
 
@@ -28,34 +33,55 @@ def split_documents(
         blocks: the text, cut anywhere.
         document: `line`, `blank_line` or a separator.
         position: where the blocks start in the source.
+        max_row_bytes: most bytes of a document.
+
+    Raises:
+        RowError: a document has more.
     """
     if document == BLANK_LINE:
-        yield from _paragraphs(split_at(blocks, _NEWLINE, position, keep=True))
+        lines = split_at(blocks, _NEWLINE, position, keep=True, max_row_bytes=max_row_bytes)
+        yield from _paragraphs(lines, max_row_bytes)
     else:
-        yield from split_at(blocks, _delimiter(document), position)
+        delimiter = _delimiter(document)
+        yield from split_at(blocks, delimiter, position, max_row_bytes=max_row_bytes)
 
 
 def split_at(
-    blocks: Iterable[bytes], delimiter: bytes, position: int = 0, *, keep: bool = False
+    blocks: Iterable[bytes],
+    delimiter: bytes,
+    position: int = 0,
+    *,
+    keep: bool = False,
+    max_row_bytes: int = MAX_ROW_BYTES,
 ) -> Iterator[tuple[int, bytes]]:
-    """Yields what stands between delimiters, with its position; `keep` leaves them in place."""
+    """Yields what stands between delimiters, with its position; `keep` leaves them in place.
+
+    Raises:
+        RowError: there are more than `max_row_bytes` between two.
+    """
     # Of a text in many blocks, the parts are held apart and joined once: joining at every
     # block would be quadratic. Only as much as may be a delimiter's beginning is searched again.
     held: list[bytes] = []
+    held_bytes = 0
     rest = b""
     end = delimiter if keep else b""
     for block in blocks:
         *complete, rest = (rest + block).split(delimiter)
         for text in complete:
             whole = b"".join([*held, text, end]) if held or keep else text
+            check_row_bytes(position, len(whole), max_row_bytes)
             yield position, whole
             position += len(whole) + len(delimiter) - len(end)
             held.clear()
+            held_bytes = 0
         unsure = len(rest) - len(delimiter) + 1
         if unsure > 0:
             held.append(rest[:unsure])
+            held_bytes += unsure
+            check_row_bytes(position, held_bytes, max_row_bytes)
             rest = rest[unsure:]
     last = b"".join([*held, rest])
+    check_row_bytes(position, len(last), max_row_bytes)
     if last:
         yield position, last
 
@@ -127,8 +153,10 @@ def _delimiter(document: str) -> bytes:
     return _NEWLINE if document == LINE else document.encode("utf-8", "surrogateescape")
 
 
-def _paragraphs(lines: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
-    start = 0
+def _paragraphs(
+    lines: Iterable[tuple[int, bytes]], max_row_bytes: int
+) -> Iterator[tuple[int, bytes]]:
+    start = num_bytes = 0
     held: list[bytes] = []
     for position, line in lines:
         if line in (b"\n", b"\r\n"):
@@ -137,7 +165,9 @@ def _paragraphs(lines: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes
                 held = []
             continue
         if not held:
-            start = position
+            start, num_bytes = position, 0
         held.append(line)
+        num_bytes += len(line)
+        check_row_bytes(start, num_bytes, max_row_bytes)
     if held:
         yield start, b"".join(held)

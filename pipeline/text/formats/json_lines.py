@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pipeline.text.formats.compressed import check_compression, compression_of, text_blocks
 from pipeline.text.formats.delimited import cut_documents, split_at
 from pipeline.text.formats.rows import RowError, RowFormat, field_of
-from pipeline.text.pieces import LINE, Part, Piece, Reading, Source, parts_of_blocks
+from pipeline.text.pieces import LINE, MAX_ROW_BYTES, Part, Piece, Reading, Source, parts_of_blocks
 
 _SUFFIXES = (".jsonl", ".ndjson")
 
@@ -29,7 +29,11 @@ class JsonLines(RowFormat):
         if not path[: len(path) - len(compression)].lower().endswith(_SUFFIXES):
             return None
         check_compression(path, compression)
-        written = cls(text_field=field_of(path, reading), compression=compression)
+        written = cls(
+            text_field=field_of(path, reading),
+            compression=compression,
+            max_row_bytes=reading.max_row_bytes,
+        )
         return Source(path=path, name=name, source_bytes=source_bytes, format=written)
 
     def cut(self, source: Source, offset: int, search_bytes: int) -> int:
@@ -42,7 +46,9 @@ class JsonLines(RowFormat):
         """See `Format.documents`."""
         return parts_of_blocks(
             text_blocks(piece.source.path, self.compression, piece.start, piece.stop),
-            lambda blocks: read_json_lines(blocks, self.text_field, piece.start),
+            lambda blocks: read_json_lines(
+                blocks, self.text_field, piece.start, max_row_bytes=self.max_row_bytes
+            ),
         )
 
     def place_of(self, path: str, position: int) -> str:
@@ -57,7 +63,11 @@ class JsonLines(RowFormat):
 
 
 def read_json_lines(
-    blocks: Iterable[bytes], text_field: str, position: int = 0
+    blocks: Iterable[bytes],
+    text_field: str,
+    position: int = 0,
+    *,
+    max_row_bytes: int = MAX_ROW_BYTES,
 ) -> Iterator[tuple[int, bytes]]:
     """Yields the text of every row, with the position of the row's first byte.
 
@@ -65,11 +75,12 @@ def read_json_lines(
         blocks: the file's bytes, cut anywhere.
         text_field: the field that holds the text.
         position: where the blocks start in the file.
+        max_row_bytes: most bytes of a line.
 
     Raises:
-        RowError: a line that is not an object with a text in that field.
+        RowError: a line that is too long, or is no object with a text in that field.
     """
-    for start, line in split_at(blocks, b"\n", position):
+    for start, line in split_at(blocks, b"\n", position, max_row_bytes=max_row_bytes):
         if not line or line.isspace():
             continue
         yield start, _text_of(start, line, text_field)

@@ -14,6 +14,7 @@ from pipeline.text.pieces import Part, Piece, Reading, Source
 
 _SUFFIX = ".parquet"
 _BATCH_ROWS = 128
+_BATCH_BYTES = 16 * 2**20
 _BUFFER_BYTES = 2**20  # of a column being read; without it a row group is read as a whole
 
 
@@ -41,7 +42,11 @@ class Parquet(RowFormat):
             path=path,
             name=name,
             source_bytes=source_bytes,
-            format=cls(text_field=text_field, row_groups=row_groups),
+            format=cls(
+                text_field=text_field,
+                row_groups=row_groups,
+                max_row_bytes=reading.max_row_bytes,
+            ),
             num_rows=row_groups[-1] if row_groups else 0,
         )
 
@@ -53,7 +58,7 @@ class Parquet(RowFormat):
         """See `Format.documents`."""
         path = piece.source.path
         rows = read_rows(path, self.text_field, self.row_groups, piece.start, piece.stop)
-        return parts_of_rows(piece, rows)
+        return parts_of_rows(piece, rows, self.max_row_bytes)
 
 
 def find_row_groups(path: str, text_field: str) -> tuple[int, ...]:
@@ -95,23 +100,19 @@ def read_rows(
         RowError: a row without a text.
         UserError: the file is damaged.
     """
-    import pyarrow as pa
-
     begins = (0, *row_groups[:-1])
     chosen = [
         i for i, (b, e) in enumerate(zip(begins, row_groups, strict=True)) if start <= b < e <= stop
     ]
     with open_file(path) as file, _errors_name(path):
         parquet = _open(file, path)
+        chosen = [index for index in chosen if index < parquet.metadata.num_row_groups]
         batches = parquet.iter_batches(
-            _BATCH_ROWS, row_groups=chosen, columns=[text_field], use_threads=False
+            _batch_rows(parquet, chosen), row_groups=chosen, columns=[text_field], use_threads=False
         )
         row = start
         for batch in batches:
-            column = batch.column(0)
-            if pa.types.is_dictionary(column.type):
-                column = column.dictionary_decode()
-            for text in column.cast(pa.large_binary()).to_pylist():
+            for text in _texts(batch.column(0)):
                 if text is None:
                     raise RowError(row, f"the field {text_field!r} is null")
                 yield row, text
@@ -121,6 +122,26 @@ def read_rows(
             f"{path} has {row} rows, but had {stop} when the work was planned; it changed "
             "meanwhile: run the same command again"
         )
+
+
+def _batch_rows(parquet: Any, chosen: list[int]) -> int:
+    """How many rows to hold at once: few where they are large."""
+    groups = [parquet.metadata.row_group(index) for index in chosen]
+    num_rows = sum(group.num_rows for group in groups)
+    row_bytes = sum(group.total_byte_size for group in groups) // max(1, num_rows)
+    return min(_BATCH_ROWS, max(1, _BATCH_BYTES // max(1, row_bytes)))
+
+
+def _texts(column: Any) -> Iterator[bytes | None]:
+    """The texts of a column; one that stands in many rows is held once."""
+    import pyarrow as pa
+
+    if not pa.types.is_dictionary(column.type):
+        yield from column.cast(pa.large_binary()).to_pylist()
+        return
+    values = column.dictionary.cast(pa.large_binary()).to_pylist()
+    for index in column.indices.to_pylist():
+        yield None if index is None else values[index]
 
 
 def _open(file: Any, path: str) -> Any:

@@ -32,7 +32,11 @@ class PlainText(Format):
         """See `Format.find`."""
         compression = compression_of(path)
         check_compression(path, compression)
-        written = cls(document=reading.document, compression=compression)
+        written = cls(
+            document=reading.document,
+            compression=compression,
+            max_row_bytes=reading.max_row_bytes,
+        )
         return Source(path=path, name=name, source_bytes=source_bytes, format=written)
 
     def cut(self, source: Source, offset: int, search_bytes: int) -> int:
@@ -64,7 +68,9 @@ class PlainText(Format):
             return self._blocks_of_document(piece)
         return parts_of_blocks(
             text_blocks(piece.source.path, self.compression, piece.start, piece.stop),
-            lambda blocks: split_documents(blocks, self.document, piece.start),
+            lambda blocks: split_documents(
+                blocks, self.document, piece.start, max_row_bytes=self.max_row_bytes
+            ),
         )
 
     def place_of(self, path: str, position: int) -> str:

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 
 from pipeline.errors import UserError
-from pipeline.text.pieces import Format, Part, Piece, Reading
+from pipeline.text.pieces import MAX_ROW_BYTES, Format, Part, Piece, Reading
 
 
 class RowError(ValueError):
@@ -17,6 +17,20 @@ class RowError(ValueError):
     def __init__(self, position: int, message: str):
         super().__init__(message)
         self.position = position
+
+
+def check_row_bytes(position: int, num_bytes: int, max_row_bytes: int) -> None:
+    """Refuses a row that is too long, before memory is taken for all of it.
+
+    Raises:
+        RowError: it has more bytes than may be.
+    """
+    if num_bytes > max_row_bytes:
+        raise RowError(
+            position,
+            f"it is longer than {max_row_bytes} bytes, and is held in memory as a whole; leave it "
+            "out, or allow more with `--max_row_bytes`",
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,10 +67,17 @@ def field_of(path: str, reading: Reading) -> str:
     return reading.text_field
 
 
-def parts_of_rows(piece: Piece, rows: Iterable[tuple[int, bytes]]) -> Iterator[Part]:
-    """Yields the documents of a piece that is counted in rows: `(row, text)` each."""
+def parts_of_rows(
+    piece: Piece, rows: Iterable[tuple[int, bytes]], max_row_bytes: int = MAX_ROW_BYTES
+) -> Iterator[Part]:
+    """Yields the documents of a piece that is counted in rows: `(row, text)` each.
+
+    Raises:
+        RowError: a text has more bytes than may be.
+    """
     done = 0
     for row, text in rows:
+        check_row_bytes(row, len(text), max_row_bytes)
         num_done = piece.source_bytes * (row + 1 - piece.start) // (piece.stop - piece.start)
         yield Part(text, row, num_done - done, True)
         done = num_done

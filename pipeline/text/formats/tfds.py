@@ -60,7 +60,7 @@ class TfdsExamples(RowFormat):
             path=os.fspath(builder.data_dir),
             name=f"{cls.prefix}{builder.info.full_name}:{split}",
             source_bytes=max(info.num_bytes, info.num_examples),
-            format=cls(text_field=text_field, split=split),
+            format=cls(text_field=text_field, split=split, max_row_bytes=reading.max_row_bytes),
             num_rows=info.num_examples,
         )
 
@@ -72,7 +72,7 @@ class TfdsExamples(RowFormat):
         """See `Format.documents`."""
         path = piece.source.path
         rows = read_examples(path, self.split, self.text_field, piece.start, piece.stop)
-        return parts_of_rows(piece, rows)
+        return parts_of_rows(piece, rows, self.max_row_bytes)
 
 
 def read_examples(

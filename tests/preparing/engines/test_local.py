@@ -1,6 +1,9 @@
 """Processes of this machine: how they start, what they return, and those that die."""
 
+import multiprocessing
+import random
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -65,3 +68,42 @@ def test_workers_must_be_positive() -> None:
     assert local.checked_workers(3) == 3
     with pytest.raises(OptionError, match="`workers` must be an integer of at least 1, got 0"):
         local.checked_workers(0)
+
+
+def test_a_worker_that_is_killed_at_any_moment_stops_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """There is nothing that it could hold: neither the counter of bytes nor a queue."""
+    monkeypatch.setattr(local, "_MAX_DEATHS", 10_000)
+    monkeypatch.setattr(local, "_start_method", lambda: "fork")  # they start faster than they die
+    ended = threading.Event()
+
+    def kill() -> None:
+        generator = random.Random(3)
+        while not ended.wait(generator.uniform(0.05, 0.2)):
+            children = multiprocessing.active_children()
+            if children:
+                generator.choice(children).kill()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    done: list[int] = []
+    try:
+        results = local.run(tasks.tell_often, list(range(12)), workers=4, advance=done.append)
+    finally:
+        ended.set()
+        killer.join()
+    assert results == list(range(12))
+    assert sum(done) >= 12 * tasks.TOLD
+
+
+def test_an_error_ends_the_others_at_once_and_says_where_it_was_raised() -> None:
+    started = time.monotonic()
+    with pytest.raises(UserError, match="this cannot work"):
+        local.run(tasks.refuse_first, [0, 1, 2, 3], workers=4, advance=lambda num_bytes: None)
+    assert time.monotonic() - started < 30  # the others sleep for a minute
+    with pytest.raises(ZeroDivisionError) as error:
+        local.run(tasks.divide, [0, 1], workers=2, advance=lambda num_bytes: None)
+    assert "in divide" in "".join(error.value.__notes__)
+    with pytest.raises(RuntimeError, match="class of no module"):
+        local.run(tasks.raise_odd, [0, 1], workers=2, advance=lambda num_bytes: None)

@@ -1,0 +1,51 @@
+"""Sealed JSON: an object in a file that carries the digest of the rest in its first line.
+
+    {"sha256": "9f86d0…",
+    "format": 2, …}
+
+It is JSON as any other. A reader of the first line alone sees whether the file is still the one
+that it knows.
+"""
+
+import hashlib
+import json
+import os
+from typing import Any
+
+from pipeline.errors import UserError
+from pipeline.files import parse_json, read_text
+
+
+def sealed(content: dict[str, Any]) -> str:
+    """Returns the text of a file with some content, which is JSON values, not empty."""
+    rest = json.dumps(content)[1:] + "\n"
+    return first_line(digest_of(content)) + "\n" + rest
+
+
+def digest_of(content: dict[str, Any]) -> str:
+    """Returns the SHA-256 of what stands after the first line, in hex."""
+    return hashlib.sha256((json.dumps(content)[1:] + "\n").encode()).hexdigest()
+
+
+def first_line(digest: str) -> str:
+    """Returns the first line of a file whose rest has that digest, without its newline."""
+    return f'{{"sha256": "{digest}",'
+
+
+def read_sealed(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Returns the content of a file that `sealed` made.
+
+    Raises:
+        FileNotFoundError: there is none.
+        UserError: it is damaged, or is no such file; it says why.
+        OSError: it cannot be read.
+    """
+    try:
+        line, newline, rest = read_text(path).partition("\n")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is damaged: byte {error.start} is not UTF-8") from error
+    if line != first_line(hashlib.sha256(rest.encode()).hexdigest()) or not newline:
+        raise UserError(f"{path} is damaged: it does not have the digest in its first line")
+    content = parse_json("{" + rest, path)
+    assert isinstance(content, dict)
+    return content

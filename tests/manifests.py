@@ -1,0 +1,63 @@
+"""A manifest for tests, small and valid."""
+
+from pipeline.layout.manifest import Manifest, Shard, ShardPiece, SourceInfo, Split
+
+MANIFEST = Manifest(
+    name="text",
+    options={"vocabulary": "char", "splits": {"train": 0.9, "test": 0.1}},
+    vocabulary_fingerprint="f0" * 32,
+    vocabulary_size=300,
+    dtype="uint16",
+    separator_id=0,
+    record_tokens=4,
+    sources=(
+        SourceInfo("a b.txt", 90, 90, True, True),
+        SourceInfo("日.gz", 50, 50, True, False),
+        SourceInfo("x.parquet", 70, 7, False, False),
+    ),
+    splits={
+        "train": Split(
+            num_documents=3,
+            shards=(
+                Shard(
+                    file="text-train.tfrecord-00000-of-00002",
+                    num_tokens=9,
+                    num_records=3,
+                    disk_bytes=120,
+                    text_bytes=7,
+                    sha256="ab" * 32,
+                    pieces=(ShardPiece(0, 0, 40, 0), ShardPiece(2, 0, 7, 2)),
+                ),
+                Shard(
+                    file="text-train.tfrecord-00001-of-00002",
+                    num_tokens=5,
+                    num_records=2,
+                    disk_bytes=78,
+                    text_bytes=4,
+                    sha256="cd" * 32,
+                    pieces=(ShardPiece(0, 40, 90, 1),),
+                ),
+            ),
+        ),
+        "test": Split(
+            num_documents=0,
+            shards=(
+                Shard(
+                    file="text-test.tfrecord-00000-of-00001",
+                    num_tokens=0,
+                    num_records=0,
+                    disk_bytes=0,
+                    text_bytes=0,
+                    sha256="ef" * 32,
+                    pieces=(),
+                ),
+            ),
+        ),
+    },
+    file_formats=("tfrecord",),
+    files={
+        "vocabulary.json": "01" * 32,
+        "dataset_info.json": "02" * 32,
+        "features.json": "03" * 32,
+    },
+)
