@@ -1,7 +1,7 @@
 """Spans: the bytes that are read for them, and the shards that they are read from."""
 
+import dataclasses
 import itertools
-import json
 import shutil
 import time
 from collections.abc import Callable
@@ -14,6 +14,7 @@ import tensorflow as tf
 from corpora import TRAIN, make, shard_files, text, tokens_of
 
 from pipeline import Corpus, open_corpus
+from pipeline.layout.manifest import Split
 from pipeline.layout.records import record_bytes
 from pipeline.reading.damage import asserted_damage
 from pipeline.reading.geometry import Windows
@@ -107,17 +108,13 @@ def test_a_hundred_thousand_shards(tmp_path: Path) -> None:
     directory = tmp_path / "corpus"
     shard = corpus.splits["train"].shards[0]
     num_shards = 100_000
-    manifest = json.loads((directory / "manifest.json").read_text())
-    row = manifest["splits"]["train"]["shards"][0]
     (directory / shard.file).rename(tmp_path / "shard")
-    shards = []
-    for index in range(num_shards):
-        name = f"text-train.tfrecord-{index:05d}-of-{num_shards:05d}"
-        shards.append({**row, "file": name})
-        if index < 64:
-            shutil.copy(tmp_path / "shard", directory / name)
-    manifest["splits"]["train"]["shards"] = shards
-    (directory / "manifest.json").write_text(json.dumps(manifest))
+    files = [f"text-train.tfrecord-{index:05d}-of-{num_shards:05d}" for index in range(num_shards)]
+    for file in files[:64]:
+        shutil.copy(tmp_path / "shard", directory / file)
+    shards = tuple(dataclasses.replace(shard, file=file) for file in files)
+    split = Split(shards=shards, num_documents=num_shards)
+    dataclasses.replace(corpus.manifest, splits={"train": split}).save(directory)
     large = open_corpus(directory)
     assert len(large.splits["train"].shards) == num_shards
     num_windows = large.num_windows("train", seq_len=64)
