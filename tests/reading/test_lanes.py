@@ -57,7 +57,7 @@ asked_for = given(
 )
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
 @asked_for
 def test_every_batch_is_what_the_ring_holds(corpora: list[Corpus], **asked: int) -> None:
     check_batches(corpora, **asked)
