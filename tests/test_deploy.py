@@ -137,7 +137,9 @@ def test_vertex_ai_gets_the_output_from_its_environment(monkeypatch: pytest.Monk
 def test_the_image_holds_what_the_package_is_built_from() -> None:
     lines = (DEPLOY / "Dockerfile").read_text().splitlines()
     copied = [name for line in lines if line.startswith("COPY") for name in line.split()[1:-1]]
-    assert {"pyproject.toml", "README.md", "LICENSE", "pipeline", "textreel", "trainer"} == set(copied)
+    assert {"pyproject.toml", "README.md", "LICENSE", "pipeline", "textreel", "trainer"} == set(
+        copied
+    )
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     assert ignored[0] == "*"
     assert {f"!{name}" for name in copied} <= set(ignored)
