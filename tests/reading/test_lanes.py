@@ -64,6 +64,7 @@ def test_every_batch_is_what_the_ring_holds(corpora: list[Corpus], **asked: int)
 
 
 @pytest.mark.campaign
+@pytest.mark.timeout(1800)
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
 @asked_for
 def test_many_batches_are_what_the_ring_holds(corpora: list[Corpus], **asked: int) -> None:

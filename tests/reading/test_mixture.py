@@ -81,6 +81,7 @@ def test_batches_for_any_hosts_and_start(corpora: list[Corpus], **asked: Any) ->
 
 
 @pytest.mark.campaign
+@pytest.mark.timeout(1800)
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
 @asked_for
 def test_many_batches_for_any_hosts_and_start(corpora: list[Corpus], **asked: Any) -> None:

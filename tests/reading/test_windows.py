@@ -109,6 +109,7 @@ def test_an_epoch_in_the_order_of_the_text_is_the_reference(
 
 
 @pytest.mark.campaign
+@pytest.mark.timeout(1800)
 def test_an_epoch_of_every_corpus_is_the_reference(corpora: list[Corpus]) -> None:
     for corpus, (seq_len, stride) in itertools.product(corpora, SHAPES):
         expected = reference_windows_of(corpus, "train", seq_len=seq_len, stride=stride)
@@ -131,6 +132,7 @@ def test_the_graph_is_the_numpy_order(corpora: list[Corpus]) -> None:
 
 
 @pytest.mark.campaign
+@pytest.mark.timeout(1800)
 def test_the_graph_of_every_corpus_is_the_numpy_order(corpora: list[Corpus]) -> None:
     for corpus, (seq_len, stride, seed) in itertools.product(corpora, [(5, 1, 0), (8, 3, 2)]):
         check_order(corpus, seq_len=seq_len, stride=stride, seed=seed)
@@ -193,6 +195,7 @@ def test_batches_are_the_same_for_any_start_and_number_of_hosts(**asked: Any) ->
 
 
 @pytest.mark.campaign
+@pytest.mark.timeout(1800)
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @asked_for
 def test_batches_of_many_corpora_are_the_same(**asked: Any) -> None:
