@@ -31,7 +31,7 @@ def kill_at_random_moments(
         process.kill()
         killed += process.wait() == -signal.SIGKILL
         process.communicate()
-        if (output / "manifest.json").exists() and not journal.has_plan(output):
+        if (output / "manifest.json").exists() and journal.begun(output) is None:
             # Complete; only the removal of the journal may have been cut short.
             shutil.rmtree(output / journal.FOLDER, ignore_errors=True)
             assert files(output) == straight
