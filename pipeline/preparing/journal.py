@@ -13,8 +13,6 @@ unless nothing is finished yet. The files are sealed: one that is damaged counts
 
 import contextlib
 import dataclasses
-import errno
-import fcntl
 import json
 import os
 import shutil
@@ -28,12 +26,12 @@ from pipeline.errors import UserError
 from pipeline.files import digest, whole_file
 from pipeline.layout.records import Written
 from pipeline.layout.sealed import read_sealed, sealed
+from pipeline.locks import THIS_PROCESS, NoLocksError, held
 from pipeline.preparing.options import PrepareOptions
 from pipeline.text.pieces import STANDARD_INPUT, Source
 
 FOLDER = ".prepare"
 _PLAN, _LOCK = "plan.json", "lock"
-_held: set[str] = set()  # by this process
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -59,60 +57,31 @@ def locked(directory: Path) -> Iterator[None]:
         UserError: another process holds it, which it names; or the file system has no locks.
     """
     folder, is_new = directory / FOLDER, not directory.exists()
-    place = os.path.realpath(directory)
-    if place in _held:  # the locks of a file system do not tell threads apart
-        raise UserError(f"{directory} is being prepared by this process; wait for it")
-    file = _hold_lock(folder)
-    _held.add(place)
+
+    def busy(holder: str) -> str:
+        remedy = "wait for it"
+        if holder != THIS_PROCESS:
+            remedy += ", or end it: the same command then goes on where it was"
+        return f"{directory} is being prepared by {holder}; {remedy}"
+
     try:
-        for leftover in folder.glob("*.incomplete"):
-            leftover.unlink()
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}")
-        file.flush()
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            if os.listdir(folder) == [_LOCK]:
-                (folder / _LOCK).unlink()
-                folder.rmdir()
-                if is_new:
-                    directory.rmdir()
-        file.close()
-        _held.remove(place)
-
-
-def _hold_lock(folder: Path) -> Any:
-    while True:
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            file = open(folder / _LOCK, "a+", encoding="utf-8")  # noqa: SIM115
-        except FileNotFoundError:
-            continue  # its last holder has just removed the folder
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            holder = file.read() or "another process"
-            file.close()
-            raise UserError(
-                f"{folder.parent} is being prepared by {holder}; wait for it, or end it: the same "
-                "command then goes on where it was"
-            ) from None
-        except OSError as error:
-            file.close()
-            if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
-                raise
-            raise UserError(
-                f"{folder}: the file system has no locks ({error.strerror}), so two prepares could "
-                "spoil each other's files; give an `--output` on another file system"
-            ) from error
-        try:
-            if os.path.samestat(os.fstat(file.fileno()), os.stat(folder / _LOCK)):
-                return file
-        except FileNotFoundError:
-            pass
-        file.close()  # the lock of a file that its last holder has removed
+        with held(folder / _LOCK, busy=busy):
+            try:
+                for leftover in folder.glob("*.incomplete"):
+                    leftover.unlink()
+                yield
+            finally:
+                with contextlib.suppress(OSError):
+                    if os.listdir(folder) == [_LOCK]:
+                        (folder / _LOCK).unlink()
+                        folder.rmdir()
+                        if is_new:
+                            directory.rmdir()
+    except NoLocksError as error:
+        raise UserError(
+            f"{folder}: the file system has no locks ({error.strerror}), so two prepares could "
+            "spoil each other's files; give an `--output` on another file system"
+        ) from error
 
 
 def intent_of(options: PrepareOptions, sources: Sequence[Source]) -> dict[str, Any]:
