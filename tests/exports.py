@@ -11,7 +11,7 @@ from pipeline import Corpus, open_corpus
 from trainer.config import run_config
 from trainer.loop import train
 from trainer.models import build_model
-from trainer.run.checkpoint import restore_weights
+from trainer.run.checkpoint import find_checkpoint, restore_weights
 
 KINDS = ("lstm", "gru", "transformer", "own")
 PROMPTS = ["lorem ", "", "日本語 ipsum dolor sit amet, naïve"]
@@ -32,7 +32,7 @@ def exported(runs: dict[str, Path], kind: str) -> Path:
 
 def model_of(run: Path) -> Any:
     model = build_model(run_config(run), vocabulary_of(run).size, use_cudnn=False)
-    restore_weights(run, model)
+    restore_weights(find_checkpoint(run).path, model)
     return model
 
 

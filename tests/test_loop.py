@@ -19,7 +19,7 @@ from trainer.config import TrainConfig
 from trainer.evaluation.evaluator import Evaluation, Evaluator
 from trainer.loop import train
 from trainer.reports.metrics import read_metrics
-from trainer.run.checkpoint import DIRECTORY
+from trainer.run.checkpoint import DIRECTORY, newest_step
 
 TRAIN = """
 import sys
@@ -32,16 +32,14 @@ train(tiny(*sys.argv[1:], steps=3000, save_every=20, log_every=5), quiet=True)
 
 def test_killed_and_resumed_is_straight_bit_for_bit(char_corpus: Corpus, tmp_path: Path) -> None:
     killed, straight = tmp_path / "killed", tmp_path / "straight"
-    newest = killed / DIRECTORY / "checkpoint"
     with start_child(TRAIN, char_corpus.directory, str(killed)) as child:
         deadline = time.monotonic() + 120
-        while not newest.exists() and child.poll() is None and time.monotonic() < deadline:
+        while not newest_step(killed) and child.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)
         child.send_signal(signal.SIGKILL)
         _, stderr = child.communicate()
     assert child.returncode == -signal.SIGKILL, stderr
-    path = tf.train.latest_checkpoint(str(newest.parent))
-    step = int(path.rpartition("-")[2])
+    step = newest_step(killed)
     assert 0 < step < 3000
 
     # On to a step that is between the saves, evaluating on the way, in other strides.
@@ -60,8 +58,7 @@ def test_a_signal_saves_and_stops_and_the_run_goes_on(
     stopped, straight = tmp_path / "stopped", tmp_path / "straight"
     with start_child(TRAIN, char_corpus.directory, str(stopped)) as child:
         deadline = time.monotonic() + 120
-        newest = stopped / DIRECTORY / "checkpoint"
-        while not newest.exists() and child.poll() is None and time.monotonic() < deadline:
+        while not newest_step(stopped) and child.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)
         child.send_signal(number)
         _, stderr = child.communicate()
@@ -69,7 +66,7 @@ def test_a_signal_saves_and_stops_and_the_run_goes_on(
         assert child.returncode == code, stderr
     else:
         assert "KeyboardInterrupt" in stderr
-    step = int(tf.train.latest_checkpoint(str(newest.parent)).rpartition("-")[2])
+    step = newest_step(stopped)
     assert 0 < step < 3000
     options: dict[str, Any] = {"steps": step + 10, "save_every": 1000}
     resumed = train(tiny(char_corpus.directory, stopped, **options), quiet=True)

@@ -12,7 +12,7 @@ from typing import Any
 from training import ROOT, tiny
 
 from pipeline import Corpus
-from trainer.run.checkpoint import DIRECTORY, newest_checkpoint
+from trainer.run.checkpoint import newest_checkpoint
 
 FLAGS = ["--layers=1", "--units=8", "--embedding_dim=4", "--seq_len=16", "--batch_size=8"]
 FLAGS += ["--sample_tokens=4", "--sample_temperatures=0.5", "--log_every=4", "--save_every=8"]
@@ -72,7 +72,7 @@ def free_ports(count: int) -> list[int]:
 
 def wait_for_checkpoint(run: Path, pair: Pair) -> None:
     deadline = time.monotonic() + 200
-    while not (run / DIRECTORY / "checkpoint").exists() and time.monotonic() < deadline:
+    while newest_checkpoint(run) is None and time.monotonic() < deadline:
         assert all(worker.poll() is None for worker in pair.workers), pair.end()
         time.sleep(0.02)
 

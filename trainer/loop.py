@@ -25,7 +25,6 @@ from trainer.hosts.signals import StopRequest, exit_after
 from trainer.reports.meter import Meter
 from trainer.reports.metrics import read_metrics
 from trainer.reports.terminal import logging_through_bar
-from trainer.run.checkpoint import best_step
 from trainer.run.directory import own_output
 from trainer.run.failures import explaining_failures
 from trainer.schedule import EarlyStopping, SavePolicy, event_steps, is_due
@@ -95,7 +94,7 @@ class _Loop:
         self._stop_request = StopRequest()
         self._save_policy = SavePolicy(config, run.agreement, self._stop_request)
         self._early_stopping = EarlyStopping(
-            config, best_step(config.output, config.validation_split)
+            config, run.checkpointer.best_step(config.validation_split)
         )
         self._evaluator = (
             Evaluator(run.corpus, config, run.assembly.runner) if config.eval_every else None
@@ -106,6 +105,7 @@ class _Loop:
             run.corpus.splits[config.train_split],
             start_step=run.step,
             start_seconds=run.reports.start_seconds,
+            sums=run.checkpointer.sums,
         )
 
     def train(self) -> TrainResult:
@@ -195,7 +195,7 @@ class _Loop:
         if self._saved_step == self._step:
             return
         self._reports.flush(at_once=True)  # a checkpoint's run has its metrics
-        self._run.checkpointer.save(self._step)
+        self._run.checkpointer.save(self._step, self._meter.sums())
         if self._run.agreement.is_chief:
             self._reports.embeddings(self._run.assembly.model, self._run.corpus.vocabulary)
         self._saved_step = self._step

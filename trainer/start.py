@@ -62,7 +62,8 @@ def start_run(
     run = config.output
     corpus = open_corpus(config.corpus)
     check_splits(corpus, config)
-    pretrained = load_pretrained(config, corpus.vocabulary, saved_settings(run))
+    saved = None if config.pretrained_embeddings is None else saved_settings(run)
+    pretrained = load_pretrained(config, corpus.vocabulary, saved)
     settings = config.identity()
     if pretrained is not None:
         config = dataclasses.replace(config, embedding_dim=pretrained.dim)
@@ -91,6 +92,8 @@ def start_run(
     if not agreement.is_chief:
         reported, quiet = dataclasses.replace(config, output=directory, events=None), True
     reports = Reports(reported, start_step=step, quiet=quiet)
+    for line in checkpointer.set_damaged_aside():
+        reports.message(line)
     if vectors is not None:
         reports.message(vectors_text(vectors))
     return StartedRun(

@@ -7,6 +7,7 @@ from absl.flags import argparse_flags
 
 from pipeline.cli import main_with
 from pipeline.options import add_flags, from_flags
+from pipeline.terminal import show
 from trainer.config import TrainConfig
 from trainer.hosts.environment import find_hosts
 
@@ -29,8 +30,8 @@ def run(arguments: argparse.Namespace) -> None:
         from trainer.exporting.directory import export
 
         # What is there is of an earlier start of this job.
-        export(config.output, directory, overwrite=True)
-        print(f"exported the newest checkpoint to {directory}")
+        export(config.output, directory, overwrite=True, allow_code=True)  # that of --model
+        show(f"exported the newest checkpoint to {directory}")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

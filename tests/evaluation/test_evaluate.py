@@ -40,7 +40,7 @@ def test_it_gives_the_figures_of_training_for_every_kind_of_model(
     options = {"model": model, "embedding_dim": None, "steps": 2, "eval_every": 2}
     config = tiny(byte_corpus.directory, tmp_path, **options, sample_tokens=0, layers=1)
     result = train(config, quiet=True)
-    assert evaluate(tmp_path).evaluation == result.evaluation
+    assert evaluate(tmp_path, allow_code=True).evaluation == result.evaluation
 
 
 def test_the_best_checkpoint_is_that_of_the_lowest_validation_loss(

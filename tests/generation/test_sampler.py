@@ -14,7 +14,7 @@ from trainer.generation.request import Request
 from trainer.generation.sampler import Sampler, generate, load_sampler, screen_text
 from trainer.loop import train
 from trainer.models.recurrent import RecurrentArchitecture, RecurrentModel
-from trainer.run.checkpoint import DIRECTORY, restore_weights
+from trainer.run.checkpoint import BEST_DIRECTORY, DIRECTORY, restore_weights
 
 
 @pytest.fixture(scope="module")
@@ -151,13 +151,13 @@ def test_a_document_end_is_shown_as_a_newline() -> None:
 def test_the_checkpoint_is_the_one_named(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     taken = []
 
-    def note(*arguments: Any, which: str) -> None:
-        taken.append(which)
-        restore_weights(*arguments, which=which)
+    def note(path: str, *arguments: Any) -> None:
+        taken.append(path)
+        restore_weights(path, *arguments)
 
     monkeypatch.setattr("trainer.generation.sampler.restore_weights", note)
     assert text(run, checkpoint="best") == text(run)  # this run was evaluated once, at its end
-    assert taken == ["best", "newest"]
+    assert taken == [f"{run}/{folder}/ckpt-150" for folder in (BEST_DIRECTORY, DIRECTORY)]
 
 
 def test_there_is_at_least_one_sample(run: Path) -> None:

@@ -9,54 +9,62 @@ from pipeline import UserError
 from pipeline.errors import OptionError
 from trainer.run.checkpoint import (
     DIRECTORY,
-    best_loss,
-    best_step,
+    find_best,
+    find_checkpoint,
+    find_newest,
     newest_checkpoint,
     newest_step,
     read_identity,
+    restore,
     restore_weights,
     saved_settings,
+    validation_of,
 )
-
-
-def test_a_damaged_checkpoint_is_an_error_of_its_own(tmp_path: Path) -> None:
-    checkpointer(tmp_path, *build(seed=1)).save(1)
-    data = next((tmp_path / DIRECTORY).glob("ckpt-1.data-*"))
-    data.write_bytes(data.read_bytes()[:100])
-    with pytest.raises(UserError, match="ckpt-1: the checkpoint cannot be restored"):
-        checkpointer(tmp_path, *build(seed=1)).restore()
 
 
 def test_a_model_of_another_shape_is_refused(tmp_path: Path) -> None:
     checkpointer(tmp_path, *build(seed=1)).save(1)
+    path = find_checkpoint(tmp_path).path
+    with pytest.raises(UserError, match=r"ckpt-1: the checkpoint cannot be restored .*another"):
+        restore_weights(path, build(seed=1, vocabulary_size=10)[0])
+
+
+def test_damage_that_comes_later_is_an_error_of_its_own(tmp_path: Path) -> None:
+    saved = checkpointer(tmp_path, *build(seed=1))
+    path = saved.save(1)
+    data = next((tmp_path / DIRECTORY).glob("ckpt-1.data-*"))
+    data.write_bytes(data.read_bytes()[:100])
     with pytest.raises(UserError, match="ckpt-1: the checkpoint cannot be restored"):
-        restore_weights(tmp_path, build(seed=1, vocabulary_size=10)[0])
+        restore(saved._restored, path)
+    with pytest.raises(UserError, match="ckpt-1 is damaged"):
+        read_identity(path)
 
 
 def test_no_checkpoint_yet(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has no checkpoint yet"):
-        restore_weights(tmp_path, build(seed=1)[0])
+        find_checkpoint(tmp_path)
 
 
 def test_which_checkpoint_must_be_one_that_there_is(tmp_path: Path) -> None:
-    model, optimizer = build(seed=1)
-    checkpointer(tmp_path, model, optimizer).save(1)
+    checkpointer(tmp_path, *build(seed=1)).save(1)
     with pytest.raises(UserError, match=r"no best checkpoint: .*--eval_every.*--checkpoint newest"):
-        restore_weights(tmp_path, model, which="best")
+        find_checkpoint(tmp_path, "best")
     with pytest.raises(OptionError, match="`checkpoint` must be one of newest, best, got 'last'"):
-        restore_weights(tmp_path, model, which="last")
+        find_checkpoint(tmp_path, "last")
 
 
-def test_what_there_is_is_found_by_step_and_split(tmp_path: Path) -> None:
-    assert (newest_step(tmp_path), best_step(tmp_path, "validation")) == (0, None)
-    assert (saved_settings(tmp_path), best_loss(tmp_path)) == (None, {})
+def test_what_there_is_is_found(tmp_path: Path) -> None:
+    assert (newest_step(tmp_path), newest_checkpoint(tmp_path)) == (0, None)
+    assert (find_newest(tmp_path), find_best(tmp_path), saved_settings(tmp_path)) == (None,) * 3
     saved = checkpointer(tmp_path, *build(seed=1))
     saved.save_best(3, 2.0, "validation")
     saved.save(6)
-    assert (newest_step(tmp_path), best_step(tmp_path, "validation")) == (6, 3)
-    assert best_step(tmp_path, "test") is None
-    assert best_loss(tmp_path) == {"validation": 2.0}
+    assert newest_step(tmp_path) == 6
     assert saved_settings(tmp_path) == IDENTITY.settings
-    path = newest_checkpoint(tmp_path)
-    assert path is not None
-    assert read_identity(path) == IDENTITY
+    newest, best = find_checkpoint(tmp_path), find_checkpoint(tmp_path, "best")
+    assert newest.path == newest_checkpoint(tmp_path) == f"{tmp_path}/checkpoints/ckpt-6"
+    assert (newest.step, newest.warnings(), best.step) == (6, [], 3)
+    assert validation_of(best.path) == (3, 2.0, "validation")
+    assert read_identity(newest.path) == IDENTITY
+    with pytest.raises(UserError, match=r"ckpt-6 is no best checkpoint"):
+        validation_of(newest.path)

@@ -9,7 +9,14 @@ from checkpoints import IDENTITY, NUM_VARIABLES, build, checkpointer
 from training import checkpoint_arrays, run_child
 
 from pipeline import Corpus, UserError
-from trainer.run.checkpoint import BEST_DIRECTORY, DIRECTORY, best_loss, restore_weights
+from trainer.run.checkpoint import (
+    BEST_DIRECTORY,
+    DIRECTORY,
+    find_best,
+    find_checkpoint,
+    restore_weights,
+    validation_of,
+)
 from trainer.run.checkpointer import Checkpointer
 from trainer.run.identity import RunIdentity
 
@@ -27,7 +34,7 @@ def test_every_variable_comes_back(tmp_path: Path, kind: str) -> None:
     other_model, other_optimizer = build(seed=2, model_kind=kind)
     assert checkpointer(tmp_path, other_model, other_optimizer).restore() == 7
     weights_only, _ = build(seed=3, model_kind=kind)
-    restore_weights(tmp_path, weights_only)
+    restore_weights(find_checkpoint(tmp_path).path, weights_only)
     assert len(model.variables) == NUM_VARIABLES[kind]
     for one, other, third in zip(
         model.variables, other_model.variables, weights_only.variables, strict=True
@@ -49,7 +56,7 @@ def test_the_newest_ones_are_kept(tmp_path: Path) -> None:
 def test_the_best_is_kept_beside_the_newest_and_knows_its_loss(tmp_path: Path) -> None:
     model, optimizer = build(seed=1)
     saved = checkpointer(tmp_path, model, optimizer)
-    assert best_loss(tmp_path) == {}
+    assert find_best(tmp_path) is None
     weight = model.trainable_variables[0]
     kept = []
     for step, loss in ((1, 3.0), (2, math.nan), (3, 2.0), (4, 2.0), (5, 2.5)):
@@ -58,11 +65,11 @@ def test_the_best_is_kept_beside_the_newest_and_knows_its_loss(tmp_path: Path) -
         kept.append(saved.save_best(step, loss, "validation"))
     assert kept == [True, False, True, False, False]
     assert [path.stem for path in (tmp_path / BEST_DIRECTORY).glob("*.index")] == ["ckpt-3"]
-    assert best_loss(tmp_path) == {"validation": 2.0}
+    assert validation_of(find_checkpoint(tmp_path, "best").path) == (3, 2.0, "validation")
 
     other, _ = build(seed=2)
     for which, step in (("newest", 5), ("best", 3)):
-        restore_weights(tmp_path, other, which=which)
+        restore_weights(find_checkpoint(tmp_path, which).path, other)
         np.testing.assert_array_equal(other.trainable_variables[0], np.full(weight.shape, step))
 
     # A restart goes on comparing with the best one's loss, unless it measures something else.
@@ -70,7 +77,8 @@ def test_the_best_is_kept_beside_the_newest_and_knows_its_loss(tmp_path: Path) -
     assert again.restore() == 5
     assert not again.save_best(6, 2.1, "validation")
     assert again.save_best(6, 2.1, "test")
-    assert best_loss(tmp_path) == {"test": 2.1}
+    assert (again.best_step("test"), again.best_step("validation")) == (6, None)
+    assert validation_of(find_checkpoint(tmp_path, "best").path) == (6, 2.1, "test")
 
 
 def test_a_best_one_of_another_run_is_refused(tmp_path: Path) -> None:
@@ -108,6 +116,6 @@ def test_without_room_for_a_checkpoint_the_last_one_stays_whole(
     folder = tmp_path / DIRECTORY
     assert error.startswith(f"UserError {folder}: the checkpoint of step 12 cannot be written (")
     assert "those that are there stay whole. Make room, and the same command goes on" in error
-    assert files == str(["checkpoint", "ckpt-6.data-00000-of-00001", "ckpt-6.index"])
+    assert files == str(["ckpt-6.data-00000-of-00001", "ckpt-6.index"])
     assert start_step == "6"
     assert checkpoint_arrays(str(folder / "ckpt-12"))

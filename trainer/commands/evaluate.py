@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from trainer.commands.flags import add_checkpoint, add_run
+from trainer.commands.flags import add_checkpoint, add_code, add_run, allows_code
 
 
 def add_command(subparsers: Any) -> None:
@@ -21,6 +21,7 @@ def add_command(subparsers: Any) -> None:
         help="split to measure (default: the run's --validation_split)",
     )
     add_checkpoint(parser)
+    add_code(parser)
     parser.set_defaults(run=_run)
 
 
@@ -35,5 +36,6 @@ def _run(arguments: argparse.Namespace) -> None:
         corpus=arguments.corpus,
         split=arguments.validation_split,
         checkpoint=arguments.checkpoint,
+        allow_code=allows_code(arguments),
     )
     print(f"{evaluation.num_windows:,} windows: {evaluation}")

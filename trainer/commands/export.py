@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 from pipeline.sizes import size_text
-from trainer.commands.flags import add_checkpoint, add_run
+from trainer.commands.flags import add_checkpoint, add_code, add_run, allows_code
 
 
 def add_command(subparsers: Any) -> None:
@@ -15,6 +15,7 @@ def add_command(subparsers: Any) -> None:
     add_run(parser)
     parser.add_argument("--output", required=True, metavar="DIR", help="directory to make")
     add_checkpoint(parser)
+    add_code(parser)
     parser.add_argument(
         "--overwrite", action="store_true", help="replace the export that is in DIR"
     )
@@ -32,6 +33,7 @@ def _run(arguments: argparse.Namespace) -> None:
         arguments.run_directory,
         arguments.output,
         checkpoint=arguments.checkpoint,
+        allow_code=allows_code(arguments),
         overwrite=arguments.overwrite,
     )
     print(f"made {arguments.output}:")

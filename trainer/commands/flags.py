@@ -1,6 +1,9 @@
-"""Flags that several commands have: the run, and which of its checkpoints."""
+"""Flags that several commands have: the run, which of its checkpoints, and trust in its code."""
 
 import argparse
+
+from pipeline.errors import OptionError
+from trainer.config import run_config
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
@@ -16,10 +19,43 @@ def add_run(parser: argparse.ArgumentParser) -> None:
 
 
 def add_checkpoint(parser: argparse.ArgumentParser) -> None:
-    """Adds `--checkpoint`, the `which` of `trainer.run.checkpoint.restore_weights`."""
+    """Adds `--checkpoint`, the `which` of `trainer.run.checkpoint.find_checkpoint`."""
     parser.add_argument(
         "--checkpoint",
         choices=("newest", "best"),
         default="newest",
         help="the run's newest checkpoint, or that of the lowest validation loss (default: newest)",
     )
+
+
+def add_code(parser: argparse.ArgumentParser) -> None:
+    """Adds `--model` and `--allow_code`: see `allows_code`."""
+    parser.add_argument(
+        "--model",
+        metavar="MODULE:FUNCTION",
+        help="the run's --model, where that is code of its own: without this or --allow_code, none "
+        "that a run names is run",
+    )
+    parser.add_argument(
+        "--allow_code",
+        action="store_true",
+        help="run the code that the run names as its model, whatever it is",
+    )
+
+
+def allows_code(arguments: argparse.Namespace) -> bool:
+    """Whether the flags allow to run the code that the run names.
+
+    Raises:
+        OptionError: `--model` is not the run's.
+        UserError: the directory is no run.
+    """
+    if arguments.model is None:
+        return bool(arguments.allow_code)
+    model = run_config(arguments.run_directory).model
+    if arguments.model != model:
+        raise OptionError(
+            f"`model` must be the one of the run {arguments.run_directory}, {model!r}, got "
+            f"{arguments.model!r}; leave --model out, or give that one if you trust it"
+        )
+    return True

@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.errors import UserError
 from pipeline.files import read_text
 from pipeline.options import add_flags, from_flags
-from trainer.commands.flags import add_checkpoint, add_run
+from trainer.commands.flags import add_checkpoint, add_code, add_run, allows_code
 from trainer.generation.request import Request
 
 
@@ -19,6 +19,7 @@ def add_command(subparsers: Any) -> None:
     parser = subparsers.add_parser("generate", help=text, description=text)
     add_run(parser)
     add_checkpoint(parser)
+    add_code(parser)
     prompt = parser.add_mutually_exclusive_group()
     options = [field.name for field in dataclasses.fields(Request)]
     add_flags(prompt, Request, leave_out=tuple(name for name in options if name != "prompt"))
@@ -55,7 +56,11 @@ def _run(arguments: argparse.Namespace) -> None:
     from pipeline.vocabulary.loading import load_vocabulary
     from trainer.generation.sampler import load_sampler, screen_text
 
-    sampler = load_sampler(arguments.run_directory, checkpoint=arguments.checkpoint)
+    sampler = load_sampler(
+        arguments.run_directory,
+        checkpoint=arguments.checkpoint,
+        allow_code=allows_code(arguments),
+    )
     vocabulary = load_vocabulary(arguments.run_directory)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show a character

@@ -12,10 +12,9 @@ from pipeline.files import join
 from pipeline.layout.records import FEATURE
 from pipeline.reading.corpus import Corpus, open_corpus
 from pipeline.reading.geometry import Windows
-from pipeline.vocabulary.loading import load_vocabulary
-from trainer.config import run_config
 from trainer.evaluation.evaluator import Evaluation, Evaluator
 from trainer.run.checkpoint import restore_weights
+from trainer.run.opening import open_run
 from trainer.steps.assembly import assemble
 from trainer.steps.feed import evaluation_stride
 
@@ -45,6 +44,7 @@ def evaluate(
     corpus: str | None = None,
     split: str | None = None,
     checkpoint: str = "newest",
+    allow_code: bool = False,
 ) -> RunEvaluation:
     """Measures a checkpoint of a run on every window of a split, each once.
 
@@ -53,13 +53,16 @@ def evaluate(
         corpus: directory of a corpus with the run's vocabulary; None for the run's own.
         split: its split to measure; None for the run's `validation_split`.
         checkpoint: `"newest"`, or `"best"`, the one of the lowest validation loss.
+        allow_code: whether a model of the run's own, a `module:function`, may be imported and run.
 
     Raises:
         OptionError: `checkpoint` is neither.
-        UserError: the directory is no run or has no checkpoint, or the corpus has another
+        UserError: the directory is no run, has no checkpoint, or has a model of its own (without
+            `allow_code`); its files do not belong together; or the corpus has another
             vocabulary, no such split or no window in it.
     """
-    config = run_config(run)
+    used = open_run(run, checkpoint=checkpoint, allow_code=allow_code)
+    config = used.config
     config = dataclasses.replace(
         config,
         corpus=config.corpus if corpus is None else corpus,
@@ -69,7 +72,7 @@ def evaluate(
         tpu=None,
     )
     opened = open_corpus(config.corpus)
-    expected = load_vocabulary(run).fingerprint
+    expected = used.vocabulary.fingerprint
     if opened.vocabulary.fingerprint != expected:
         raise UserError(
             f"`corpus` {config.corpus} has another vocabulary than the run {run}: fingerprint "
@@ -80,7 +83,7 @@ def evaluate(
     num_windows = opened.checked_num_windows(config.validation_split, windows)
     assembly = assemble(config, opened.vocabulary.size)
     with assembly.strategy.scope():
-        restore_weights(run, assembly.model, which=checkpoint)
+        restore_weights(used.checkpoint, assembly.model)
     evaluation = Evaluator(opened, config, assembly.runner).evaluate()
     bits = evaluation.loss / math.log(2) * opened.splits[config.validation_split].num_tokens
     return RunEvaluation(

@@ -14,13 +14,12 @@ import tensorflow as tf
 
 from pipeline.errors import OptionError
 from pipeline.files import is_uri, join
-from pipeline.vocabulary.loading import load_vocabulary
-from trainer.config import run_config
 from trainer.exporting.plain_keras import plain_model
 from trainer.exporting.readme import readme_text
 from trainer.exporting.signatures import exported_model
 from trainer.models import build_model
 from trainer.run.checkpoint import restore_weights
+from trainer.run.opening import open_run
 
 _WHOLE = "saved_model.pb"  # written last: a directory that has it is complete
 
@@ -31,6 +30,7 @@ def export(
     *,
     checkpoint: str = "newest",
     overwrite: bool = False,
+    allow_code: bool = False,
 ) -> dict[str, int]:
     """Writes a run's model for programs that do not have this package.
 
@@ -42,21 +42,23 @@ def export(
         output: the directory to make, or its URI.
         checkpoint: `"newest"`, or `"best"`, the one of the lowest validation loss.
         overwrite: replace an export that is there.
+        allow_code: whether a model of the run's own, a `module:function`, may be imported and run.
 
     Returns:
         The files, by their paths in the directory, and their sizes in bytes.
 
     Raises:
         OptionError: the output is there (without `overwrite`), or is no export.
-        UserError: the run has no such checkpoint.
+        UserError: the run has no such checkpoint, or has a model of its own (without
+            `allow_code`); or its files do not belong together.
         OSError: the output cannot be written.
     """
     output = os.fspath(output).rstrip("/")
     _check_output(output, overwrite=overwrite)
-    config = run_config(run)
-    vocabulary = load_vocabulary(run)
+    opened = open_run(run, checkpoint=checkpoint, allow_code=allow_code)
+    config, vocabulary = opened.config, opened.vocabulary
     model = build_model(config, vocabulary.size, use_cudnn=False)
-    restore_weights(run, model, which=checkpoint)
+    restore_weights(opened.checkpoint, model)
     parent = None if is_uri(output) else Path(output).absolute().parent
     if parent is not None:
         parent.mkdir(parents=True, exist_ok=True)

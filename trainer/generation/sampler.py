@@ -14,13 +14,12 @@ import tensorflow as tf
 
 from pipeline.errors import OptionError
 from pipeline.vocabulary.base import Vocabulary
-from pipeline.vocabulary.loading import load_vocabulary
-from trainer.config import run_config
 from trainer.generation.request import Request
 from trainer.generation.sampling import Drawing, Rows, advance, begin
 from trainer.generation.stop_text import StopFilter
 from trainer.models import LanguageModel, build_model
 from trainer.run.checkpoint import restore_weights
+from trainer.run.opening import open_run
 
 # One call of the compiled loop generates a few tokens: as many as look smooth on a screen.
 _SMOOTH_SECONDS = 0.05
@@ -144,25 +143,32 @@ class _Writer:
         return "".join(self._text)
 
 
-def load_sampler(run: str | os.PathLike[str], *, checkpoint: str = "newest") -> Sampler:
+def load_sampler(
+    run: str | os.PathLike[str], *, checkpoint: str = "newest", allow_code: bool = False
+) -> Sampler:
     """Makes a sampler of a run's model. The corpus is not needed.
 
     Args:
         run: the directory that `textreel train` wrote.
         checkpoint: `"newest"`, or `"best"`, the one of the lowest validation loss.
+        allow_code: whether a model of the run's own, a `module:function`, may be imported and run.
 
     Raises:
-        UserError: the directory is no run or has no such checkpoint.
+        UserError: the directory is no run, has no such checkpoint, or has a model of its own
+            (without `allow_code`); or its files do not belong together.
     """
-    config = run_config(run)
-    vocabulary = load_vocabulary(run)
-    model = build_model(config, vocabulary.size, use_cudnn=True)
-    restore_weights(run, model, which=checkpoint)
-    return Sampler(model, vocabulary)
+    opened = open_run(run, checkpoint=checkpoint, allow_code=allow_code)
+    model = build_model(opened.config, opened.vocabulary.size, use_cudnn=True)
+    restore_weights(opened.checkpoint, model)
+    return Sampler(model, opened.vocabulary)
 
 
 def generate(
-    run: str | os.PathLike[str], *, checkpoint: str = "newest", **options: Any
+    run: str | os.PathLike[str],
+    *,
+    checkpoint: str = "newest",
+    allow_code: bool = False,
+    **options: Any,
 ) -> Iterator[str]:
     """Generates text with a run's model.
 
@@ -171,17 +177,18 @@ def generate(
     Args:
         run: the directory that `textreel train` wrote.
         checkpoint: see `load_sampler`.
+        allow_code: likewise.
         **options: those of `Request`.
 
     Returns:
         An iterator over pieces of text, each as soon as it is there.
 
     Raises:
-        UserError: the directory is no run or has no such checkpoint, or an option cannot
-            work (see `Request` and `Sampler.stream`).
+        UserError: see `load_sampler`; or an option cannot work (see `Request` and
+            `Sampler.stream`).
     """
     request = Request(**options)
-    return load_sampler(run, checkpoint=checkpoint).stream(request)
+    return load_sampler(run, checkpoint=checkpoint, allow_code=allow_code).stream(request)
 
 
 def screen_text(piece: str, vocabulary: Vocabulary) -> str:

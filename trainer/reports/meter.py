@@ -3,6 +3,7 @@
 import dataclasses
 import resource
 import sys
+from collections.abc import Mapping
 
 import tensorflow as tf
 
@@ -54,7 +55,9 @@ class Meter:
         config: the run's options.
         split: the training split.
         start_step: steps that earlier starts of the run did.
-        start_seconds: the time that they spent in training steps.
+        start_seconds: the time that they spent in training steps, by their last report.
+        sums: what they measured since that report, as `Meter.sums` gave it: the next report is
+            one of all steps since then.
 
     Attributes:
         seconds: the time that the run has spent in training steps, over all its starts.
@@ -63,18 +66,41 @@ class Meter:
     """
 
     def __init__(
-        self, config: TrainConfig, split: Split, *, start_step: int, start_seconds: float
+        self,
+        config: TrainConfig,
+        split: Split,
+        *,
+        start_step: int,
+        start_seconds: float,
+        sums: Mapping[str, float] | None = None,
     ) -> None:
         self._config = config
         self._split = split
-        self._step = start_step
-        self.seconds = start_seconds
         self.evaluation_seconds = 0.0
         self._begin()
+        if sums:
+            self._num_steps, self._skipped_steps = int(sums["steps"]), int(sums["skipped_steps"])
+            self._loss, self._gradient_norm = sums["loss"], sums["gradient_norm"]
+            self._seconds, self._input_seconds = sums["seconds"], sums["input_seconds"]
+        self._step = start_step - self._num_steps
+        self.seconds = start_seconds + self._seconds
 
     def _begin(self) -> None:
         self._num_steps, self._seconds, self._input_seconds = 0, 0.0, 0.0
         self._loss, self._gradient_norm, self._skipped_steps = 0.0, 0.0, 0
+
+    def sums(self) -> dict[str, float]:
+        """Returns the sums since the last report, to be saved; empty where nothing was added."""
+        if not self._num_steps:
+            return {}
+        return {
+            "steps": self._num_steps,
+            "skipped_steps": self._skipped_steps,
+            "loss": self._loss,
+            "gradient_norm": self._gradient_norm,
+            "seconds": self._seconds,
+            "input_seconds": self._input_seconds,
+        }
 
     def add(self, metrics: StepMetrics, num_steps: int, *, seconds: float) -> None:
         """Takes in what `num_steps` compiled steps measured, and the time that they took."""

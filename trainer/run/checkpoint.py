@@ -1,10 +1,13 @@
-"""Checkpoints of a run on disk: which there are, what is in them, and weights from them.
+"""Checkpoints of a run: the newest one and the best, what is in them, and weights from them.
 
-A checkpoint holds the model, the optimizer, the dropout layers' seed streams, the step and, as
-strings, the fingerprints of corpus and vocabulary and the configuration's identity.
+A checkpoint holds the model, the optimizer, the dropout layers' seed streams, the step, what was
+measured since the last report and, as strings, the fingerprints of corpus and vocabulary and the
+configuration's identity.
 
 RUN/checkpoints/   the newest ones, to resume from
 RUN/best/          the one of the lowest validation loss so far, and that loss
+
+In either, `damaged/` has what a start could not read, and `unfinished/` what is being written.
 """
 
 import json
@@ -17,96 +20,108 @@ import tensorflow as tf
 from pipeline.errors import OptionError, UserError, first_line
 from pipeline.files import join
 from trainer.run.identity import RunIdentity
+from trainer.run.stored import (
+    READ_ERRORS,
+    Found,
+    find,
+    newest_stored,
+    prefix,
+    read_values,
+    readable,
+)
 
 DIRECTORY = "checkpoints"  # in the run's directory
 BEST_DIRECTORY = "best"  # likewise
 WHICH = ("newest", "best")  # the checkpoints of a run that can be asked for
-_VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"  # how TensorFlow names a variable's entry
-
-
-def newest_checkpoint(run: str | os.PathLike[str]) -> str | None:
-    """Returns the path prefix of a run's newest complete checkpoint, or None."""
-    path = tf.train.latest_checkpoint(join(run, DIRECTORY))
-    return None if path is None else str(path)
 
 
 def newest_step(run: str | os.PathLike[str]) -> int:
-    """Returns the steps that are done in a run's newest checkpoint; 0 without one."""
-    path = newest_checkpoint(run)
-    return 0 if path is None else int(path.rpartition("-")[2])
+    """Returns the steps that are done in a run's newest checkpoint, by its name; 0 without one."""
+    return newest_stored(join(run, DIRECTORY)) or 0
 
 
-def saved_settings(run: str | os.PathLike[str]) -> dict[str, Any] | None:
-    """Returns the settings in a run's newest checkpoint; None without one.
-
-    Raises:
-        UserError: the checkpoint is damaged.
-    """
-    path = newest_checkpoint(run)
-    return None if path is None else read_identity(path).settings
+def newest_checkpoint(run: str | os.PathLike[str]) -> str | None:
+    """Returns the path prefix of a run's newest checkpoint, by its name; None without one."""
+    step = newest_stored(join(run, DIRECTORY))
+    return None if step is None else prefix(join(run, DIRECTORY), step)
 
 
-def best_checkpoint(run: str | os.PathLike[str]) -> str | None:
-    """Returns the path prefix of a run's checkpoint of the lowest validation loss, or None."""
-    path = tf.train.latest_checkpoint(join(run, BEST_DIRECTORY))
-    return None if path is None else str(path)
-
-
-def best_loss(run: str | os.PathLike[str]) -> dict[str, float]:
-    """Returns the validation loss of a run's best checkpoint by the split it was measured on.
-
-    Example: `{"validation": 1.25}`; empty without a best checkpoint.
+def find_newest(run: str | os.PathLike[str]) -> Found | None:
+    """Finds a run's newest whole checkpoint; None without any.
 
     Raises:
-        UserError: the checkpoint is damaged.
+        UserError: there are checkpoints, but none is whole.
     """
-    path = best_checkpoint(run)
-    if path is None:
-        return {}
-    loss, split = _read(path, "validation_loss", "validation_split")
-    return {split.decode(): float(loss)}
+    return find(join(run, DIRECTORY))
 
 
-def best_step(run: str | os.PathLike[str], split: str) -> int | None:
-    """Returns the step of a run's best checkpoint; None where there is none.
+def find_best(run: str | os.PathLike[str]) -> Found | None:
+    """Finds a run's checkpoint of the lowest validation loss; None without any.
+
+    Raises:
+        UserError: there is one, but it is not whole.
+    """
+    return find(join(run, BEST_DIRECTORY))
+
+
+def find_checkpoint(run: str | os.PathLike[str], which: str = "newest") -> Found:
+    """Finds the checkpoint of a run that is to be used.
 
     Args:
         run: the run's directory.
-        split: a checkpoint that is the best on another split does not count.
-    """
-    path = best_checkpoint(run)
-    if path is None:
-        return None
-    step, measured = _read(path, "step", "validation_split")
-    return int(step) if measured.decode() == split else None
-
-
-def restore_weights(
-    run: str | os.PathLike[str], model: keras.Model, *, which: str = "newest"
-) -> None:
-    """Restores the weights alone of the newest or of the best checkpoint, to use the model.
-
-    Args:
-        run: the run's directory.
-        model: a built model of the run's architecture.
         which: `"newest"`, or `"best"`, the one of the lowest validation loss.
 
     Raises:
         OptionError: `which` is neither.
-        UserError: there is no such checkpoint, or it is damaged.
+        UserError: there is no such checkpoint, or none that is whole.
     """
     if which not in WHICH:
         raise OptionError(f"`checkpoint` must be one of {', '.join(WHICH)}, got {which!r}")
-    path = newest_checkpoint(run) if which == "newest" else best_checkpoint(run)
-    if path is None and which == "best":
+    found = find_newest(run) if which == "newest" else find_best(run)
+    if found is None and which == "best":
         raise UserError(
             f"{run} has no best checkpoint: `textreel train` keeps one where it evaluates "
             "(--eval_every); take the newest with --checkpoint newest"
         )
-    if path is None:
+    if found is None:
         raise UserError(
             f"{run} has no checkpoint yet; `textreel train` writes one every --save_every steps"
         )
+    return found
+
+
+def saved_settings(run: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """Returns the settings in a run's newest whole checkpoint; None without any.
+
+    Raises:
+        UserError: there are checkpoints, but none is whole.
+    """
+    found = find_newest(run)
+    return None if found is None else read_identity(found.path).settings
+
+
+def validation_of(path: str) -> tuple[int, float, str]:
+    """Returns the step of a best checkpoint, its validation loss, and the split of that.
+
+    Raises:
+        UserError: the checkpoint is damaged, or is not a best one.
+    """
+    step, loss, split = read_values(path, "step", "validation_loss", "validation_split")
+    if loss is None or split is None:
+        raise UserError(f"{path} is no best checkpoint: it has no validation loss; move it away")
+    return int(step), float(loss), split.decode()
+
+
+def restore_weights(path: str, model: keras.Model) -> None:
+    """Restores the weights alone of a checkpoint, to use the model.
+
+    Args:
+        path: path prefix of the checkpoint's files.
+        model: a built model of the run's architecture.
+
+    Raises:
+        UserError: the checkpoint is damaged, or of another model.
+    """
     restore(tf.train.Checkpoint(variables=variables_of(model)), path)
 
 
@@ -130,36 +145,31 @@ def restore(checkpoint: tf.train.Checkpoint, path: str) -> None:
         UserError: the file is damaged, or is of other objects.
     """
     try:
-        status = checkpoint.restore(path)
-        status.assert_existing_objects_matched()
-        status.expect_partial()
-    except (tf.errors.OpError, AssertionError, ValueError) as error:
-        raise _damaged(path, error) from error
+        with readable(path) as plain:
+            status = checkpoint.read(plain)
+            status.assert_existing_objects_matched()
+            status.expect_partial()
+    except (AssertionError, *READ_ERRORS) as error:
+        raise UserError(
+            f"{path}: the checkpoint cannot be restored ({first_line(error)}): it is of another "
+            "model, or damaged; use the model that it was trained with, or train into another "
+            "--output"
+        ) from error
 
 
 def read_identity(path: str) -> RunIdentity:
     """Returns the identity of the run that a checkpoint is of.
 
     Raises:
-        UserError: the checkpoint is damaged.
+        UserError: the checkpoint is damaged, or is none of a run.
     """
-    corpus, vocabulary, settings = _read(path, "corpus", "vocabulary", "settings")
-    return RunIdentity(
-        corpus=corpus.decode(), vocabulary=vocabulary.decode(), settings=json.loads(settings)
-    )
-
-
-def _read(path: str, *names: str) -> list[Any]:
-    """Returns the values of variables in a checkpoint, without a model."""
+    values = read_values(path, "corpus", "vocabulary", "settings")
     try:
-        reader = tf.train.load_checkpoint(path)
-        return [reader.get_tensor(name + _VALUE) for name in names]
-    except (tf.errors.OpError, IndexError, ValueError, RuntimeError) as error:
-        raise _damaged(path, error) from error
-
-
-def _damaged(path: str, error: Exception) -> UserError:
-    return UserError(
-        f"{path}: the checkpoint cannot be restored ({first_line(error)}); remove it and name "
-        f"an older one in {path.rpartition('/')[0]}/checkpoint, or train into another directory"
-    )
+        corpus, vocabulary, settings = (value.decode() for value in values)
+        return RunIdentity(
+            corpus=corpus, vocabulary=vocabulary, settings=dict(json.loads(settings))
+        )
+    except (AttributeError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{path} is no checkpoint of a run: it does not say what it is of; move it away"
+        ) from error

@@ -5,10 +5,10 @@ from `BEST_DIRECTORY` itself and not from the newest checkpoint: a run that is k
 two has lost neither.
 """
 
-import contextlib
 import json
 import math
 import os
+from collections.abc import Mapping
 
 import keras
 import tensorflow as tf
@@ -18,14 +18,17 @@ from pipeline.files import join
 from trainer.run.checkpoint import (
     BEST_DIRECTORY,
     DIRECTORY,
-    best_checkpoint,
-    best_loss,
+    find_best,
+    find_newest,
     newest_checkpoint,
     read_identity,
     restore,
+    validation_of,
     variables_of,
 )
 from trainer.run.identity import RunIdentity
+from trainer.run.stored import Found, prefix, read_values
+from trainer.run.storing import forget_failed, remove_older, remove_others, set_aside, store
 from trainer.steps.lanes import LaneState
 
 # What writing files fails with: no room, a file too large, no permission, no directory, I/O.
@@ -51,6 +54,9 @@ class Checkpointer:
         target: the directory to write into; None for `run`, from which it restores in any case.
             Of several hosts, the first writes into `run` and the others elsewhere: all must
             save, because saving may exchange values, but one copy is enough.
+
+    Attributes:
+        sums: what the restored checkpoint has measured since its last report.
     """
 
     def __init__(
@@ -65,16 +71,23 @@ class Checkpointer:
         self._target = self._run if target is None else target
         self._identity = identity
         self._keep = keep
+        self._newest: Found | None = None
+        self._best_found: Found | None = None
+        self.sums: dict[str, float] = {}
 
     def check(self) -> None:
-        """Refuses a directory whose checkpoint is of another run. Needs no model.
+        """Finds what is there, and refuses what is of another run. Needs no model.
+
+        Nothing is changed.
 
         Raises:
-            UserError: the newest or best checkpoint is of another run, or damaged.
+            UserError: the newest or best checkpoint is of another run; or there are such, but
+                none is whole.
         """
-        for path in (newest_checkpoint(self._run), best_checkpoint(self._run)):
-            if path is not None:
-                self._identity.check(read_identity(path), self._run)
+        self._newest, self._best_found = find_newest(self._run), find_best(self._run)
+        for found in (self._newest, self._best_found):
+            if found is not None:
+                self._identity.check(read_identity(found.path), self._run)
 
     def newest(self) -> str | None:
         """Returns the path prefix of the newest checkpoint, or None."""
@@ -91,7 +104,9 @@ class Checkpointer:
         Outside of the strategy's scope: hosts cannot exchange strings.
         """
         self._lanes = lanes
-        self._best = best_loss(self._run)  # now: the hosts must not read it while one writes
+        self._best: tuple[int, float, str] | None = None
+        if self._best_found is not None:  # now: the hosts must not read it while one writes
+            self._best = validation_of(self._best_found.path)
         with tf.device("CPU"):
             self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
             self._validation_loss = tf.Variable(0.0, dtype=tf.float64, trainable=False)
@@ -101,6 +116,7 @@ class Checkpointer:
                 "vocabulary": tf.Variable(self._identity.vocabulary),
                 "settings": tf.Variable(json.dumps(self._identity.settings)),
             }
+            self._sums = tf.Variable("{}")
         state = {
             "variables": variables_of(model),
             "optimizer": optimizer,
@@ -108,39 +124,67 @@ class Checkpointer:
             "lanes": [] if lanes is None else lanes.saved,
             **strings,
         }
-        self._checkpoint = tf.train.Checkpoint(**state)
-        self._manager = tf.train.CheckpointManager(
-            self._checkpoint, join(self._target, DIRECTORY), max_to_keep=self._keep
-        )
-        self._best_manager = tf.train.CheckpointManager(
-            tf.train.Checkpoint(
-                **state,
-                validation_loss=self._validation_loss,
-                validation_split=self._validation_split,
-            ),
-            join(self._target, BEST_DIRECTORY),
-            max_to_keep=1,
+        self._restored = tf.train.Checkpoint(**state)
+        self._saved = tf.train.Checkpoint(**state, sums=self._sums)
+        self._saved_best = tf.train.Checkpoint(
+            **state,
+            validation_loss=self._validation_loss,
+            validation_split=self._validation_split,
         )
 
     def restore(self) -> int:
-        """Restores the newest checkpoint, if there is one.
+        """Restores the checkpoint that `check` found, if there is one.
 
         Returns:
             The number of steps that are done in it; 0 without a checkpoint.
 
         Raises:
-            UserError: the checkpoint is damaged.
+            UserError: the checkpoint is of another model.
         """
-        path = self.newest()
-        if path is None:
+        if self._newest is None:
             return 0
-        restore(self._checkpoint, path)
+        path = self._newest.path
+        restore(self._restored, path)
+        (sums,) = read_values(path, "sums")  # which older versions did not save
+        self.sums = {} if sums is None else json.loads(sums)
         if self._lanes is not None:
             self._lanes.spread()
         return int(self._step.numpy())
 
-    def save(self, step: int) -> str:
+    def set_damaged_aside(self) -> list[str]:
+        """Moves newer checkpoints that are not whole out of the way, where this process writes.
+
+        Returns:
+            What is lost, a line each.
+
+        Raises:
+            UserError: they cannot be moved.
+        """
+        lines = []
+        for found in (self._newest, self._best_found):
+            if found is not None and found.lost:
+                lines += found.warnings()
+                if self._target == self._run:
+                    try:
+                        folder = set_aside(found.directory, list(found.lost))
+                    except (OSError, tf.errors.OpError) as error:
+                        raise UserError(
+                            f"{found.directory}: the damaged checkpoints in it cannot be moved "
+                            f"({first_line(error)}); move them elsewhere"
+                        ) from error
+                    lines.append(f"what is left of it is now in {folder}")
+        return lines
+
+    def best_step(self, split: str) -> int | None:
+        """Returns the step of the best checkpoint; None where there is none on this split."""
+        return None if self._best is None or self._best[2] != split else self._best[0]
+
+    def save(self, step: int, sums: Mapping[str, float] | None = None) -> str:
         """Saves everything as of `step`, whole or not at all; removes what is too old.
+
+        Args:
+            step: steps done.
+            sums: what was measured since the last report.
 
         Returns:
             The path prefix of the checkpoint's files.
@@ -148,7 +192,11 @@ class Checkpointer:
         Raises:
             UserError: it cannot be written; the older ones stay whole.
         """
-        return self._write(self._manager, step)
+        self._sums.assign(json.dumps(dict(sums or {})))
+        directory = join(self._target, DIRECTORY)
+        self._write(self._saved, directory, step)
+        self._clean(directory, step)
+        return prefix(directory, step)
 
     def save_best(self, step: int, loss: float, split: str) -> bool:
         """Saves everything to `BEST_DIRECTORY` where no loss on this split was lower so far.
@@ -164,31 +212,40 @@ class Checkpointer:
         Raises:
             UserError: it cannot be written; the best one so far stays whole.
         """
-        if not loss < self._best.get(split, math.inf):
+        best = math.inf if self._best is None or self._best[2] != split else self._best[1]
+        if not loss < best:
             return False
         self._validation_loss.assign(loss)
         self._validation_split.assign(split)
-        self._write(self._best_manager, step)
-        self._best = {split: loss}
+        directory = join(self._target, BEST_DIRECTORY)
+        self._write(self._saved_best, directory, step)
+        self._clean(directory, step)
+        self._best = (step, loss, split)
         return True
 
-    def _write(self, manager: tf.train.CheckpointManager, step: int) -> str:
+    def _write(self, checkpoint: tf.train.Checkpoint, directory: str, step: int) -> None:
         self._step.assign(step)
         if self._lanes is not None:
             self._lanes.collect()
         try:
-            return str(manager.save(checkpoint_number=step))
+            store(checkpoint, directory, step)
         except _FILE_ERRORS as error:
-            _remove_parts(f"{manager.directory}/ckpt-{step}")
+            forget_failed(directory, step)
             raise UserError(
-                f"{manager.directory}: the checkpoint of step {step} cannot be written "
+                f"{directory}: the checkpoint of step {step} cannot be written "
                 f"({first_line(error)}); those that are there stay whole. Make room, and the "
                 "same command goes on from the newest one"
             ) from error
 
-
-def _remove_parts(path: str) -> None:
-    """Removes what a failed save has left of its files."""
-    for part in tf.io.gfile.glob(f"{path}_temp") + tf.io.gfile.glob(f"{path}.*"):
-        with contextlib.suppress(tf.errors.OpError):
-            tf.io.gfile.rmtree(part) if tf.io.gfile.isdir(part) else tf.io.gfile.remove(part)
+    def _clean(self, directory: str, step: int) -> None:
+        """Removes the checkpoints that the one of `step`, which is there, has made needless."""
+        try:
+            if directory == join(self._target, BEST_DIRECTORY):
+                remove_others(directory, step)
+            else:
+                remove_older(directory, step, keep=self._keep)
+        except _FILE_ERRORS as error:
+            raise UserError(
+                f"{directory}: older checkpoints than that of step {step} cannot be removed "
+                f"({first_line(error)}); remove them, and the same command goes on"
+            ) from error

@@ -6,20 +6,27 @@ RUN/metrics.jsonl     see `trainer.reports.metrics`
 RUN/checkpoints/      see `trainer.run.checkpoint`
 RUN/best/             see `trainer.run.checkpoint`
 RUN/events/           see `trainer.reports.events`
+RUN/.lock             held by the process that trains, with its name in it
 
 Of several hosts the first writes all of it; see `own_output`.
 """
 
 import contextlib
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 from pipeline.errors import UserError
 from pipeline.files import is_uri, join, make_directory
+from pipeline.locks import THIS_PROCESS, NoLocksError, held
 from pipeline.reading.corpus import Corpus
+from pipeline.terminal import show
 from trainer.hosts.environment import Hosts
 from trainer.run.checkpoint import DIRECTORY
+
+_LOCK = ".lock"  # in the run's directory
 
 
 def prepare_output(run: str, corpus: Corpus, *, events: str) -> None:
@@ -40,17 +47,24 @@ def prepare_output(run: str, corpus: Corpus, *, events: str) -> None:
         ("output", run, join(run, DIRECTORY)),
         ("events", events, events),
     ):
-        try:
+        with _explaining(option, given, directory):
             make_directory(directory)
-        except (FileExistsError, NotADirectoryError) as error:
-            raise UserError(
-                f"`{option}` {given} is or lies in a file; name a directory with --{option}"
-            ) from error
-        except OSError as error:
-            raise UserError(
-                f"`{option}` {directory} cannot be written ({error.strerror or error}); "
-                f"name another --{option}"
-            ) from error
+
+
+@contextlib.contextmanager
+def _explaining(option: str, given: str, directory: str) -> Iterator[None]:
+    """Turns an error in making a directory into a message that names the option."""
+    try:
+        yield
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UserError(
+            f"`{option}` {given} is or lies in a file; name a directory with --{option}"
+        ) from error
+    except OSError as error:
+        raise UserError(
+            f"`{option}` {directory} cannot be written ({error.strerror or error}); "
+            f"name another --{option}"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -61,15 +75,51 @@ def own_output(run: str, hosts: Hosts | None) -> Iterator[str]:
     the run's directory is the first one's: each other one writes into a scratch directory,
     which is removed afterwards.
 
+    The first one holds the run's directory meanwhile: a second training there would spoil it. What
+    reads alone does not ask. Object stores have no locks: behind a URI nothing is held.
+
     Args:
         run: the run's directory, or its URI.
         hosts: the processes that train together; None for this one alone.
+
+    Raises:
+        UserError: another training is under way there, or the directory cannot be made.
     """
     if hosts is None or hosts.is_chief:
-        yield run
+        with _locked(run) if not is_uri(run) else contextlib.nullcontext():
+            yield run
         return
     with tempfile.TemporaryDirectory(prefix="textreel-", ignore_cleanup_errors=True) as scratch:
         yield scratch
+
+
+@contextlib.contextmanager
+def _locked(run: str) -> Iterator[None]:
+    path, is_new = Path(run, _LOCK), not os.path.exists(run)
+
+    def busy(holder: str) -> str:
+        remedy = "wait for it"
+        if holder != THIS_PROCESS:
+            remedy += ", or end it: the same command then resumes it"
+        return f"{run} is being trained by {holder}; {remedy}, or train into another --output"
+
+    with contextlib.ExitStack() as stack:
+        with _explaining("output", run, run):
+            try:
+                stack.enter_context(held(path, busy=busy))
+            except NoLocksError as error:
+                show(
+                    f"textreel: warning: {run}: the file system has no locks ({error.strerror}): "
+                    "a second training into it, which would spoil this one, is not noticed",
+                    file=sys.stderr,
+                )
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                path.unlink()
+                if is_new:
+                    os.rmdir(run)  # where nothing was made
 
 
 def _canonical(path: str) -> str:

@@ -12,7 +12,8 @@ import tensorflow as tf
 
 from pipeline.errors import UserError
 from pipeline.files import exists
-from pipeline.reading.damage import asserted_damage
+from pipeline.reading.damage import asserted_damage, asserted_replacement
+from pipeline.terminal import show
 from trainer.config import TrainConfig
 from trainer.hosts.environment import Hosts
 from trainer.run.checkpoint import newest_step
@@ -38,7 +39,7 @@ def explaining_failures(config: TrainConfig, hosts: Hosts | None) -> Iterator[No
         hosts: the processes that train together; None for this one alone.
 
     Raises:
-        UserError: a shard is damaged or gone.
+        UserError: a shard is damaged or gone, or the corpus is another one now.
         SystemExit: another host was lost; `LOST_HOST_CODE`.
     """
     try:
@@ -52,13 +53,18 @@ def explaining_failures(config: TrainConfig, hosts: Hosts | None) -> Iterator[No
                 f"`textreel repair`, and the same command resumes {config.output} from step "
                 f"{newest_step(config.output)}"
             ) from error
+        if replacement := asserted_replacement(error.message):
+            raise UserError(
+                f"{replacement}. With the one that it was trained on, the same command resumes "
+                f"{config.output} from step {newest_step(config.output)}; another one needs "
+                "another --output"
+            ) from error
         if hosts is None or not isinstance(error, _LOST_HOST):
             raise
-        print(
+        show(
             f"textreel: error: another worker was lost; the same command, on all {hosts.count} "
             f"workers or another number of them, resumes {config.output} from step "
             f"{newest_step(config.output)}",
             file=sys.stderr,
-            flush=True,
         )
         raise SystemExit(LOST_HOST_CODE) from None

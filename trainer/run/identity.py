@@ -47,13 +47,20 @@ class RunIdentity:
             )
 
 
-def difference_texts(saved: dict[str, Any], current: dict[str, Any]) -> list[str]:
+def difference_texts(
+    saved: dict[str, Any], current: dict[str, Any], *, now: str = "now"
+) -> list[str]:
     """Says in which settings two identities differ, one text for each, with both values.
+
+    Args:
+        saved: the settings of a run's checkpoint.
+        current: others.
+        now: what comes before the value of the latter.
 
     Example: `["`units`: the run has 256, now 512"]`.
     """
     differences = {
-        name: f"`{name}`: the run has {saved.get(name)!r}, now {current.get(name)!r}"
+        name: f"`{name}`: the run has {saved.get(name)!r}, {now} {current.get(name)!r}"
         for name in dict.fromkeys([*current, *saved])
         if saved.get(name) != current.get(name)
     }

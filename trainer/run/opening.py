@@ -1,0 +1,79 @@
+"""Opening of a run that is to be used: its options, its vocabulary and a checkpoint agree."""
+
+import dataclasses
+import os
+import sys
+
+from pipeline.errors import UserError
+from pipeline.terminal import show
+from pipeline.vocabulary.base import Vocabulary
+from pipeline.vocabulary.loading import load_vocabulary
+from trainer.config import TrainConfig, run_config
+from trainer.config.saved import CONFIG_FILE
+from trainer.run.checkpoint import find_checkpoint, read_identity
+from trainer.run.identity import RunIdentity, difference_texts
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OpenedRun:
+    """A run that `textreel train` wrote, to be used.
+
+    Attributes:
+        config: its options.
+        vocabulary: text <-> ids.
+        checkpoint: path prefix of the checkpoint that was asked for, which is whole.
+    """
+
+    config: TrainConfig
+    vocabulary: Vocabulary
+    checkpoint: str
+
+
+def open_run(
+    run: str | os.PathLike[str], *, checkpoint: str = "newest", allow_code: bool = False
+) -> OpenedRun:
+    """Opens a run; says on standard error which newer checkpoints are damaged.
+
+    Args:
+        run: the run's directory, or its URI.
+        checkpoint: `"newest"`, or `"best"`, the one of the lowest validation loss.
+        allow_code: whether a model of the run's own, a `module:function`, may be imported and run.
+
+    Raises:
+        OptionError: `checkpoint` is neither.
+        UserError: the directory is no run, has no such checkpoint or none that is whole; its
+            options or its vocabulary are not those of the checkpoint; or its model is code that
+            was not allowed.
+    """
+    config = run_config(run)
+    found = find_checkpoint(run, checkpoint)
+    saved, vocabulary = read_identity(found.path), load_vocabulary(run)
+    _check_config(run, config, saved, found.path)
+    if vocabulary.fingerprint != saved.vocabulary:
+        raise UserError(
+            f"{run}: its vocabulary is not the one that {found.path} was trained with: the "
+            f"checkpoint's has the fingerprint {saved.vocabulary[:16]}, that of the file there "
+            f"{vocabulary.fingerprint[:16]}; bring the file back, or copy it from the run's corpus"
+        )
+    if config.is_custom_model and not allow_code:
+        raise UserError(
+            f"{run} has a model of its own, {config.model}: using it runs the code of that module. "
+            f"If you trust it, give --model {config.model} or --allow_code (in Python: "
+            "allow_code=True)"
+        )
+    for line in found.warnings():
+        show(f"textreel: {line}", file=sys.stderr)
+    return OpenedRun(config=config, vocabulary=vocabulary, checkpoint=found.path)
+
+
+def _check_config(
+    run: str | os.PathLike[str], config: TrainConfig, saved: RunIdentity, path: str
+) -> None:
+    settings = config.identity()
+    if "pretrained_embeddings" in saved.settings:  # the file's digest, which is in no options
+        settings["pretrained_embeddings"] = saved.settings["pretrained_embeddings"]
+    if differences := difference_texts(saved.settings, settings, now="the file has"):
+        raise UserError(
+            f"{run}: {CONFIG_FILE} is not what {path} was trained with: {'; '.join(differences)}. "
+            "Bring the file back, or train with the run's options: that writes it anew"
+        )
