@@ -57,7 +57,8 @@ def test_every_kind_loads_without_this_package_and_says_the_same(runs: dict[str,
     for kind, line in zip(KINDS, lines, strict=True):
         texts, alone, signed, scores, logits = json.loads(line)
         expected = [
-            "".join(generate(runs[kind], prompt=one, tokens=30, **OPTIONS)) for one in PROMPTS
+            "".join(generate(runs[kind], prompt=one, tokens=30, allow_code=True, **OPTIONS))
+            for one in PROMPTS
         ]
         decoded = [bytes.fromhex(one).decode("utf-8", "replace") for one in texts]
         assert decoded == expected

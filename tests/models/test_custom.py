@@ -73,8 +73,9 @@ def test_a_run_learns_resumes_evaluates_and_generates(char_corpus: Corpus, tmp_p
     assert_same_bits(first, second)
     assert resumed.evaluation is not None
     assert resumed.evaluation.loss < 3  # untrained: about ln(27) = 3.3
-    assert evaluate(tmp_path / "run").evaluation == resumed.evaluation
-    texts = ["".join(generate(tmp_path / "run", tokens=40, seed=seed)) for seed in (1, 1, 2)]
+    assert evaluate(tmp_path / "run", allow_code=True).evaluation == resumed.evaluation
+    options = {"tokens": 40, "allow_code": True}
+    texts = ["".join(generate(tmp_path / "run", seed=seed, **options)) for seed in (1, 1, 2)]
     assert texts[0] == texts[1] != texts[2]
     with pytest.raises(UserError, match="`model`: the run has 'own_models:recurrent', now 'own_m"):
         train(tiny(char_corpus.directory, tmp_path / "run", steps=70, model=OWN[1]), quiet=True)
@@ -165,4 +166,4 @@ def test_the_example_of_the_readme_runs(
     monkeypatch.chdir(tmp_path)
     config = tiny(char_corpus.directory, tmp_path / "run", model="mine:build", steps=4)
     assert train(config, quiet=True).loss is not None
-    assert len("".join(generate(tmp_path / "run", tokens=5))) == 5
+    assert len("".join(generate(tmp_path / "run", tokens=5, allow_code=True))) == 5
