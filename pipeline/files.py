@@ -147,6 +147,20 @@ def make_directory(path: str) -> None:
         raise PermissionError(errno.EACCES, "no permission", path)
 
 
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """Reads a file.
+
+    Raises:
+        OSError: it cannot be read, FileNotFoundError where it is not there.
+        UserError: the same, of a URI; but FileNotFoundError is as above.
+    """
+    path = os.fspath(path)
+    if is_uri(path) and not exists(path):
+        raise FileNotFoundError(f"no such file: {path}")
+    with open_file(path) as file:
+        return b"".join(iter(functools.partial(file.read, BLOCK_BYTES), b""))
+
+
 def read_text(path: str | os.PathLike[str]) -> str:
     """Reads a file of UTF-8.
 
@@ -155,11 +169,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
         UserError: the same, of a URI; but FileNotFoundError is as above.
         UnicodeDecodeError: it is not UTF-8.
     """
-    path = os.fspath(path)
-    if is_uri(path) and not exists(path):
-        raise FileNotFoundError(f"no such file: {path}")
-    with open_file(path) as file:
-        return b"".join(iter(functools.partial(file.read, BLOCK_BYTES), b"")).decode()
+    return read_bytes(path).decode()
 
 
 def parse_json(text: str, path: str | os.PathLike[str]) -> Any:
