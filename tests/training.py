@@ -55,12 +55,13 @@ def figures(**changes: Any) -> Any:
     return TrainingFigures(**{**settings, **changes})
 
 
-def start_child(code: str, *arguments: str) -> "subprocess.Popen[str]":
+def start_child(code: str, *arguments: str, stdin: bool = False) -> "subprocess.Popen[str]":
     """Starts `python -c CODE ARGUMENT...` where the packages and this module are importable."""
     paths = [str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")]
     return subprocess.Popen(
         [sys.executable, "-c", code, *arguments],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+        stdin=subprocess.PIPE if stdin else None,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

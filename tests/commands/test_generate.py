@@ -11,7 +11,7 @@ from training import tiny
 
 from pipeline import Corpus, UserError
 from trainer.cli import build_parser
-from trainer.commands.generate import request_of
+from trainer.commands.generate import request_of, write
 from trainer.generation.request import Request
 from trainer.generation.sampler import generate
 from trainer.loop import train
@@ -66,3 +66,13 @@ def test_the_command_writes_what_the_run_says(
     arguments.run(arguments)
     out = capsys.readouterr().out
     assert out.startswith(f"--- sample 1 of 2\nlorem{text}\n--- sample 2 of 2\nlorem")
+
+
+def test_escape_sequences_reach_files_but_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "a\x1b]0;title\x07\tb\n\x9b2J"
+    for is_terminal, expected in ((True, "a\\x1b]0;title\\x07\tb\n\\x9b2J"), (False, text)):
+        stream = io.StringIO()
+        monkeypatch.setattr(stream, "isatty", lambda is_terminal=is_terminal: is_terminal)
+        monkeypatch.setattr(sys, "stdout", stream)
+        write(text)
+        assert stream.getvalue() == expected

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from tensorboard.backend.event_processing import plugin_event_accumulator
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util import tensor_util
 from training import tiny
@@ -62,3 +63,25 @@ def test_events_module_makes_its_directory(tmp_path: Path) -> None:
         for record in tf.data.TFRecordDataset(str(path))
     ]
     assert (events[-1].step, events[-1].summary.value[0].tag) == (3, "x")
+
+
+def test_what_is_done_again_is_shown_once(tmp_path: Path) -> None:
+    """As after kill -9 between two saves: the first start has measured more than it has saved."""
+    ahead = EventWriter(tmp_path / "events")
+    for step in range(1, 10):
+        ahead.scalar("train/loss", 99.0, step=step)
+    ahead.scalar("validation/loss", 99.0, step=9)
+    ahead.flush()  # and never closed
+    writer = EventWriter(tmp_path / "events", start_step=6)
+    for step in (7, 8, 9, 10):
+        writer.scalar("train/loss", 1.0, step=step)
+    writer.close()
+    writer.close()
+    # What TensorBoard itself shows from; `EventAccumulator` purges no tensors.
+    events = plugin_event_accumulator.EventAccumulator(str(tmp_path / "events"), {"tensors": 0})
+    events.Reload()
+    steps = [event.step for event in events.Tensors("train/loss")]
+    values = [tensor_util.make_ndarray(e.tensor_proto).item() for e in events.Tensors("train/loss")]
+    assert steps == [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
+    assert values == [99.0] * 6 + [1.0] * 4
+    assert events.Tensors("validation/loss") == []

@@ -1,6 +1,8 @@
 """meter: means over steps, rates over time, evaluations to come."""
 
+import dataclasses
 import itertools
+import json
 
 import pytest
 from training import tiny
@@ -58,3 +60,28 @@ def test_the_evaluations_to_come_are_counted() -> None:
                 if eval_every and (later % eval_every == 0 or later == steps)
             ]
             assert num_evaluations_left(config, step) == len(due)
+
+
+def test_sums_that_were_saved_go_into_the_next_report() -> None:
+    shard = Shard(
+        file="x", num_tokens=50, num_records=1, disk_bytes=1, sha256="", text_bytes=100, pieces=()
+    )
+    config, split = tiny("c", "r"), Split(shards=(shard,), num_documents=1)
+    first = StepMetrics(1.1, -1, 0.3, 1, 0.25), StepMetrics(0.7, -1, 0.1, 0, 0.5)
+    straight = Meter(config, split, start_step=0, start_seconds=1.0)
+    assert straight.sums() == {}
+    straight.add(first[0], 2, seconds=3.0)
+    resumed = Meter(
+        config,
+        split,
+        start_step=2,
+        start_seconds=1.0,
+        sums=json.loads(json.dumps(straight.sums())),
+    )
+    assert resumed.seconds == straight.seconds == 4.0
+    for meter in (straight, resumed):
+        meter.add(first[1], 3, seconds=1.0)
+    found = [meter.figures(learning_rate=0.1) for meter in (straight, resumed)]
+    named = [dataclasses.replace(figures, memory_bytes=0) for figures in found]
+    assert named[0] == named[1]
+    assert resumed.sums() == {}

@@ -8,8 +8,11 @@ import pytest
 from training import tiny
 
 from pipeline import Corpus, UserError
+from trainer.evaluation.evaluator import Evaluation, Evaluator
 from trainer.loop import train
 from trainer.reports.metrics import METRICS_FILE, REMOTE_SECONDS, MetricsFile, read_metrics
+from trainer.reports.reports import Reports
+from trainer.run.checkpoint import newest_step
 
 
 def entries(*steps: int, kind: str = "train") -> list[dict[str, object]]:
@@ -132,3 +135,83 @@ def test_a_run_that_goes_on_from_an_older_step_has_the_rows_of_a_straight_one(
     extra = found["killed"].pop(3)  # its first start ended at step 6, and measured there
     assert (extra["kind"], extra["step"]) == ("validation", 6)
     assert found["killed"] == found["straight"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"\xff\xfe",
+        b'{"kind": "tr',
+        b"[]",
+        b"null",
+        b"[" * 100_000,
+        b'{"kind": "train"}',
+        b'{"kind": 3, "step": 3}',
+        b'{"kind": "train", "step": true}',
+        b'{"kind": "train", "step": 3, "loss": "x"}',
+        b"9" * 5000,
+    ],
+)
+def test_a_damaged_line_is_named_and_nothing_changes(tmp_path: Path, line: bytes) -> None:
+    write(tmp_path, 10, 20, 30)
+    file = tmp_path / METRICS_FILE
+    lines = file.read_bytes().split(b"\n")
+    lines[1] = line
+    file.write_bytes(b"\n".join(lines))
+    before = file.read_bytes()
+    message = rf"{METRICS_FILE}, line 2: no entry of metrics \(.*mend or remove that line"
+    for use in (lambda: read_metrics(tmp_path), lambda: MetricsFile(tmp_path, start_step=20)):
+        with pytest.raises(UserError, match=message):
+            use()
+    assert file.read_bytes() == before
+    del lines[1]
+    file.write_bytes(b"\n".join(lines) + line[:1000])  # half a last line, of any bytes, is cut
+    kept = MetricsFile(tmp_path, start_step=40)
+    kept.close()
+    assert kept.kept == read_metrics(tmp_path) == entries(10, 30)
+
+
+def losses(run: Path) -> list[tuple[object, ...]]:
+    names = ("kind", "step", "tokens", "loss", "bits_per_byte", "gradient_norm", "skipped_steps")
+    return [tuple(entry.get(name) for name in names) for entry in read_metrics(run)]
+
+
+def test_a_save_between_two_reports_changes_no_entry(
+    char_corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed after a save at step 7 or 14, of a run that reports every 5 steps."""
+    options = {"steps": 21, "save_every": 7, "log_every": 5, "layers": 1, "eval_every": 0}
+    straight = tmp_path / "straight"
+    train(tiny(char_corpus.directory, straight, **options), quiet=True)
+    assert [entry[1] for entry in losses(straight)] == [5, 10, 15, 20, 21]
+    flush = Reports.flush
+    for saved in (7, 14):
+        killed = tmp_path / f"killed-{saved}"
+
+        def die(reports: Reports, *, at_once: bool = False, saved: int = saved) -> None:
+            flush(reports, at_once=at_once)
+            if not at_once and newest_step(tmp_path / f"killed-{saved}") == saved:
+                raise MemoryError
+
+        with monkeypatch.context() as context:
+            context.setattr(Reports, "flush", die)
+            with pytest.raises(MemoryError):
+                train(tiny(char_corpus.directory, killed, **options), quiet=True)
+        result = train(tiny(char_corpus.directory, killed, **options), quiet=True)
+        assert result.start_step == saved
+        assert losses(killed) == losses(straight)
+
+
+def test_a_validation_loss_that_is_not_finite_then_resumed(
+    char_corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def infinite(_: Evaluator) -> Evaluation:
+        return Evaluation.from_loss(math.inf, num_tokens=1, text_bytes=1)
+
+    monkeypatch.setattr(Evaluator, "evaluate", infinite)
+    options = {"eval_every": 4, "save_every": 4, "sample_tokens": 0, "layers": 1}
+    for steps in (4, 8):
+        result = train(tiny(char_corpus.directory, tmp_path, steps=steps, **options), quiet=True)
+        assert result.step == steps
+    validations = [entry for entry in read_metrics(tmp_path) if entry["kind"] == "validation"]
+    assert [(entry["step"], entry["loss"]) for entry in validations] == [(4, None), (8, None)]

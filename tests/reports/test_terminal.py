@@ -77,6 +77,13 @@ def test_elsewhere_than_on_a_terminal_it_is_a_line_a_report(
     assert (out, err) == ("a message\n", whole_text(fields) + "\n")
 
 
+def test_no_escape_sequence_passes(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = Progress(num_steps=9, start_step=0)
+    progress.message("--- sample\n\x1b[2Jred\x07\u202e")
+    progress.close()
+    assert capsys.readouterr().out == "--- sample\n\\x1b[2Jred\\x07\\u202e\n"
+
+
 TERMINAL = """
 import fcntl, struct, sys, termios
 from training import figures

@@ -3,6 +3,8 @@
 import argparse
 from typing import Any
 
+from pipeline.terminal import show
+
 
 def add_command(subparsers: Any) -> None:
     """Adds `curves` to what `ArgumentParser.add_subparsers` returned."""
@@ -30,4 +32,4 @@ def _run(arguments: argparse.Namespace) -> None:
     from trainer.reports.curves import draw_curves
 
     draw_curves(arguments.runs, arguments.output, x=arguments.x)
-    print(f"drew {len(arguments.runs)} run(s) into {arguments.output}")
+    show(f"drew {len(arguments.runs)} run(s) into {arguments.output}")

@@ -18,6 +18,7 @@ from pipeline import Corpus, PrepareOptions, UserError, open_corpus, prepare
 from pipeline.commands.prepare import made_text
 from pipeline.preparing.engines.local import default_workers
 from pipeline.sizes import size_text
+from pipeline.terminal import show
 
 _STEPS, _QUICK_STEPS = 1500, 250
 _PROMPT = "def "
@@ -53,7 +54,7 @@ def run(arguments: argparse.Namespace) -> None:
         overwrite=True,
         progress=sys.stderr.isatty(),
     )
-    print(made_text(manifest, seconds=time.monotonic() - started, workers=workers))
+    show(made_text(manifest, seconds=time.monotonic() - started, workers=workers))
 
     _title("2. Training: Embedding -> LSTM -> the next character")
     from trainer.quiet import import_tensorflow
@@ -79,27 +80,26 @@ def run(arguments: argparse.Namespace) -> None:
     corpus = open_corpus(output / "corpus")
     _title("3. Validation: bits to write down one byte of text that was never trained on")
     uniform, frequencies = baselines(corpus)
-    print(f"every character as likely as any other  {uniform:5.2f}")
-    print(f"characters by their frequency           {frequencies:5.2f}")
-    print(f"this model                              {result.evaluation.bits_per_byte:5.2f}")
+    show(f"every character as likely as any other  {uniform:5.2f}")
+    show(f"characters by their frequency           {frequencies:5.2f}")
+    show(f"this model                              {result.evaluation.bits_per_byte:5.2f}")
 
     _title(f"4. Generated Python, from {_PROMPT!r} on")
-    sys.stdout.write(_PROMPT)
+    show(_PROMPT, end="")
     for piece in generate(output / "run", prompt=_PROMPT, tokens=400, temperature=0.6):
-        sys.stdout.write(screen_text(piece, corpus.vocabulary))
-        sys.stdout.flush()
-    print()
+        show(screen_text(piece, corpus.vocabulary), end="")
+    show()
 
     _title("Memory")
     num_tokens = sum(split.num_tokens for split in corpus.splits.values())
     needed = original_bytes(num_tokens, corpus.vocabulary.size)
-    print(
+    show(
         f"lstm_text_generation.py on this text: {size_text(needed)} (one-hot windows)\n"
         f"textreel: {size_text(peak_memory())} at most, most of it TensorFlow itself, whatever "
         "the text"
     )
     directory = shlex.quote(str(output))
-    print(
+    show(
         "\nnow your own text:\n"
         "  textreel prepare YOUR_TEXT --output CORPUS\n"
         "  textreel train --corpus CORPUS --output RUN\n"
@@ -153,4 +153,4 @@ def original_bytes(num_characters: int, vocabulary_size: int) -> int:
 
 
 def _title(text: str) -> None:
-    print(f"\n{text}\n{'-' * len(text)}", flush=True)
+    show(f"\n{text}\n{'-' * len(text)}")

@@ -3,6 +3,7 @@
 import argparse
 from typing import Any
 
+from pipeline.terminal import show
 from trainer.commands.flags import add_checkpoint, add_code, add_run, allows_code
 
 
@@ -38,4 +39,4 @@ def _run(arguments: argparse.Namespace) -> None:
         checkpoint=arguments.checkpoint,
         allow_code=allows_code(arguments),
     )
-    print(f"{evaluation.num_windows:,} windows: {evaluation}")
+    show(f"{evaluation.num_windows:,} windows: {evaluation}")

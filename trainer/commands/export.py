@@ -1,10 +1,10 @@
 """`textreel export`: a trained model for programs that do not have textreel."""
 
 import argparse
-import sys
 from typing import Any
 
 from pipeline.sizes import size_text
+from pipeline.terminal import show
 from trainer.commands.flags import add_checkpoint, add_code, add_run, allows_code
 
 
@@ -36,8 +36,8 @@ def _run(arguments: argparse.Namespace) -> None:
         allow_code=allows_code(arguments),
         overwrite=arguments.overwrite,
     )
-    print(f"made {arguments.output}:")
+    show(f"made {arguments.output}:")
     for file, num_bytes in sizes.items():
-        print(f"{size_text(num_bytes):>10}  {file}")
-    print()
-    sys.stdout.write(read_text(join(arguments.output, "README.md")))
+        show(f"{size_text(num_bytes):>10}  {file}")
+    show()
+    show(read_text(join(arguments.output, "README.md")), end="")

@@ -9,6 +9,7 @@ from typing import Any
 from pipeline.errors import UserError
 from pipeline.files import read_text
 from pipeline.options import add_flags, from_flags
+from pipeline.terminal import show
 from trainer.commands.flags import add_checkpoint, add_code, add_run, allows_code
 from trainer.generation.request import Request
 
@@ -16,7 +17,10 @@ from trainer.generation.request import Request
 def add_command(subparsers: Any) -> None:
     """Adds `generate` to what `ArgumentParser.add_subparsers` returned."""
     text = "generate text with a trained model"
-    parser = subparsers.add_parser("generate", help=text, description=text)
+    more = (
+        "; a terminal shows control characters as escapes, a file or a pipe gets them as they are"
+    )
+    parser = subparsers.add_parser("generate", help=text, description=text + more)
     add_run(parser)
     add_checkpoint(parser)
     add_code(parser)
@@ -66,15 +70,26 @@ def _run(arguments: argparse.Namespace) -> None:
         sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show a character
     if arguments.samples == 1:
         pieces = sampler.stream(request)
-        sys.stdout.write(request.prompt)
+        write(request.prompt)
         for piece in pieces:
-            sys.stdout.write(screen_text(piece, vocabulary))
-            sys.stdout.flush()
-        sys.stdout.write("\n")
+            write(screen_text(piece, vocabulary))
+        write("\n")
         return
     for index, text in enumerate(sampler.texts(request, arguments.samples)):
-        print(f"--- sample {index + 1} of {arguments.samples}")
-        print(request.prompt + screen_text(text, vocabulary))
+        write(f"--- sample {index + 1} of {arguments.samples}\n")
+        write(f"{request.prompt}{screen_text(text, vocabulary)}\n")
+
+
+def write(text: str) -> None:
+    """Writes generated text: as it is, but for a terminal, which it could take over.
+
+    There, control characters become escapes.
+    """
+    if sys.stdout.isatty():
+        show(text, end="")
+    else:
+        sys.stdout.write(text)
+        sys.stdout.flush()
 
 
 def request_of(arguments: argparse.Namespace) -> Request:

@@ -81,7 +81,7 @@ class OutputOptions:
         Raises:
             OptionError: an option does.
         """
-        check_text(self, "output")
+        check_text(self, "output", *([] if self.events is None else ["events"]))
         check_int(self, 1, "log_every", "keep_checkpoints")
         self._check_save_every()
         check_int(self, 0, "eval_every", "histograms_every", "sample_tokens")

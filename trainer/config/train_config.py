@@ -3,10 +3,12 @@
 import dataclasses
 import json
 import os
+import types
+import typing
 from typing import Any
 
 from pipeline.errors import OptionError, UserError
-from pipeline.files import read_text
+from pipeline.files import parse_json, read_text
 from pipeline.options import check_choices
 from trainer.config.data import DataOptions
 from trainer.config.devices import DeviceOptions
@@ -73,8 +75,13 @@ class TrainConfig(
             UserError: the file is not JSON, or its settings are not this version's.
         """
         try:
-            return cls(**json.loads(read_text(path)))
-        except (ValueError, TypeError) as error:
+            values = parse_json(read_text(path), path)
+            hints = typing.get_type_hints(cls)
+            for name in values.keys() & hints.keys():
+                if not _fits(values[name], hints[name]):
+                    raise TypeError(f"`{name}` has another type: {values[name]!r}")
+            return cls(**values)
+        except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
             raise UserError(
                 f"{path}: not the settings of a run of this version ({error}); "
                 "train into another directory"
@@ -108,3 +115,15 @@ def check_together(config: TrainConfig) -> None:
             "`early_stopping` must be 0 with `eval_every` 0 (there is no validation loss to "
             f"stop by), got {config.early_stopping}; change --eval_every or --early_stopping"
         )
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a JSON value is of a field's type."""
+    kind, parts = typing.get_origin(hint), typing.get_args(hint)
+    if kind is types.UnionType:
+        return any(_fits(value, part) for part in parts)
+    if kind is typing.Literal:
+        return type(value) is str and value in parts
+    if kind is tuple:
+        return type(value) is list and all(_fits(item, parts[0]) for item in value)
+    return type(value) is hint or (hint is float and type(value) is int)

@@ -107,7 +107,8 @@ def curve(entries: Sequence[Entry], kind: str | None, x: str) -> Curve:
     points = [
         (entry[AXES[x][0]], entry["bits_per_byte"])
         for entry in entries
-        if kind in (None, entry["kind"]) and entry["bits_per_byte"] is not None
+        if kind in (None, entry["kind"])
+        and None not in map(entry.get, (AXES[x][0], "bits_per_byte"))
     ]
     table = np.array(points, np.float64).reshape(-1, 2)
     return Curve(x=table[:, 0], y=table[:, 1])

@@ -1,16 +1,25 @@
 """Event files of TensorBoard, written without the TensorBoard package.
 
-`tf.summary.scalar` and its kin live in that package, which training does not need: an event
-is a tensor and the name of the plugin that shows it.
+An event file is a TFRecord file of `Event` messages. What `tf.summary` writes them with cannot say
+where a run goes on after it was stopped, without which TensorBoard shows the points twice that
+were measured twice.
 """
 
+import itertools
 import os
+import socket
+import time
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from pipeline.files import join
+
+_Event = tf.compat.v1.Event
 _Metadata = tf.compat.v1.SummaryMetadata
 _NUM_BUCKETS = 30  # as TensorBoard's own
+_count = itertools.count()  # of the writers of this process
 
 
 class EventWriter:
@@ -18,19 +27,28 @@ class EventWriter:
 
     Args:
         directory: made if it does not exist. Several files there show as one run.
+        start_step: the step that the run goes on from: TensorBoard forgets what earlier files
+            have of later ones (`--purge_orphaned_data`, which is its default).
     """
 
-    def __init__(self, directory: str | os.PathLike[str]) -> None:
-        self._writer = tf.summary.create_file_writer(os.fspath(directory))
+    def __init__(self, directory: str | os.PathLike[str], *, start_step: int = 0) -> None:
+        tf.io.gfile.makedirs(os.fspath(directory))
+        # By their names, files must be in the order of time.
+        name = f"{time.time_ns() // 10**9:010d}.{socket.gethostname()}.{os.getpid()}.{next(_count)}"
+        path = join(directory, f"events.out.tfevents.{name}.v2")
+        self._writer = tf.io.TFRecordWriter(path)
+        self._add(_Event(file_version="brain.Event:2"))
+        start = tf.compat.v1.SessionLog(status=tf.compat.v1.SessionLog.START)
+        self._add(_Event(step=start_step + 1, session_log=start))
 
     def scalar(self, name: str, value: float, *, step: int) -> None:
         """Adds a point to the curve `name`."""
-        self._write("scalars", "DATA_CLASS_SCALAR", name, tf.constant(value, tf.float32), step)
+        self._write("scalars", "DATA_CLASS_SCALAR", name, np.float32(value), step)
 
     def text(self, name: str, text: str, *, step: int) -> None:
         """Adds a text, shown as it is (indented: TensorBoard renders Markdown)."""
         lines = "\n".join("    " + line for line in text.split("\n"))
-        self._write("text", "DATA_CLASS_TENSOR", name, tf.constant(lines), step)
+        self._write("text", "DATA_CLASS_TENSOR", name, lines, step)
 
     def histogram(self, name: str, values: np.ndarray, *, step: int) -> None:
         """Adds how values are distributed; those that are not finite are left out.
@@ -40,18 +58,23 @@ class EventWriter:
             values: of any shape.
             step: what it belongs to.
         """
-        buckets = tf.constant(histogram_buckets(values), tf.float64)
+        buckets = histogram_buckets(values)
         self._write("histograms", "DATA_CLASS_TENSOR", name, buckets, step)
 
-    def _write(self, plugin: str, data_class: str, name: str, value: tf.Tensor, step: int) -> None:
+    def _write(self, plugin: str, data_class: str, name: str, value: Any, step: int) -> None:
         metadata = _Metadata(
             plugin_data=_Metadata.PluginData(plugin_name=plugin),
             data_class=_Metadata.DESCRIPTOR.fields_by_name["data_class"]
             .enum_type.values_by_name[data_class]
             .number,
         )
-        with self._writer.as_default(step=step):
-            tf.summary.write(name, value, metadata=metadata)
+        summary = tf.compat.v1.Summary()
+        summary.value.add(tag=name, metadata=metadata, tensor=tf.make_tensor_proto(value))
+        self._add(_Event(step=step, summary=summary))
+
+    def _add(self, event: tf.compat.v1.Event) -> None:
+        event.wall_time = time.time()
+        self._writer.write(event.SerializeToString())
 
     def flush(self) -> None:
         """Makes what was written so far visible to readers."""

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.errors import UserError
-from pipeline.files import is_uri, join, read_text, write_text
+from pipeline.files import is_uri, join, parse_json, read_bytes, write_text
 
 METRICS_FILE = "metrics.jsonl"  # in the run's directory
 REMOTE_SECONDS = 60.0
@@ -36,9 +36,9 @@ def read_metrics(run: str | os.PathLike[str]) -> list[Entry]:
         that is not whole is left out.
 
     Raises:
-        UserError: a line is no entry.
+        UserError: a line is no entry; it says which.
     """
-    return [_parsed(run, number, line) for number, line in enumerate(_lines(run), 1)]
+    return _entries(run, _raw(run))
 
 
 class MetricsFile:
@@ -57,9 +57,10 @@ class MetricsFile:
 
     def __init__(self, run: str | os.PathLike[str], *, start_step: int) -> None:
         self._path = join(run, METRICS_FILE)
-        self.kept = [entry for entry in read_metrics(run) if entry["step"] <= start_step]
+        there = _raw(run)
+        self.kept = [entry for entry in _entries(run, there) if entry["step"] <= start_step]
         text = "".join(map(_line, self.kept))
-        if _raw(run) != text:
+        if there != text.encode():
             write_text(self._path, text)
         self._local = None
         self._remote_text, self._unwritten, self._written_at = text, False, -math.inf
@@ -82,7 +83,8 @@ class MetricsFile:
         """Makes the entries visible to readers, and safe from the end of this process.
 
         Args:
-            at_once: False: behind a URI, not before `REMOTE_SECONDS` have gone by.
+            at_once: also safe from a power failure; False: behind a URI, not before
+                `REMOTE_SECONDS` have gone by.
 
         Raises:
             OSError: the file cannot be written.
@@ -90,6 +92,8 @@ class MetricsFile:
         """
         if self._local is not None:
             self._local.flush()
+            if at_once:
+                os.fsync(self._local.fileno())
         elif self._unwritten:
             now = time.monotonic()
             if at_once or now - self._written_at >= REMOTE_SECONDS:
@@ -104,27 +108,33 @@ class MetricsFile:
             self._local.close()
 
 
-def _raw(run: str | os.PathLike[str]) -> str:
+def _raw(run: str | os.PathLike[str]) -> bytes:
     try:
-        return read_text(join(run, METRICS_FILE))
+        return read_bytes(join(run, METRICS_FILE))
     except FileNotFoundError:
-        return ""
+        return b""
 
 
-def _lines(run: str | os.PathLike[str]) -> list[str]:
-    """The whole lines of a run's metrics."""
-    return _raw(run).split("\n")[:-1]
+def _entries(run: str | os.PathLike[str], raw: bytes) -> list[Entry]:
+    """The entries of whole lines."""
+    path = join(run, METRICS_FILE)
+    return [_parsed(path, number, line) for number, line in enumerate(raw.split(b"\n")[:-1], 1)]
 
 
-def _parsed(run: str | os.PathLike[str], number: int, line: str) -> Entry:
+def _parsed(path: str, number: int, line: bytes) -> Entry:
     try:
-        entry = json.loads(line)
-        if not isinstance(entry["step"], int) or not isinstance(entry["kind"], str):
-            raise ValueError("`step` or `kind` has another type")
-    except (ValueError, TypeError, KeyError) as error:
+        entry = parse_json(line.decode(), path)
+        if not isinstance(entry, dict):
+            raise ValueError("it is no object")
+        if type(entry.get("step")) is not int or not isinstance(entry.get("kind"), str):
+            raise ValueError("`step` or `kind` is missing, or has another type")
+        for name, value in entry.items():
+            if name != "kind" and value is not None and type(value) not in (int, float):
+                raise ValueError(f"`{name}` is no number")
+    except ValueError as error:
         raise UserError(
-            f"{join(run, METRICS_FILE)}, line {number}: no entry of metrics ({error}); mend or "
-            "remove the line"
+            f"{path}, line {number}: no entry of metrics ({error}). Nothing was changed: mend or "
+            "remove that line, and the same command goes on"
         ) from error
     return entry
 

@@ -1,6 +1,8 @@
 """Reports of a run: on the terminal, in its metrics and in its TensorBoard files."""
 
 import dataclasses
+import math
+from typing import Any
 
 import keras
 
@@ -34,10 +36,10 @@ class Reports:
         self._config = config
         self._metrics = MetricsFile(config.output, start_step=start_step)
         self._progress = Progress(num_steps=config.steps, start_step=start_step, quiet=quiet)
-        self._events = EventWriter(config.events_directory)
+        self._events = EventWriter(config.events_directory, start_step=start_step)
         self._rate_changes = False
-        seconds = [entry["seconds"] for entry in self._metrics.kept if entry["kind"] == "train"]
-        self.start_seconds = float(seconds[-1]) if seconds else 0.0
+        seconds = [entry.get("seconds") for entry in self._metrics.kept if entry["kind"] == "train"]
+        self.start_seconds = float(seconds[-1] or 0.0) if seconds else 0.0
         self._validations = [entry for entry in self._metrics.kept if entry["kind"] == "validation"]
 
     def message(self, text: str) -> None:
@@ -96,6 +98,8 @@ class Reports:
         self, step: int, *, checkpoint: str, seconds: float, tokens_per_second: float
     ) -> None:
         """Says what the run has made, and what can be done with it: see `summary_text`."""
+        # One that was not finite is null in a file.
+        finite = [entry for entry in self._validations if _is_finite(entry.get("bits_per_byte"))]
         text = summary_text(
             self._config.output,
             step=step,
@@ -103,7 +107,7 @@ class Reports:
             seconds=seconds,
             tokens_per_second=tokens_per_second,
             memory_bytes=peak_memory(),
-            best=min(self._validations, key=lambda entry: entry["bits_per_byte"], default=None),
+            best=min(finite, key=lambda entry: entry["bits_per_byte"], default=None),
         )
         self.message(text)
 
@@ -121,3 +125,7 @@ class Reports:
         self._progress.close()
         self._metrics.close()
         self._events.close()
+
+
+def _is_finite(value: Any) -> bool:
+    return value is not None and math.isfinite(value)

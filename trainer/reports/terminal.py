@@ -1,7 +1,7 @@
 """Terminal output of training: a bar on a terminal, a line a report elsewhere, messages between.
 
 Messages and log records go through the bar, which is cleared for them and drawn again
-below: nothing is overwritten half-way.
+below: nothing is overwritten half-way. Generated text comes among them: no escape sequence passes.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ from absl import logging as absl_logging
 from tqdm import tqdm
 
 from pipeline.sizes import size_text, time_text
+from pipeline.terminal import printable, show
 from trainer.reports.meter import TrainingFigures
 
 _GAP = "  "
@@ -99,7 +100,7 @@ class _ThroughBar:
 
     def write(self, text: str) -> int:
         if text.strip():
-            tqdm.write(text.rstrip("\n"), file=sys.stderr)
+            tqdm.write(printable(text.rstrip("\n")), file=sys.stderr)
         return len(text)
 
     def flush(self) -> None:
@@ -154,16 +155,17 @@ class Progress:
             self._bar.n = figures.step
             self._bar.refresh()
         elif not self._quiet:
-            print(whole_text(fields), file=sys.stderr, flush=True)
+            show(whole_text(fields), file=sys.stderr)
 
     def message(self, text: str) -> None:
         """Prints a text of whole lines above the bar."""
         if self._quiet:
             return
         if self._bar is None:
-            print(text, flush=True)
+            show(text)
         else:
-            tqdm.write(text)
+            with tqdm.external_write_mode():
+                show(text)
 
     def close(self) -> None:
         """Ends the bar; messages still print."""
