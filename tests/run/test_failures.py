@@ -1,6 +1,7 @@
 """failures: what cannot go on says so in a line, with its exit code."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from pipeline import UserError
 from trainer.hosts.environment import Hosts
 from trainer.loop import train
 from trainer.reports import reports
+from trainer.run.checkpoint import find_newest
 from trainer.run.failures import LOST_HOST_CODE, explaining_failures
 
 HOSTS = Hosts(addresses=("a:1", "b:2"), index=1, source="TF_CONFIG")
@@ -36,6 +38,27 @@ def test_a_corpus_that_goes_away_in_mid_run_is_named(
         rf"repair`, and the same command resumes {run} from step \d+",
         str(error.value),
     )
+
+
+def test_a_corpus_that_is_replaced_in_mid_run_is_named_and_what_is_saved_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = make(tmp_path, text(20_000), record_tokens=100)
+    other = make(tmp_path / "other", text(20_000, seed=1), record_tokens=100)
+
+    def replace_after_step_8(writer: object, tag: str, value: float, *, step: int) -> None:
+        if step == 8:
+            shutil.copytree(other.directory, corpus.directory, dirs_exist_ok=True)
+
+    monkeypatch.setattr(reports.EventWriter, "scalar", replace_after_step_8)
+    run = tmp_path / "run"
+    with pytest.raises(
+        UserError, match=rf"was replaced or removed .* resumes {run} from step \d+; another one"
+    ):
+        train(tiny(corpus.directory, run, steps=10_000, save_every=6), quiet=True)
+    found = find_newest(run)
+    assert found is not None
+    assert found.step >= 6
 
 
 @pytest.mark.parametrize(
