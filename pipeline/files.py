@@ -184,14 +184,6 @@ def parse_json(text: str, path: str | os.PathLike[str]) -> Any:
         raise UserError(f"{path} is damaged: no valid JSON ({error})") from error
 
 
-def read_json(path: str | os.PathLike[str]) -> Any:
-    """Returns the content of a JSON file; `None` where there is none, or a damaged one."""
-    try:
-        return json.loads(read_text(path))
-    except (FileNotFoundError, NotADirectoryError, ValueError):
-        return None
-
-
 @contextlib.contextmanager
 def whole_file(
     path: str | os.PathLike[str], *, temporary: str | os.PathLike[str] | None = None

@@ -6,6 +6,7 @@ import keras
 from training import tiny
 
 from trainer.models import LanguageModel, build_model
+from trainer.run.checkpoint import find_best, find_newest
 from trainer.run.checkpointer import Checkpointer
 from trainer.run.identity import RunIdentity
 from trainer.steps.optimization import Adam
@@ -30,6 +31,6 @@ def build(
 
 def checkpointer(run: Path, model: LanguageModel, optimizer: Adam, keep: int = 2) -> Checkpointer:
     made = Checkpointer(run, identity=IDENTITY, keep=keep)
-    made.check()
+    made.go_on_from(find_newest(run), find_best(run))
     made.track(model, optimizer)
     return made

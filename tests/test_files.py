@@ -21,7 +21,6 @@ from pipeline.files import (
     make_directory,
     open_file,
     read_blocks,
-    read_json,
     read_text,
     sync_directory,
     whole_file,
@@ -123,23 +122,6 @@ def test_a_digest_is_that_of_hashlib(tmp_path: Path, prefix: str, size: int) -> 
     data = os.urandom(size)
     write(tmp_path / "x", data)
     assert digest(f"{prefix}{tmp_path}/x") == hashlib.sha256(data).hexdigest()
-
-
-@pytest.mark.parametrize("prefix", PREFIXES)
-def test_json_that_is_not_there_or_is_damaged_is_none(tmp_path: Path, prefix: str) -> None:
-    path = f"{prefix}{tmp_path}/x"
-    assert read_json(path) is None
-    for content, expected in (
-        ('{"a": [1, "日"]}', {"a": [1, "日"]}),
-        ("null", None),
-        ("", None),
-        ('{"a": ', None),
-        (b"\xff\xfe", None),
-    ):
-        write(tmp_path / "x", content)
-        assert read_json(path) == expected
-    if not prefix:
-        assert read_json(tmp_path / "x/below") is None
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)

@@ -12,7 +12,7 @@ from trainer.embeddings.pretrained import load_pretrained, start_from, vectors_t
 from trainer.hosts.agreement import Agreement
 from trainer.hosts.environment import Hosts
 from trainer.reports.reports import Reports
-from trainer.run.checkpoint import saved_settings
+from trainer.run.checkpoint import find_best, find_newest, read_identity
 from trainer.run.checkpointer import Checkpointer
 from trainer.run.directory import prepare_output
 from trainer.run.identity import RunIdentity
@@ -62,7 +62,8 @@ def start_run(
     run = config.output
     corpus = open_corpus(config.corpus)
     check_splits(corpus, config)
-    saved = None if config.pretrained_embeddings is None else saved_settings(run)
+    newest, best = find_newest(run), find_best(run)
+    saved = None if newest is None else read_identity(newest.path).settings
     pretrained = load_pretrained(config, corpus.vocabulary, saved)
     settings = config.identity()
     if pretrained is not None:
@@ -75,7 +76,7 @@ def start_run(
         run, identity=identity, keep=config.keep_checkpoints, target=directory
     )
     prepare_output(run, corpus, events=config.events_directory)
-    checkpointer.check()
+    checkpointer.go_on_from(newest, best)
     keras.utils.set_random_seed(config.seed)
     assembly = assemble(config, corpus.vocabulary.size, hosts)
     agreement = Agreement(assembly.strategy, hosts)

@@ -122,6 +122,20 @@ def test_nothing_whole_is_an_error_and_nothing_is_touched(
     assert contents(copy) == before
 
 
+def test_a_run_that_has_lost_its_checkpoints_does_not_begin_anew(
+    char_corpus: Corpus, copy: Path
+) -> None:
+    shutil.move(copy / DIRECTORY, copy.parent / "lost")
+    before = contents(copy)
+    with pytest.raises(
+        UserError, match=r"has a config\.json, but checkpoints/, which .* is gone\."
+    ):
+        train(longer(char_corpus, copy), quiet=True)
+    assert contents(copy) == before
+    shutil.move(copy.parent / "lost", copy / DIRECTORY)
+    assert train(longer(char_corpus, copy), quiet=True).start_step == 9
+
+
 @pytest.mark.parametrize("name", ["r[ab]", "g*", "q?", "b\\x"])
 def test_paths_are_no_patterns(
     char_corpus: Corpus, run: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]

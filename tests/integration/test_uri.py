@@ -9,7 +9,7 @@ import tensorflow as tf
 from training import ROOT, assert_same_bits, checkpoint_arrays, read_events, tiny
 
 from pipeline import Corpus, UserError, open_corpus
-from pipeline.files import exists, join, make_directory, read_text, write_text
+from pipeline.files import join, make_directory, write_text
 from trainer.evaluation.evaluate import evaluate
 from trainer.generation.sampler import generate
 from trainer.loop import train
@@ -62,37 +62,6 @@ def test_trace_knows_a_run_behind_a_uri(char_corpus: Corpus, tmp_path: Path) -> 
     ]
     assert shown[0]
     assert shown[0] == shown[1]
-
-
-def test_join_keeps_the_slashes_of_a_uri() -> None:
-    assert join("gs://bucket/run/", "events") == "gs://bucket/run/events"
-    assert join(Path("/run"), "events") == "/run/events"
-
-
-def test_files_are_written_whole_over_old_ones_and_read(tmp_path: Path) -> None:
-    for number, prefix in enumerate((f"{tmp_path}", f"file://{tmp_path}")):
-        folder = join(prefix, f"{number}/deep")
-        assert not exists(folder)
-        make_directory(folder)
-        make_directory(folder)
-        assert exists(folder)
-        path = join(folder, "x.json")
-        with pytest.raises(FileNotFoundError):
-            read_text(path)
-        write_text(path, "old")
-        write_text(path, "naïve\r\n" * 100_000)
-        assert read_text(path) == "naïve\r\n" * 100_000
-        assert [file.name for file in (tmp_path / f"{number}/deep").iterdir()] == ["x.json"]
-
-
-def test_what_cannot_be_written_behind_a_uri_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("x")
-    for call in (
-        lambda: make_directory(f"file://{tmp_path}/file/below"),
-        lambda: write_text(f"file://{tmp_path}/none/x.json", "x"),
-    ):
-        with pytest.raises(UserError, match=rf"file://{tmp_path}/.* cannot be written: "):
-            call()
 
 
 def test_gs_is_built_into_tensorflow() -> None:

@@ -17,7 +17,6 @@ from trainer.run.checkpoint import (
     read_identity,
     restore,
     restore_weights,
-    saved_settings,
     validation_of,
 )
 
@@ -55,12 +54,11 @@ def test_which_checkpoint_must_be_one_that_there_is(tmp_path: Path) -> None:
 
 def test_what_there_is_is_found(tmp_path: Path) -> None:
     assert (newest_step(tmp_path), newest_checkpoint(tmp_path)) == (0, None)
-    assert (find_newest(tmp_path), find_best(tmp_path), saved_settings(tmp_path)) == (None,) * 3
+    assert (find_newest(tmp_path), find_best(tmp_path)) == (None, None)
     saved = checkpointer(tmp_path, *build(seed=1))
     saved.save_best(3, 2.0, "validation")
     saved.save(6)
     assert newest_step(tmp_path) == 6
-    assert saved_settings(tmp_path) == IDENTITY.settings
     newest, best = find_checkpoint(tmp_path), find_checkpoint(tmp_path, "best")
     assert newest.path == newest_checkpoint(tmp_path) == f"{tmp_path}/checkpoints/ckpt-6"
     assert (newest.step, newest.warnings(), best.step) == (6, [], 3)

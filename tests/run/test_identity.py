@@ -7,6 +7,7 @@ from checkpoints import IDENTITY, build, checkpointer
 from options import config_of
 
 from pipeline import UserError
+from trainer.run.checkpoint import find_newest
 from trainer.run.checkpointer import Checkpointer
 from trainer.run.identity import RunIdentity, difference_texts
 
@@ -50,5 +51,5 @@ def test_another_run_is_refused_with_both_sides(
 ) -> None:
     checkpointer(tmp_path, *build(seed=1)).save(1)
     with pytest.raises(UserError) as error:
-        Checkpointer(tmp_path, identity=identity, keep=2).check()
+        Checkpointer(tmp_path, identity=identity, keep=2).go_on_from(find_newest(tmp_path), None)
     assert message in str(error.value)

@@ -12,7 +12,6 @@ In either, `damaged/` has what a start could not read, and `unfinished/` what is
 
 import json
 import os
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -88,16 +87,6 @@ def find_checkpoint(run: str | os.PathLike[str], which: str = "newest") -> Found
             f"{run} has no checkpoint yet; `textreel train` writes one every --save_every steps"
         )
     return found
-
-
-def saved_settings(run: str | os.PathLike[str]) -> dict[str, Any] | None:
-    """Returns the settings in a run's newest whole checkpoint; None without any.
-
-    Raises:
-        UserError: there are checkpoints, but none is whole.
-    """
-    found = find_newest(run)
-    return None if found is None else read_identity(found.path).settings
 
 
 def validation_of(path: str) -> tuple[int, float, str]:

@@ -18,8 +18,6 @@ from pipeline.files import join
 from trainer.run.checkpoint import (
     BEST_DIRECTORY,
     DIRECTORY,
-    find_best,
-    find_newest,
     newest_checkpoint,
     read_identity,
     restore,
@@ -75,17 +73,18 @@ class Checkpointer:
         self._best_found: Found | None = None
         self.sums: dict[str, float] = {}
 
-    def check(self) -> None:
-        """Finds what is there, and refuses what is of another run. Needs no model.
+    def go_on_from(self, newest: Found | None, best: Found | None) -> None:
+        """Takes what was found in the run, and refuses what is of another one. Needs no model.
 
-        Nothing is changed.
+        Args:
+            newest: to be restored; None begins anew.
+            best: what losses are compared with; None without any.
 
         Raises:
-            UserError: the newest or best checkpoint is of another run; or there are such, but
-                none is whole.
+            UserError: one of them is of another run.
         """
-        self._newest, self._best_found = find_newest(self._run), find_best(self._run)
-        for found in (self._newest, self._best_found):
+        self._newest, self._best_found = newest, best
+        for found in (newest, best):
             if found is not None:
                 self._identity.check(read_identity(found.path), self._run)
 
@@ -133,7 +132,7 @@ class Checkpointer:
         )
 
     def restore(self) -> int:
-        """Restores the checkpoint that `check` found, if there is one.
+        """Restores the newest checkpoint that was found, if there is one.
 
         Returns:
             The number of steps that are done in it; 0 without a checkpoint.

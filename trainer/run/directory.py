@@ -19,10 +19,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.errors import UserError
-from pipeline.files import is_uri, join, make_directory
+from pipeline.files import exists, is_uri, join, make_directory
 from pipeline.locks import THIS_PROCESS, NoLocksError, held
 from pipeline.reading.corpus import Corpus
 from pipeline.terminal import show
+from trainer.config.saved import CONFIG_FILE
 from trainer.hosts.environment import Hosts
 from trainer.run.checkpoint import DIRECTORY
 
@@ -38,10 +39,18 @@ def prepare_output(run: str, corpus: Corpus, *, events: str) -> None:
         events: directory of the event files, or its URI.
 
     Raises:
-        UserError: the output is a file, or the corpus, or cannot be written.
+        UserError: the output is a file, or the corpus, or cannot be written; or it is a run that
+            has lost the directory of its checkpoints.
     """
     if _canonical(run) == _canonical(corpus.directory):
         raise UserError(f"`output` {run} is the corpus; name another directory with --output")
+    # The options are written after that directory is made. Object stores have no directories.
+    if not is_uri(run) and exists(join(run, CONFIG_FILE)) and not exists(join(run, DIRECTORY)):
+        raise UserError(
+            f"{run} has a {CONFIG_FILE}, but {DIRECTORY}/, which was there when that was written, "
+            "is gone. Nothing was changed. Bring it back from a copy; or, to begin anew, move the "
+            "run elsewhere, or train into another --output"
+        )
     for option, given, directory in (
         ("output", run, run),
         ("output", run, join(run, DIRECTORY)),

@@ -121,7 +121,7 @@ def find(directory: str) -> Found | None:
     listed = "; ".join(f"ckpt-{step} ({reason})" for step, reason in lost.items())
     raise UserError(
         f"{directory} has checkpoints, but none that is whole: {listed}. Nothing was changed. "
-        f"Bring their files back from a copy; or, to begin without them, move {directory} "
+        "Bring their files back from a copy; or, to begin without them, move what is there "
         "elsewhere, or train into another --output"
     )
 
