@@ -13,7 +13,6 @@ import dataclasses
 import functools
 import hashlib
 import io
-import itertools
 import os
 import struct
 from collections.abc import Iterator
@@ -111,11 +110,10 @@ def read_records(path: str) -> Iterator[bytes]:
     with _open(path) as file:
         file_bytes = file.seek(0, os.SEEK_END)
         file.seek(0)
-        for number in itertools.count():
-            payload = _read_record(file, number, file_bytes)
-            if payload is None:
-                return
+        number = 0
+        while (payload := _read_record(file, number, file_bytes)) is not None:
             yield payload
+            number += 1
 
 
 def read_payload(

@@ -1,6 +1,7 @@
 """The journal: what it keeps, what it refuses, and who holds it."""
 
 import errno
+import fcntl
 import json
 import os
 import signal
@@ -194,3 +195,53 @@ except UserError as error:
     with journal.locked(tmp_path):
         assert f"is being prepared by process {os.getpid()} on " in run_program(program)
     assert run_program(program) == "entered\n"
+
+
+def test_a_directory_in_which_nothing_was_made_is_not_left(tmp_path: Path) -> None:
+    with journal.locked(tmp_path / "new"):
+        assert (tmp_path / "new").exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_locks_nothing_is_prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "no locks")
+
+    monkeypatch.setattr(fcntl, "lockf", refuse)
+    message = r"the file system has no locks \(no locks\), .*another file system"
+    with pytest.raises(UserError, match=message), journal.locked(tmp_path):
+        pass
+
+
+BEGUN: dict[str, Any] = {"options": {"shard_bytes": 1}, "sources": [["a", 3, 7], ["b", 4, 8]]}
+
+
+@pytest.mark.parametrize(
+    ("now", "message"),
+    [
+        ({"options": {"shard_bytes": 2}}, "`shard_bytes` was 1, now 2"),
+        ({"options": {"new_option": 2}}, "`new_option` was None, now 2"),
+        ({"sources": [["a", 3, 7]]}, "source b is missing now"),
+        ({"sources": [["a", 3, 7], ["b", 4, 8], ["c", 5, 9]]}, "source c is new"),
+        ({"sources": [["a", 3, 7], ["b", 5, 8]]}, "source b has changed since"),
+        ({"sources": [["a", 3, 7], ["b", 4, 9]]}, "source b has changed since"),
+        ({"sources": [["b", 4, 8], ["a", 3, 7]]}, "the sources come in another order"),
+    ],
+)
+def test_what_was_begun_otherwise_is_protected_where_some_of_it_is_finished(
+    tmp_path: Path, now: dict[str, Any], message: str
+) -> None:
+    assert journal.vocabulary_of(tmp_path, BEGUN) is None
+    journal.begin(tmp_path, BEGUN, "f00")
+    assert (journal.vocabulary_of(tmp_path, BEGUN), journal.is_same(tmp_path, BEGUN)) == ("f00", 1)
+    changed = BEGUN | now
+    assert journal.vocabulary_of(tmp_path, changed) is None
+    assert not journal.is_same(tmp_path, changed)
+    written = WrittenShard(
+        num_tokens=1, num_records=1, num_bytes=1, sha256="", num_text_bytes=1, documents=()
+    )
+    journal.record(str(tmp_path / "shard"), written)
+    with pytest.raises(UserError, match=f"begun otherwise: {message}; 1 shards are finished"):
+        journal.vocabulary_of(tmp_path, changed)
+    journal.forget(tmp_path)
+    assert not journal.is_same(tmp_path, BEGUN)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 from checkpoints import IDENTITY, build, checkpointer
 
 from pipeline import UserError
@@ -19,6 +20,7 @@ from trainer.run.checkpoint import (
     restore_weights,
     validation_of,
 )
+from trainer.run.storing import store
 
 
 def test_a_model_of_another_shape_is_refused(tmp_path: Path) -> None:
@@ -66,3 +68,12 @@ def test_what_there_is_is_found(tmp_path: Path) -> None:
     assert read_identity(newest.path) == IDENTITY
     with pytest.raises(UserError, match=r"ckpt-6 is no best checkpoint"):
         validation_of(newest.path)
+
+
+@pytest.mark.parametrize("settings", [None, "[]", "{", "3", "[[1]]"])
+def test_a_checkpoint_that_does_not_say_what_it_is_of(tmp_path: Path, settings: str | None) -> None:
+    values = {"corpus": "c", "vocabulary": "v", "settings": settings}
+    strings = {name: tf.Variable(value) for name, value in values.items() if value is not None}
+    store(tf.train.Checkpoint(step=tf.Variable(1), **strings), str(tmp_path / DIRECTORY), 1)
+    with pytest.raises(UserError, match="ckpt-1 is no checkpoint of a run: it does not say"):
+        read_identity(find_checkpoint(tmp_path).path)

@@ -2,9 +2,11 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from checkpoints import IDENTITY, NUM_VARIABLES, build, checkpointer
 from training import checkpoint_arrays, run_child
 
@@ -14,6 +16,7 @@ from trainer.run.checkpoint import (
     DIRECTORY,
     find_best,
     find_checkpoint,
+    find_newest,
     restore_weights,
     validation_of,
 )
@@ -86,6 +89,101 @@ def test_a_best_one_of_another_run_is_refused(tmp_path: Path) -> None:
     other = RunIdentity(corpus="d" * 64, vocabulary="v" * 64, settings=IDENTITY.settings)
     with pytest.raises(UserError, match="this corpus is not the one the run was trained on"):
         Checkpointer(tmp_path, identity=other, keep=2).go_on_from(None, find_best(tmp_path))
+
+
+class Lanes:
+    """What a checkpointer knows of lanes: values that are put together, and spread."""
+
+    def __init__(self) -> None:
+        self.own, self.saved = [1.0, 2.0], [tf.Variable([0.0, 0.0], trainable=False)]
+
+    def collect(self) -> None:
+        self.saved[0].assign(self.own)
+
+    def spread(self) -> None:
+        self.own = self.saved[0].numpy().tolist()
+
+
+def test_lanes_are_put_together_and_spread(tmp_path: Path) -> None:
+    for own in ([3.0, 4.0], None):
+        lanes: Any = Lanes()
+        made = Checkpointer(tmp_path, identity=IDENTITY, keep=2)
+        made.go_on_from(find_newest(tmp_path), None)
+        made.track(*build(seed=1), lanes)
+        if own is not None:
+            lanes.own = own
+            made.save(3)
+    assert made.restore() == 3
+    assert lanes.own == [3.0, 4.0]
+
+
+@pytest.mark.parametrize("is_chief", [True, False])
+def test_the_host_that_writes_sets_what_is_damaged_aside(tmp_path: Path, is_chief: bool) -> None:
+    run = tmp_path / "run"
+    saved = checkpointer(run, *build(seed=1))
+    for step in (3, 6):
+        saved.save(step)
+    index = run / DIRECTORY / "ckpt-6.index"
+    index.write_bytes(b"")
+    target = None if is_chief else str(tmp_path / "scratch")
+    again = Checkpointer(run, identity=IDENTITY, keep=2, target=target)
+    again.go_on_from(find_newest(run), find_best(run))
+    lines = again.set_damaged_aside()
+    assert f"{run}/{DIRECTORY}/ckpt-6 is damaged (" in lines[0]
+    folder = run / DIRECTORY / "damaged"
+    assert lines[1:] == ([f"what is left of it is now in {folder}"] if is_chief else [])
+    assert (index.exists(), folder.exists()) == (not is_chief, is_chief)
+
+
+def fail(*_: object, **__: object) -> None:
+    raise tf.errors.ResourceExhaustedError(None, None, "the disk is full")
+
+
+def test_what_cannot_be_moved_or_removed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved = checkpointer(tmp_path, *build(seed=1), keep=1)
+    for step in (3, 6):
+        saved.save(step)
+        saved.save_best(step, 9.0 - step, "validation")
+    for name in ("remove_older", "remove_others", "set_aside"):
+        monkeypatch.setattr(f"trainer.run.checkpointer.{name}", fail)
+    with pytest.raises(UserError, match=r"checkpoints: older .* step 9 cannot be removed \(the d"):
+        saved.save(9)
+    with pytest.raises(UserError, match=r"best: older .* step 9 cannot be removed \(the disk is f"):
+        saved.save_best(9, 1.0, "validation")
+    (tmp_path / DIRECTORY / "ckpt-9.index").write_bytes(b"")
+    again = checkpointer(tmp_path, *build(seed=1))
+    with pytest.raises(UserError, match=r"damaged checkpoints in it cannot be moved \(the disk"):
+        again.set_damaged_aside()
+
+
+@pytest.mark.parametrize("prefix", ["", "file://"])
+def test_what_cannot_be_written_is_named_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefix: str
+) -> None:
+    run = f"{prefix}{tmp_path}"
+    made = Checkpointer(run, identity=IDENTITY, keep=2)
+    made.go_on_from(None, None)
+    made.track(*build(seed=1))
+    made.save(3)
+    before = sorted((tmp_path / DIRECTORY).iterdir())
+    write = tf.train.Checkpoint.write
+
+    def half(checkpoint: tf.train.Checkpoint, path: str) -> None:
+        for end in (".data-00000-of-00001", ".index"):
+            tf.io.gfile.makedirs(path.rpartition("/")[0])
+            with tf.io.gfile.GFile(path + end, "wb") as file:
+                file.write(b"half of it")
+        tf.io.gfile.makedirs(f"{path}_temp")
+        fail()
+
+    monkeypatch.setattr(tf.train.Checkpoint, "write", half)
+    with pytest.raises(UserError, match=r"step 6 cannot be written \(the disk is full\); those "):
+        made.save(6)
+    assert sorted((tmp_path / DIRECTORY).iterdir()) == before
+    monkeypatch.setattr(tf.train.Checkpoint, "write", write)
+    assert made.save(6) == f"{run}/{DIRECTORY}/ckpt-6"
 
 
 # A limit on the size of files stands for a disk without room: it needs no privileges.

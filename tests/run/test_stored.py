@@ -1,5 +1,7 @@
 """stored: the files say what there is, and damage of every kind is found before it is used."""
 
+import errno
+import os
 import random
 import shutil
 from collections.abc import Callable
@@ -7,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from checkpoints import build, checkpointer
 from training import assert_same_bits, checkpoint_arrays
 
@@ -139,6 +142,45 @@ def test_a_reader_looks_again_where_files_come_and_go(
     found = find(str(only))
     assert found is not None
     assert (found.step, found.lost) == (9, {})
+
+
+def test_a_directory_that_never_rests_is_not_read_for_ever(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in directory.glob("*.data-*"):
+        path.unlink()
+    steps = iter(range(100, 10**6))
+
+    def another(path: str) -> dict[int, list[str]]:
+        return {**files_by_step(path), next(steps): ["ckpt-0.index"]}
+
+    monkeypatch.setattr("trainer.run.stored.files_by_step", another)
+    with pytest.raises(UserError, match="none that is whole"):
+        find(str(directory))
+    assert next(steps) < 150
+
+
+def test_what_cannot_be_listed_is_not_taken_for_nothing(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UserError, match="nosuch://run/checkpoints cannot be read: File system sch"):
+        find("nosuch://run/checkpoints")
+    with pytest.raises(UserError, match=r"ckpt-9\.index cannot be read"):
+        find(f"file://{directory}/ckpt-9.index")
+    monkeypatch.setattr(tf.io.gfile, "listdir", lambda path: _gone(path))
+    assert find(f"file://{directory}") is None
+
+    def refuse(path: str) -> list[str]:
+        raise PermissionError(errno.EACCES, "no permission", path)
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    with pytest.raises(UserError, match=r"cannot be read: .*no permission"):
+        find(str(directory))
+
+
+def _gone(path: str) -> list[str]:
+    shutil.rmtree(path.removeprefix("file://"))
+    raise tf.errors.NotFoundError(None, None, "gone")
 
 
 @pytest.mark.parametrize("name", ["r[ab]", "g*", "q?", "b\\x", "a[b", "x]y"])

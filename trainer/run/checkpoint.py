@@ -155,9 +155,7 @@ def read_identity(path: str) -> RunIdentity:
     values = read_values(path, "corpus", "vocabulary", "settings")
     try:
         corpus, vocabulary, settings = (value.decode() for value in values)
-        return RunIdentity(
-            corpus=corpus, vocabulary=vocabulary, settings=dict(json.loads(settings))
-        )
+        return RunIdentity(corpus=corpus, vocabulary=vocabulary, settings={**json.loads(settings)})
     except (AttributeError, TypeError, ValueError) as error:
         raise UserError(
             f"{path} is no checkpoint of a run: it does not say what it is of; move it away"

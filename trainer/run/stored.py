@@ -16,7 +16,7 @@ from typing import Any
 import tensorflow as tf
 
 from pipeline.errors import UserError, first_line
-from pipeline.files import is_uri, join
+from pipeline.files import exists, is_uri, join
 
 UNFINISHED = "unfinished"  # in a directory of checkpoints: the one that is being written
 _FILE = re.compile(r"ckpt-(0|[1-9]\d{0,17})\.(index|data-\d{5}-of-\d{5})")
@@ -165,17 +165,26 @@ def read_values(path: str, *names: str) -> list[Any]:
 
 
 def _by_step(directory: str) -> dict[int, list[str]]:
-    try:
-        names = tf.io.gfile.listdir(directory)
-    except (tf.errors.NotFoundError, tf.errors.FailedPreconditionError):
-        return {}
-    except tf.errors.OpError as error:
-        raise UserError(f"{directory} cannot be read: {error.message}") from error
     found: dict[int, list[str]] = {}
-    for name in sorted(names):
+    for name in sorted(_names(directory)):
         if match := _FILE.fullmatch(name):
             found.setdefault(int(match[1]), []).append(name)
     return found
+
+
+def _names(directory: str) -> list[str]:
+    """What a directory has; nothing where there is none."""
+    try:
+        if not is_uri(directory):
+            return os.listdir(directory)
+        # TensorFlow's `listdir` takes whatever fails for a directory that is not there.
+        return list(tf.io.gfile.listdir(directory)) if exists(directory) else []
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except (OSError, tf.errors.OpError) as error:
+        if isinstance(error, tf.errors.NotFoundError) and not exists(directory):
+            return []  # it has just gone
+        raise UserError(f"{directory} cannot be read: {first_line(error)}") from error
 
 
 def _fault(directory: str, step: int, names: list[str]) -> str | None:
