@@ -126,7 +126,7 @@ def test_the_best_word_of_a_subword_counts_wherever_it_stands(
         ("a 1 2\nb 3\n", "line 2 must have 2 numbers, got 1: 'b 3'; correct or remove the line"),
         ("a 1 2\nb 3 4 5\n", "line 2 must have 2 numbers, got 3: 'b 3 4 5'"),
         ("2 2\na 1 2\nb 3\n", "line 3 must have 2 numbers, got 1"),
-        ("a 1 2\nb 3 x\n", "line 2 must have numbers after its word (could not convert string"),
+        ("a 1 2\nb 3 x\n", "line 2 must have numbers after its word: '3 x'; correct"),
         ("a 1 2\nb 3  4\n", "line 2 must have 2 numbers, got 3"),
         ("a 1 2\nb nan 4\n", "line 2 must have finite numbers: 'nan 4'"),
         (

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from corpora import make
 from mutations import mutated_bytes, mutated_json
+from samples import COMPRESS
 
 from pipeline import UserError
 from pipeline.layout.loading import load_manifest
 from pipeline.layout.sealed import sealed
 from pipeline.preparing import journal
+from pipeline.text.formats.compressed import read_compressed
 from pipeline.vocabulary.loading import load_vocabulary
 from pipeline.vocabulary.subword import train_bpe
 
@@ -84,6 +86,15 @@ def test_tokenizers(tmp_path: Path, count: int) -> None:
     for data in _variants(whole.encode(), count):
         path.write_bytes(data)
         held(load)
+
+
+@pytest.mark.parametrize("count", COUNTS)
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_compressed_texts(tmp_path: Path, suffix: str, count: int) -> None:
+    path = tmp_path / f"x{suffix}"
+    for data in mutated_bytes(COMPRESS[suffix](b"some text\nof lines\n" * 200), 4, count):
+        path.write_bytes(data)
+        held(lambda: [*read_compressed(str(path), suffix)])
 
 
 @pytest.mark.parametrize("count", COUNTS)

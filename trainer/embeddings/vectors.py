@@ -9,12 +9,13 @@ A `.npy` array is `[vocabulary size, dim]`, its rows in the order of the ids.
 """
 
 import dataclasses
+import io
 import itertools
 from collections.abc import Iterator
 
 import numpy as np
 
-from pipeline.errors import OptionError, UserError
+from pipeline.errors import OptionError, UserError, first_line
 from pipeline.files import file_status, open_file, read_blocks
 from pipeline.text.formats.compressed import compression_of, read_compressed
 from pipeline.vocabulary.base import Vocabulary
@@ -22,7 +23,9 @@ from pipeline.vocabulary.base import Vocabulary
 _LINE_BYTES = 2**20  # no text of vectors has longer lines
 _SEPARATOR_WORDS = ("</s>", "<|endoftext|>")  # word2vec's end of a sentence, GPT-2's of a text
 _SPACES = str.maketrans({" ": "Ġ", "\n": "Ċ", "\t": "ĉ"})  # as GPT-2's vocabulary writes them
-_WORST_RANK = 3  # of a word for an id: an id has at most three words
+_MAX_DIGITS = 18  # of a count
+_HEADER_BYTES = 2**16  # of a .npy; NumPy reads headers of up to 10,000
+_MAX_SHOWN = 40  # bytes of a file that a message shows
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -105,14 +108,13 @@ def _read_text(path: str, vocabulary: Vocabulary, dim: int | None) -> Vectors:
             wanted.setdefault(name.encode(), []).append((token, rank))
     text = _Text(path)
     _check_dim(path, text.dim, dim)
-    values = np.zeros([vocabulary.size, text.dim], np.float32)
-    ranks = np.full(vocabulary.size, _WORST_RANK)
+    found: dict[int, tuple[int, np.ndarray]] = {}  # id -> (rank of its word, vector)
     for number, word, numbers in text.lines():
         for token, rank in wanted.get(word, ()):
-            if rank < ranks[token]:  # so of a word that comes twice the first line counts
-                values[token], ranks[token] = text.parse(number, numbers), rank
-    ids = np.flatnonzero(ranks < _WORST_RANK)
-    if not len(ids):
+            # Of a word that comes twice the first line counts.
+            if token not in found or rank < found[token][0]:
+                found[token] = rank, text.parse(number, numbers)
+    if not found:
         symbols = itertools.islice(map(bytes.decode, wanted), 3)
         raise UserError(
             f"`pretrained_embeddings` {path} has no vector for any symbol of the vocabulary, "
@@ -120,7 +122,9 @@ def _read_text(path: str, vocabulary: Vocabulary, dim: int | None) -> Vectors:
             f"{', '.join(map(repr, text.first_words))}. Give vectors of the vocabulary's "
             f"kind of symbols ({vocabulary.kind})"
         )
-    return Vectors(path=path, ids=ids, values=values[ids], num_ids=vocabulary.size)
+    ids = sorted(found)
+    values = np.stack([found[token][1] for token in ids])
+    return Vectors(path=path, ids=np.array(ids), values=values, num_ids=vocabulary.size)
 
 
 class _Text:
@@ -139,6 +143,9 @@ class _Text:
         number, line = next(self._lines, (1, b""))
         fields = line.split()
         if len(fields) == 2 and fields[0].isdigit() and fields[1].isdigit():
+            # A line has no more numbers than a space and a digit for each.
+            if max(map(len, fields)) > _MAX_DIGITS or int(fields[1]) > _LINE_BYTES // 2:
+                raise self._error(number, "must have the counts of words and of numbers", line)
             self._num_words, self.dim = map(int, fields)
         else:
             self.dim = len(fields) - 1
@@ -163,7 +170,7 @@ class _Text:
             if numbers.count(b" ") + 1 != self.dim:
                 word, numbers = self._split_with_spaces(number, line)
             if num_words < 3:
-                self.first_words.append(word.decode())
+                self.first_words.append(_shown(word))
             num_words += 1
             yield number, word, numbers
         if self._num_words not in (None, num_words):
@@ -172,18 +179,18 @@ class _Text:
                 f"{num_words}; it is cut off or was changed: get it again, or correct the line"
             )
 
-    def parse(self, number: int, numbers: bytes) -> list[float]:
-        """Returns the numbers of a line.
+    def parse(self, number: int, numbers: bytes) -> np.ndarray:
+        """Returns the numbers of a line, `[dim]` float32.
 
         Raises:
             UserError: one is none, or is not finite.
         """
         try:
-            values = [float(text) for text in numbers.split(b" ")]
+            numbers_of_line = [float(text) for text in numbers.split(b" ")]
         except ValueError as error:
-            raise self._error(
-                number, f"must have numbers after its word ({error})", numbers
-            ) from error
+            raise self._error(number, "must have numbers after its word", numbers) from error
+        with np.errstate(over="ignore"):  # what is too large for float32 becomes inf
+            values = np.array(numbers_of_line).astype(np.float32)
         if not np.isfinite(values).all():
             raise self._error(number, "must have finite numbers", numbers)
         return values
@@ -204,11 +211,16 @@ class _Text:
             ) from error
 
     def _error(self, number: int, rule: str, line: bytes) -> UserError:
-        start = line[:40] + b"..." * (len(line) > 40)
         return UserError(
-            f"{self._path}, line {number} {rule}: {start.decode('utf-8', 'backslashreplace')!r}; "
+            f"{self._path}, line {number} {rule}: {_shown(line)!r}; "
             "correct or remove the line, or give the text format of word2vec or GloVe"
         )
+
+
+def _shown(text: bytes) -> str:
+    """The beginning of a text, as a message shows it."""
+    start = text[:_MAX_SHOWN].decode("utf-8", "backslashreplace")
+    return start + "..." * (len(text) > _MAX_SHOWN)
 
 
 def _is_number(text: bytes) -> bool:
@@ -242,29 +254,21 @@ def _lines(path: str) -> Iterator[bytes]:
 def _read_array(path: str, num_ids: int, dim: int | None) -> Vectors:
     """Reads a `.npy`; its shape is checked before its content is read."""
     with open_file(path) as file:
-        try:
-            version = np.lib.format.read_magic(file)
-            read_header = {
-                (1, 0): np.lib.format.read_array_header_1_0,
-                (2, 0): np.lib.format.read_array_header_2_0,
-            }[version]
-            shape, _, dtype = read_header(file)
-            if len(shape) != 2 or shape[0] != num_ids or dtype.kind not in "fiu":
-                raise UserError(
-                    f"`pretrained_embeddings` {path} must hold numbers of the shape [vocabulary "
-                    f"size, dim], here [{num_ids}, dim], got {list(shape)} {dtype}; give a row "
-                    "an id, in their order"
-                )
-            _check_dim(path, shape[1], dim)
-            file.seek(0)
-            values = np.load(file, allow_pickle=False).astype(np.float32)
-        except (ValueError, KeyError, EOFError) as error:
-            if isinstance(error, UserError):
-                raise
+        shape, dtype, num_bytes = _array_header(path, file.read(_HEADER_BYTES))
+        if len(shape) != 2 or shape[0] != num_ids or not shape[1] or dtype.kind not in "fiu":
+            given = _shown(f"{list(shape)} {dtype}".encode())
             raise UserError(
-                f"`pretrained_embeddings` {path} is no .npy array ({error}); write it with "
-                "`numpy.save`"
-            ) from error
+                f"`pretrained_embeddings` {path} must hold numbers of the shape [vocabulary "
+                f"size, dim], here [{num_ids}, dim], got {given}; give a row an id, "
+                "in their order"
+            )
+        _check_dim(path, shape[1], dim)
+        num_bytes += shape[0] * shape[1] * dtype.itemsize
+        if num_bytes > file_status(path).num_bytes:  # before memory is taken for what it claims
+            raise _no_array(path, "it is cut off")
+        file.seek(0)
+        with np.errstate(over="ignore"):  # what is too large for float32 becomes inf
+            values = np.load(file, allow_pickle=False).astype(np.float32)
     finite = np.isfinite(values).all(axis=1)
     if not finite.all():
         raise UserError(
@@ -272,6 +276,28 @@ def _read_array(path: str, num_ids: int, dim: int | None) -> Vectors:
             "not finite; give finite ones"
         )
     return Vectors(path=path, ids=np.arange(num_ids), values=values, num_ids=num_ids)
+
+
+def _array_header(path: str, data: bytes) -> tuple[tuple[int, ...], np.dtype, int]:
+    """Returns the shape and the type of a `.npy` that begins so, and the bytes of its header."""
+    file = io.BytesIO(data)
+    try:
+        read_header = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }[np.lib.format.read_magic(file)]
+        shape, _, dtype = read_header(file)
+        if not all(type(size) is int and 0 <= size < 2**63 for size in shape):
+            raise ValueError("it has no shape")
+    except Exception as error:  # of Python's parser, tokenizer and `int` as well
+        raise _no_array(path, _shown(first_line(error).encode())) from error
+    return shape, dtype, file.tell()
+
+
+def _no_array(path: str, reason: str) -> UserError:
+    return UserError(
+        f"`pretrained_embeddings` {path} is no .npy array ({reason}); write it with `numpy.save`"
+    )
 
 
 def _check_dim(path: str, found: int, expected: int | None) -> None:

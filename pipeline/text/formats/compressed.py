@@ -1,6 +1,7 @@
 """Compressed files, `.gz .bz2 .xz .zst`: their text, streamed."""
 
 import bz2
+import gzip
 import lzma
 import os
 import sys
@@ -82,10 +83,11 @@ def _open(file: BinaryIO, path: str, suffix: str) -> tuple[Any, tuple[type[Excep
         zstd = _zstd(path)
         return zstd.ZstdFile(file), (EOFError, zstd.ZstdError)
     try:
-        from isal import igzip as gzip  # three times faster
+        from isal import igzip, igzip_lib  # three times faster
     except ImportError:
-        import gzip
-    return gzip.GzipFile(fileobj=file), (EOFError, OSError, zlib.error)
+        return gzip.GzipFile(fileobj=file), (EOFError, OSError, zlib.error)
+    damaged: Any = igzip_lib.IsalError  # no error of the above
+    return igzip.IGzipFile(fileobj=file), (EOFError, OSError, damaged)
 
 
 def _zstd(path: str) -> Any:
