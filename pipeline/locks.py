@@ -15,6 +15,7 @@ from typing import Any
 from pipeline.errors import UserError
 
 THIS_PROCESS = "this process"
+_LOCK = "lock"
 _held: set[str] = set()  # by this process
 
 
@@ -52,6 +53,50 @@ def held(path: Path, *, busy: Callable[[str], str]) -> Iterator[None]:
     finally:
         file.close()
         _held.remove(place)
+
+
+@contextlib.contextmanager
+def held_folder(directory: Path, name: str, *, doing: str) -> Iterator[None]:
+    """Holds a directory by a folder in it, for the files of what is under way there.
+
+    Files in the folder that an earlier holder did not finish (`*.incomplete`) are removed. Where
+    nothing was made meanwhile, nothing is left: neither the folder nor a new directory.
+
+    Args:
+        directory: what is made; itself made where it is missing.
+        name: of the folder.
+        doing: what is done to the directory, such as `prepared`, for messages.
+
+    Raises:
+        UserError: another process holds it, which it names; or the file system has no locks.
+        OSError: the folder cannot be made.
+    """
+    folder, is_new = directory / name, not directory.exists()
+
+    def busy(holder: str) -> str:
+        remedy = "wait for it"
+        if holder != THIS_PROCESS:
+            remedy += ", or end it: the same command then goes on where it was"
+        return f"{directory} is being {doing} by {holder}; {remedy}"
+
+    try:
+        with held(folder / _LOCK, busy=busy):
+            try:
+                for leftover in folder.glob("*.incomplete"):
+                    leftover.unlink()
+                yield
+            finally:
+                with contextlib.suppress(OSError):
+                    if os.listdir(folder) == [_LOCK]:
+                        (folder / _LOCK).unlink()
+                        folder.rmdir()
+                        if is_new:
+                            directory.rmdir()
+    except NoLocksError as error:
+        raise UserError(
+            f"{folder}: the file system has no locks ({error.strerror}), so two processes could "
+            "spoil each other's files; give an `--output` on another file system"
+        ) from error
 
 
 def _hold(path: Path, busy: Callable[[str], str]) -> Any:

@@ -9,7 +9,7 @@ import pytest
 from terminal import run_program
 
 from pipeline import UserError
-from pipeline.locks import NoLocksError, held
+from pipeline.locks import NoLocksError, held, held_folder
 
 PROGRAM = """
 import sys
@@ -51,4 +51,36 @@ def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(fcntl, "lockf", refuse)
     with pytest.raises(NoLocksError, match="no locks"), held(tmp_path / "lock", busy=busy):
+        pass
+
+
+def test_a_folder_is_left_where_something_was_made(tmp_path: Path) -> None:
+    directory, folder = tmp_path / "made", tmp_path / "made" / ".work"
+    with held_folder(directory, ".work", doing="made"):
+        (folder / "part").touch()
+        (folder / "other.incomplete").touch()
+    assert {path.name for path in folder.iterdir()} == {"lock", "part", "other.incomplete"}
+    with held_folder(directory, ".work", doing="made"):
+        assert {path.name for path in folder.iterdir()} == {"lock", "part"}
+        with (
+            pytest.raises(UserError, match=r"made is being made by this process; wait for it$"),
+            held_folder(directory, ".work", doing="made"),
+        ):
+            pass
+        (folder / "part").unlink()
+    assert list(directory.iterdir()) == [], "it was there before, and stays"
+    with held_folder(tmp_path / "new", ".work", doing="made"):
+        pass
+    assert list(tmp_path.iterdir()) == [directory]
+
+
+def test_a_folder_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "no locks")
+
+    monkeypatch.setattr(fcntl, "lockf", refuse)
+    with (
+        pytest.raises(UserError, match=r"has no locks \(no locks\).* another file system"),
+        held_folder(tmp_path / "made", ".work", doing="made"),
+    ):
         pass

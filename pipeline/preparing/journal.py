@@ -18,7 +18,7 @@ import os
 import shutil
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,12 @@ from pipeline.errors import UserError
 from pipeline.files import digest, whole_file
 from pipeline.layout.records import Written
 from pipeline.layout.sealed import read_sealed, sealed
-from pipeline.locks import THIS_PROCESS, NoLocksError, held
+from pipeline.locks import held_folder
 from pipeline.preparing.options import PrepareOptions
 from pipeline.text.pieces import STANDARD_INPUT, Source
 
 FOLDER = ".prepare"
-_PLAN, _LOCK = "plan.json", "lock"
+_PLAN = "plan.json"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,8 +47,7 @@ class WrittenShard(Written):
     documents: tuple[int, ...]
 
 
-@contextlib.contextmanager
-def locked(directory: Path) -> Iterator[None]:
+def locked(directory: Path) -> contextlib.AbstractContextManager[None]:
     """Holds the directory of a corpus; released when the process ends, however.
 
     Where nothing was made meanwhile, it leaves nothing: neither the lock nor a new directory.
@@ -56,32 +55,7 @@ def locked(directory: Path) -> Iterator[None]:
     Raises:
         UserError: another process holds it, which it names; or the file system has no locks.
     """
-    folder, is_new = directory / FOLDER, not directory.exists()
-
-    def busy(holder: str) -> str:
-        remedy = "wait for it"
-        if holder != THIS_PROCESS:
-            remedy += ", or end it: the same command then goes on where it was"
-        return f"{directory} is being prepared by {holder}; {remedy}"
-
-    try:
-        with held(folder / _LOCK, busy=busy):
-            try:
-                for leftover in folder.glob("*.incomplete"):
-                    leftover.unlink()
-                yield
-            finally:
-                with contextlib.suppress(OSError):
-                    if os.listdir(folder) == [_LOCK]:
-                        (folder / _LOCK).unlink()
-                        folder.rmdir()
-                        if is_new:
-                            directory.rmdir()
-    except NoLocksError as error:
-        raise UserError(
-            f"{folder}: the file system has no locks ({error.strerror}), so two prepares could "
-            "spoil each other's files; give an `--output` on another file system"
-        ) from error
+    return held_folder(directory, FOLDER, doing="prepared")
 
 
 def intent_of(options: PrepareOptions, sources: Sequence[Source]) -> dict[str, Any]:
