@@ -5,6 +5,7 @@
     preparing     a plan cuts the sources into pieces; workers encode each into a shard
     layout        the corpus as files: records in shards, and the manifest that names them
     reading       positions of the endless training order -> windows of tokens -> batches
+    indexing      where the records of any TFRecord files begin
     auditing      is the corpus whole? where does a batch come from? what will it take?
 
 `prepare` makes a corpus from sources, once:
@@ -22,6 +23,8 @@ corpora; `reference_windows` is the slow recipe that the fast windows equal.
 """
 
 from pipeline.errors import OptionError, UserError
+from pipeline.indexing.build import index_records
+from pipeline.layout.record_index import RecordIndex, open_index
 from pipeline.preparing.options import PrepareOptions
 from pipeline.preparing.prepare import prepare
 from pipeline.reading.corpus import Corpus, open_corpus
@@ -32,9 +35,12 @@ __all__ = [
     "Corpus",
     "OptionError",
     "PrepareOptions",
+    "RecordIndex",
     "UserError",
+    "index_records",
     "mix",
     "open_corpus",
+    "open_index",
     "prepare",
     "reference_windows",
 ]

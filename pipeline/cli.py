@@ -10,7 +10,7 @@ from typing import Any
 from absl import app
 from absl.flags import argparse_flags
 
-from pipeline.commands import inspect, plan, prepare, repair, trace, verify
+from pipeline.commands import index, inspect, plan, prepare, repair, trace, verify
 from pipeline.errors import OptionError, UserError
 from pipeline.terminal import show
 
@@ -64,7 +64,7 @@ def add_commands(subparsers: Any, training_of: trace.TrainingOf | None = None) -
         subparsers: gets the commands.
         training_of: see `commands.trace.add_command`.
     """
-    for command in (prepare, plan, inspect, verify, repair):
+    for command in (prepare, plan, inspect, verify, repair, index):
         command.add_command(subparsers)
     trace.add_command(subparsers, training_of)
 

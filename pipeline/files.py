@@ -3,22 +3,25 @@
 TensorFlow is imported for URIs alone.
 """
 
+import concurrent.futures
 import contextlib
 import dataclasses
 import errno
 import functools
+import glob
 import hashlib
 import io
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, cast
 
 from pipeline import remote
 from pipeline.errors import UserError
 
 BLOCK_BYTES = 64 * 1024  # with larger ones the allocator keeps more than it saves
+_REQUESTS = 32  # to a store, under way at once
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -73,6 +76,29 @@ def file_status(path: str) -> FileStatus:
         num_bytes=found.st_size,
         modified=found.st_mtime_ns,
         identity=(found.st_dev, found.st_ino),  # also finds hard links, which a path cannot
+    )
+
+
+def file_statuses(paths: Sequence[str]) -> list[FileStatus]:
+    """Looks up paths, many at once where they are URIs.
+
+    Raises:
+        UserError: see `file_status`.
+    """
+    if not any(map(is_uri, paths)):
+        return list(map(file_status, paths))
+    with concurrent.futures.ThreadPoolExecutor(_REQUESTS) as pool:
+        return list(pool.map(file_status, paths))
+
+
+def files_matching(pattern: str) -> list[str]:
+    """Lists what a pattern matches, sorted; links, directories and all.
+
+    Args:
+        pattern: a path or URI with `*`, `?` and `[…]`, and, in a path, `**` for any folders.
+    """
+    return sorted(
+        remote.gfile().glob(pattern) if is_uri(pattern) else glob.glob(pattern, recursive=True)
     )
 
 
@@ -186,17 +212,21 @@ def parse_json(text: str, path: str | os.PathLike[str]) -> Any:
 
 @contextlib.contextmanager
 def whole_file(
-    path: str | os.PathLike[str], *, temporary: str | os.PathLike[str] | None = None
+    path: str | os.PathLike[str],
+    *,
+    temporary: str | os.PathLike[str] | None = None,
+    synced: bool = True,
 ) -> Iterator[BinaryIO]:
     """Opens a file for writing that appears whole or not at all, over one that is there.
 
-    It is on the disk before it has its name, so that this holds even if the power fails. Where
-    anything is raised meanwhile, what was written goes.
+    Where anything is raised meanwhile, what was written goes.
 
     Args:
         path: the file.
         temporary: where it lies meanwhile, in the same file system; `None`: beside it. The file
             that is yielded has it as its `name`.
+        synced: it is on the disk before it has its name, so that it is whole even if the power
+            fails; takes milliseconds.
 
     Raises:
         OSError: it cannot be written.
@@ -214,7 +244,8 @@ def whole_file(
         with open(temporary, "wb", buffering=2**20) as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if synced:
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException as error:
         with contextlib.suppress(FileNotFoundError):

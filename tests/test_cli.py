@@ -68,7 +68,10 @@ def test_a_command_must_be_named() -> None:
     assert "Traceback" not in result.stderr
 
 
-@pytest.mark.parametrize("command", ["prepare", "plan", "inspect", "verify", "repair", "trace"])
+COMMANDS = ["prepare", "plan", "inspect", "verify", "repair", "index", "trace"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_its_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert command in build_parser().format_help()
     with pytest.raises(SystemExit) as ended:

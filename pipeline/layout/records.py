@@ -16,7 +16,7 @@ import io
 import os
 import struct
 from collections.abc import Iterator
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import google_crc32c
 import numpy as np
@@ -93,7 +93,7 @@ class RecordWriter:
         before, crc_before = header
         # The prefix never changes: extending its checksum saves joining prefix and payload.
         crc = google_crc32c.extend(crc_before, bytes(payload))
-        for part in (before, payload, struct.pack("<I", _masked(crc))):
+        for part in (before, payload, struct.pack("<I", masked_crc(crc))):
             self._file.write(part)
             self._digest.update(part)
             self._num_bytes += len(part)
@@ -158,12 +158,12 @@ def _read_record(file: BinaryIO, number: int, file_bytes: int) -> bytes | None:
     if not framing:
         return None
     length = int.from_bytes(framing[:8], "little")
-    if framing[8:] != struct.pack("<I", _masked(google_crc32c.value(framing[:8]))):
+    if framing[8:] != struct.pack("<I", masked_crc(google_crc32c.value(framing[:8]))):
         raise UserError(f"{where}: the checksum of its length is wrong")
     if length > file_bytes - file.tell() - 4:  # before memory is taken for what it claims
         raise UserError(f"{where}: the file ends inside it")
     example, crc = file.read(length), file.read(4)
-    if crc != struct.pack("<I", _masked(google_crc32c.value(example))):
+    if crc != struct.pack("<I", masked_crc(google_crc32c.value(example))):
         raise UserError(f"{where}: the checksum of its content is wrong")
     return example[_example_bytes(length, where) :]
 
@@ -209,7 +209,7 @@ def _header(payload_bytes: int) -> tuple[bytes, int]:
     feature = _field(1, len(entry) + payload_bytes) + entry  # Features.feature
     example = _field(1, len(feature) + payload_bytes) + feature  # Example.features
     length = struct.pack("<Q", len(example) + payload_bytes)
-    framing = length + struct.pack("<I", _masked(google_crc32c.value(length)))
+    framing = length + struct.pack("<I", masked_crc(google_crc32c.value(length)))
     return framing + example, google_crc32c.value(example)
 
 
@@ -223,6 +223,10 @@ def _field(number: int, length: int) -> bytes:
     return bytes(encoded)
 
 
-def _masked(crc: int) -> int:
-    """The rotation that TFRecord applies, so that checksums of checksums stay useful."""
+def masked_crc(crc: Any) -> Any:
+    """The rotation that TFRecord applies, so that checksums of checksums stay useful.
+
+    Args:
+        crc: a checksum, or an array of them, uint32.
+    """
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF

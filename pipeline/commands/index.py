@@ -1,0 +1,59 @@
+"""`textreel index`: where the records of TFRecord files begin."""
+
+import argparse
+import sys
+import time
+from typing import Any
+
+from pipeline.commands.flags import add_workers
+from pipeline.indexing.build import index_records
+from pipeline.layout.record_index import RecordIndex
+from pipeline.sizes import size_text
+from pipeline.terminal import show
+
+
+def add_command(subparsers: Any) -> None:
+    """Adds `index` to what `ArgumentParser.add_subparsers` returned."""
+    text = "find where the records of TFRecord files begin, whoever wrote these"
+    parser = subparsers.add_parser("index", help=text, description=text)
+    parser.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILES",
+        help="a TFRecord file, or a pattern in quotes: 'DIR/train-*.tfrecord*'; also gs://…",
+    )
+    parser.add_argument("--output", required=True, metavar="INDEX", help="directory of the index")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="also compare the checksum of every record's content, for which all is read",
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace the index that is in INDEX; files that have not changed are not read again",
+    )
+    add_workers(parser)
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    started = time.monotonic()
+    index = index_records(
+        arguments.files,
+        arguments.output,
+        check=arguments.check,
+        workers=arguments.workers,
+        overwrite=arguments.overwrite,
+        progress=sys.stderr.isatty(),
+    )
+    show(indexed_text(index, seconds=time.monotonic() - started))
+
+
+def indexed_text(index: RecordIndex, *, seconds: float) -> str:
+    """Returns what was indexed, for people."""
+    return (
+        f"made the index {index.directory}: {len(index.files):,} files, {index.num_records:,} "
+        f"records, {size_text(index.num_bytes)} in {seconds:.1f} s "
+        f"({size_text(index.num_bytes / seconds)}/s)"
+    )

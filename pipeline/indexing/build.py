@@ -1,0 +1,151 @@
+"""Building of an index: the parts of all files, in parallel; then the whole."""
+
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.errors import UserError
+from pipeline.files import is_uri, read_blocks, whole_file
+from pipeline.indexing.parts import FOLDER, PartTask, find_part, keep_part, make_tasks, state_of
+from pipeline.indexing.paths import find_files
+from pipeline.layout.record_index import DTYPE, FILE_NAME, OFFSETS_NAME, RecordIndex, load_index
+from pipeline.locks import held_folder
+from pipeline.preparing.engines.local import checked_workers, run
+from pipeline.progress import progress_bar
+
+
+def index_records(
+    patterns: Iterable[str | os.PathLike[str]],
+    output: str | os.PathLike[str],
+    *,
+    check: bool = False,
+    workers: int | None = None,
+    overwrite: bool = False,
+    progress: bool = False,
+) -> RecordIndex:
+    """Indexes TFRecord files: finds where each of their records begins.
+
+    An index that was stopped goes on where it was when it is called again. One that is there
+    already, of just these files, is returned as it is.
+
+    Args:
+        patterns: files, or patterns that match files; also URIs. The records are numbered in
+            this order, the files of a pattern sorted.
+        output: the directory to make.
+        check: also compares the checksum of every record's content, for which all is read.
+        workers: processes; `None` takes one a core.
+        overwrite: replaces an index of other files; what has not changed is not read again.
+        progress: shows a progress bar.
+
+    Raises:
+        UserError: files that are no TFRecord files, damaged, cut off, compressed, or named twice;
+            an output directory that cannot work, or that another process is at work on.
+        OSError: a file cannot be read or written.
+    """
+    workers = checked_workers(workers)
+    files = find_files(patterns)
+    directory = Path(_checked_directory(output))
+    with held_folder(directory, FOLDER, doing="indexed"):
+        index = _earlier(directory, overwrite)
+        tasks = make_tasks(directory, files, check)
+        difference = "" if index is None else _difference(index, tasks)
+        if difference and not overwrite:
+            raise UserError(
+                f"`output` {directory} holds another index: {difference}; nothing was changed: "
+                "name a new directory, or replace it with `--overwrite`"
+            )
+        if index is None or difference:
+            if index is not None:
+                _keep(index, tasks)
+            index = _build(directory, tasks, workers, progress)
+        shutil.rmtree(directory / FOLDER)
+        return index
+
+
+def _build(directory: Path, tasks: list[PartTask], workers: int, progress: bool) -> RecordIndex:
+    by_size = sorted(tasks, key=lambda task: -task.file.num_bytes)  # the largest is not the last
+    with progress_bar("indexing", sum(task.file.num_bytes for task in tasks), progress) as bar:
+        results = run(find_part, by_size, workers=workers, advance=bar.update)
+    found = {file.path: file for file in results}
+    index = RecordIndex(
+        os.fspath(directory),
+        [found[task.file.path] for task in tasks],
+        checked=all(task.check for task in tasks),
+    )
+    if index.num_records == 0:
+        raise UserError(
+            f"{tasks[0].file.path} has no record, nor have the other files, {len(tasks)} in all; "
+            "nothing to index"
+        )
+    (directory / FILE_NAME).unlink(missing_ok=True)  # what it says ends here
+    with whole_file(directory / OFFSETS_NAME) as file:
+        header = {"descr": DTYPE.str, "fortran_order": False, "shape": (index.num_records,)}
+        np.lib.format.write_array_header_1_0(file, header)
+        for task, indexed in zip(tasks, index.files, strict=True):
+            for block in read_blocks(f"{task.part}.offsets", 0, indexed.num_records * 8):
+                file.write(block)
+    index.save()
+    return index
+
+
+def _checked_directory(output: str | os.PathLike[str]) -> str:
+    """Refuses an output that cannot be written, or that has other files; touches nothing."""
+    directory = os.fspath(output)
+    if is_uri(directory):
+        raise UserError(
+            f"`output` must be a directory of this machine, got {directory}: write it here, and "
+            "copy it there"
+        )
+    if os.path.exists(directory) and not os.path.isdir(directory):
+        raise UserError(f"`output` {directory} exists and is not a directory")
+    names = os.listdir(directory) if os.path.isdir(directory) else []
+    if names and FILE_NAME not in names and FOLDER not in names:
+        raise UserError(
+            f"`output` {directory} exists and is no index; textreel will not write among other "
+            "files: name a new directory"
+        )
+    return directory
+
+
+def _earlier(directory: Path, overwrite: bool) -> RecordIndex | None:
+    """The whole index that is there; where it is to be replaced, a damaged one is none."""
+    if not (directory / FILE_NAME).exists():
+        return None
+    try:
+        index = load_index(directory)
+        index.check_offsets()
+    except UserError:
+        if overwrite:
+            return None
+        raise
+    return index
+
+
+def _difference(index: RecordIndex, tasks: list[PartTask]) -> str:
+    """How an index differs from what the tasks would make."""
+    before = {file.path: state_of(file) for file in index.files}
+    now = {task.file.path: state_of(task.file) for task in tasks}
+    for path in [*now, *before]:
+        if path not in before:
+            return f"{path} is new"
+        if path not in now:
+            return f"{path} is not named now"
+        if before[path] != now[path]:
+            return f"{path} has changed since"
+    if list(before) != list(now):
+        return "the files come in another order"
+    if not index.checked and any(task.check for task in tasks):
+        return "it was made without `--check`"
+    return ""
+
+
+def _keep(index: RecordIndex, tasks: list[PartTask]) -> None:
+    """Takes from an index what it says of files that have not changed."""
+    numbers = {state_of(file): number for number, file in enumerate(index.files)}
+    for task in tasks:
+        number = numbers.get(state_of(task.file))
+        if number is not None and index.checked >= task.check:
+            keep_part(task, index.offsets_of(number))
