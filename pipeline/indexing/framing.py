@@ -9,6 +9,7 @@ walked in blocks that are read one after the other; of large ones only the lengt
 import dataclasses
 import functools
 import io
+import shlex
 import struct
 from collections.abc import Callable, Iterator
 from typing import cast
@@ -241,14 +242,16 @@ def _cut_off(needed: object, left: int) -> str:
 
 def _no_tfrecord(path: str, beginning: bytes) -> str:
     """What is wrong with a file whose first record is none."""
+    is_gzip = beginning[:2] == b"\x1f\x8b"
     is_zlib = beginning[0] & 0x0F == 8 and int.from_bytes(beginning[:2], "big") % 31 == 0
-    if beginning[:2] == b"\x1f\x8b" or is_zlib:
-        kind, remedy = ("gzip", f"gunzip < {path} > FILE") if not is_zlib else ("zlib", "")
+    if is_gzip or is_zlib:
+        kind, command = "zlib", ""
+        if is_gzip:
+            kind, command = "gzip", f" (gunzip < {shlex.quote(path)} > FILE)"
         return (
             f"{path}: record 0 at byte 0: the file is compressed ({kind}), and no record of such a "
-            "file can be read without all that stand before it; decompress it"
-            + (f" ({remedy})" if remedy else "")
-            + ", which gives the TFRecord file with the same records, and index that"
+            f"file can be read without all that stand before it; decompress it{command}, which "
+            "gives the TFRecord file with the same records, and index that"
         )
     return (
         f"{path}: record 0 at byte 0: the checksum of its length is wrong; it is no TFRecord file, "

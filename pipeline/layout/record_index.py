@@ -273,6 +273,13 @@ def _change(file: IndexedFile, status: Any) -> str | None:
         return f"{file.path} is a directory"
     if status.num_bytes != file.num_bytes:
         return f"{file.path} had {file.num_bytes} bytes then, and {status.num_bytes} now"
-    if status.modified != file.modified:
+    if not _is_same_time(status.modified, file.modified):
         return f"{file.path} was written again since"
     return None
+
+
+def _is_same_time(time: int, other: int) -> bool:
+    """Whether two times are the same, where one of them may be known in whole seconds only."""
+    if time % 10**9 and other % 10**9:
+        return time == other
+    return time // 10**9 == other // 10**9

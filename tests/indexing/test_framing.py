@@ -130,7 +130,7 @@ def test_every_wrong_bit_of_a_length_is_found(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_cut_off(tmp_path: Path) -> None:
-    contents = contents_of(12, seed=3)
+    contents = contents_of(6, seed=3)
     whole, starts = b"".join(map(framed, contents)), slow_offsets(contents)
     for size in range(1, len(whole)):
         path = write(tmp_path / "x", whole[:size])
@@ -172,7 +172,7 @@ def test_contents_are_checked(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (gzip.compress(framed(b"content")), r"the file is compressed \(gzip\), .* gunzip < /"),
+        (gzip.compress(framed(b"content")), r"the file is compressed \(gzip\), .*\(gunzip < /"),
         (zlib.compress(framed(b"content")), r"the file is compressed \(zlib\), and no record"),
         (zlib.compress(framed(b"content"), 1), r"compressed \(zlib\), .* decompress it, which"),
         (b'{"a": 1}\n' * 9, "the checksum of its length is wrong; it is no TFRecord file, or"),
