@@ -39,7 +39,7 @@ class FileToWalk:
         num_bytes: its size.
         check: whether the checksums of the contents are compared, too, for which all is read.
         block_bytes: how much is read at once.
-        skipped_bytes: records whose mean is as large are not read; `None` chooses.
+        skipped_bytes: of records whose mean is as large, headers are read alone; `None` chooses.
     """
 
     path: str
@@ -103,9 +103,8 @@ class _Walk:
             raise self._problem(len(starts) - 1, where, _cut_off(needed, left))
         if self._check:
             found, end = self._check_contents(file, found, end, num_read)
-        mean = end // len(found)
-        skip = mean >= self._skipped_bytes and not self._check
-        self._wanted = HEADER_BYTES if skip else len(self._buffer)
+        is_large = end // len(found) >= self._skipped_bytes
+        self._wanted = HEADER_BYTES if is_large else len(self._buffer)
         offsets = found.astype(np.uint64) + np.uint64(self.offset)
         self.offset += end
         self.number += len(found)
@@ -165,7 +164,7 @@ class _Walk:
         """
         if end > num_read:
             if len(starts) == 1:
-                self._check_large(file, end)
+                self._check_large(file, end, num_read)
                 return starts, end
             starts, end = starts[:-1], int(starts[-1])
         ends = np.append(starts[1:], end)
@@ -178,10 +177,12 @@ class _Walk:
             raise self._bad_content(int(wrong[0]), int(starts[wrong[0]]))
         return starts, end
 
-    def _check_large(self, file: io.RawIOBase, end: int) -> None:
-        """Compares the checksum of a record that is read in parts."""
-        file.seek(self.offset + HEADER_BYTES)
-        left, crc = end - FRAMING_BYTES, 0
+    def _check_large(self, file: io.RawIOBase, end: int, num_read: int) -> None:
+        """Compares the checksum of a record that begins in the buffer and ends outside it."""
+        stop = min(num_read, end - FOOTER_BYTES)
+        crc = google_crc32c.value(bytes(self._buffer[HEADER_BYTES:stop]))
+        left = end - FOOTER_BYTES - stop
+        file.seek(self.offset + stop)
         while left:
             part = self._read_some(file, min(left, len(self._buffer)))
             crc = google_crc32c.extend(crc, part)

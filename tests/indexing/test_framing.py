@@ -1,6 +1,7 @@
 """Framing: offsets are those of a slow oracle, whoever wrote the file; every fault is placed."""
 
 import gzip
+import io
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from tfrecords import contents_of, crc, framed, header, slow_offsets, write_records
 
 from pipeline import UserError
+from pipeline.indexing import framing
 from pipeline.indexing.framing import FileToWalk, length_crcs, record_offsets
 from pipeline.layout.records import masked_crc
 
@@ -80,7 +82,7 @@ def test_files_without_records_and_records_without_content(tmp_path: Path) -> No
 def test_only_the_lengths_of_large_records_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of 2^40 bytes in a sparse file: in no time, and in no memory."""
+    """Of a sparse file of 2^40 bytes: a block, and then their headers."""
     path = tmp_path / "x"
     lengths = [2**32, 2**40, 2**33 + 7]
     with open(path, "wb") as file:
@@ -89,7 +91,16 @@ def test_only_the_lengths_of_large_records_are_read(
             file.seek(length + 4, 1)
         file.truncate()
     offsets = [0, 2**32 + 16, 2**32 + 2**40 + 32]
+    read: list[int] = []
+
+    class Counting(io.FileIO):
+        def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+            read.append(super().readinto(buffer))
+            return read[-1]
+
+    monkeypatch.setattr(framing, "open_file", lambda path: Counting(path))
     assert walk(path) == offsets
+    assert read == [2**20, 12, 12]
     with pytest.raises(UserError, match="record 0 at byte 0: the checksum of its content is wrong"):
         walk(write_sparse(tmp_path / "y", 2**22), check=True)
 
