@@ -1,5 +1,7 @@
 """Parts: made once, kept while file and digest agree."""
 
+import dataclasses
+import os
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 from corpora import flip
 from tfrecords import contents_of, slow_offsets, write_records
 
+from pipeline import UserError
 from pipeline.indexing.parts import FOLDER, PartTask, find_part, keep_part, make_tasks
 from pipeline.indexing.paths import find_files
 
@@ -37,6 +40,30 @@ def test_a_part_is_made_once(task: PartTask) -> None:
     for damaged in (".offsets", ".json"):
         flip(Path(task.part + damaged), 90)
         assert advanced(task) == task.file.num_bytes
+
+
+def test_a_part_is_of_the_file_as_it_was(task: PartTask) -> None:
+    advanced(task)
+    for changes in ({"modified": 0}, {"num_bytes": 0}):
+        changed = dataclasses.replace(task, file=dataclasses.replace(task.file, **changes))
+        with pytest.raises(UserError, match="x changed while it was being indexed"):
+            find_part(changed, lambda _: None)
+
+
+def test_a_part_that_was_not_checked_is_not_taken_for_one_that_was(task: PartTask) -> None:
+    advanced(task)
+    checked = dataclasses.replace(task, check=True)
+    damaged = Path(task.file.path)
+    flip(damaged, damaged.stat().st_size - 1)
+    os.utime(damaged, ns=(0, task.file.modified))
+    with pytest.raises(UserError, match=r"record 19 at byte .* checksum of its content is wrong"):
+        find_part(checked, lambda _: None)
+    flip(damaged, damaged.stat().st_size - 1)
+    os.utime(damaged, ns=(0, task.file.modified))
+    advanced(checked)
+    flip(damaged, damaged.stat().st_size - 1)
+    os.utime(damaged, ns=(0, task.file.modified))
+    assert advanced(checked) == advanced(task) == task.file.num_bytes, "taken for both"
 
 
 def test_known_offsets_are_taken(task: PartTask) -> None:
