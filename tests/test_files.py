@@ -16,7 +16,9 @@ from pipeline.files import (
     digest,
     exists,
     file_status,
+    file_statuses,
     files_below,
+    files_matching,
     join,
     make_directory,
     open_file,
@@ -219,3 +221,34 @@ def test_a_file_behind_a_uri_is_a_file_of_python(tmp_path: Path) -> None:
         open_file(f"file://{tmp_path}/none")
     with pytest.raises(FileNotFoundError):
         open_file(f"{tmp_path}/none")
+
+
+def test_a_file_that_is_not_synced_is_whole_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    for is_synced in (False, True):
+        with whole_file(tmp_path / "x", synced=is_synced) as file:
+            file.write(b"content")
+            assert not (tmp_path / "x").exists() or is_synced
+        assert (tmp_path / "x").read_bytes() == b"content"
+        assert len(synced) == is_synced
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_patterns_match_as_in_a_shell_sorted(tmp_path: Path, prefix: str) -> None:
+    for name in ("b", "a", "c", "d1", "d/e"):
+        write(tmp_path / name, name)
+    place = f"{prefix}{tmp_path}"
+    assert files_matching(f"{place}/[ab]") == [f"{place}/a", f"{place}/b"]
+    assert files_matching(f"{place}/d?") == [f"{place}/d1"]
+    assert files_matching(f"{place}/x*") == []
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_many_files_are_looked_up_in_their_order(tmp_path: Path, prefix: str) -> None:
+    paths = [f"{prefix}{write(tmp_path / str(size), 'x' * size)}" for size in range(100)]
+    assert [status.num_bytes for status in file_statuses(paths)] == list(range(100))
+    with pytest.raises(UserError, match=r"no such file or directory: .*/none"):
+        file_statuses([*paths, f"{prefix}{tmp_path}/none"])

@@ -53,7 +53,7 @@ def _run(arguments: argparse.Namespace) -> None:
 def indexed_text(index: RecordIndex, *, seconds: float) -> str:
     """Returns what was indexed, for people."""
     return (
-        f"made the index {index.directory}: {len(index.files):,} files, {index.num_records:,} "
+        f"made the index {index.directory}: {len(index.files):,} files, {len(index):,} "
         f"records, {size_text(index.num_bytes)} in {seconds:.1f} s "
         f"({size_text(index.num_bytes / seconds)}/s)"
     )

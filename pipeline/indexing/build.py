@@ -5,13 +5,18 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
-
 from pipeline.errors import UserError
 from pipeline.files import is_uri, read_blocks, whole_file
 from pipeline.indexing.parts import FOLDER, PartTask, find_part, keep_part, make_tasks, state_of
 from pipeline.indexing.paths import find_files
-from pipeline.layout.record_index import DTYPE, FILE_NAME, OFFSETS_NAME, RecordIndex, load_index
+from pipeline.layout.record_index import (
+    DTYPE,
+    FILE_NAME,
+    OFFSETS_NAME,
+    RecordIndex,
+    load_index,
+    offsets_header,
+)
 from pipeline.locks import held_folder
 from pipeline.preparing.engines.local import checked_workers, run
 from pipeline.progress import progress_bar
@@ -75,17 +80,18 @@ def _build(directory: Path, tasks: list[PartTask], workers: int, progress: bool)
         [found[task.file.path] for task in tasks],
         checked=all(task.check for task in tasks),
     )
-    if index.num_records == 0:
+    if len(index) == 0:
         raise UserError(
             f"{tasks[0].file.path} has no record, nor have the other files, {len(tasks)} in all; "
             "nothing to index"
         )
     (directory / FILE_NAME).unlink(missing_ok=True)  # what it says ends here
     with whole_file(directory / OFFSETS_NAME) as file:
-        header = {"descr": DTYPE.str, "fortran_order": False, "shape": (index.num_records,)}
-        np.lib.format.write_array_header_1_0(file, header)
+        file.write(offsets_header(len(index)))
         for task, indexed in zip(tasks, index.files, strict=True):
-            for block in read_blocks(f"{task.part}.offsets", 0, indexed.num_records * 8):
+            for block in read_blocks(
+                f"{task.part}.offsets", 0, indexed.num_records * DTYPE.itemsize
+            ):
                 file.write(block)
     index.save()
     return index

@@ -12,7 +12,6 @@ moved together; other paths are absolute, or URIs.
 import bisect
 import functools
 import hashlib
-import io
 import os
 import re
 from collections.abc import Iterable
@@ -27,6 +26,7 @@ from pipeline.files import (
     file_statuses,
     is_uri,
     join,
+    open_file,
     read_bytes,
     sync_directory,
     whole_file,
@@ -83,8 +83,7 @@ class RecordIndex:
         counts = [file.num_records for file in self.files]
         self.first_records = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
 
-    @property
-    def num_records(self) -> int:
+    def __len__(self) -> int:
         """The records of all files."""
         return int(self.first_records[-1])
 
@@ -101,23 +100,21 @@ class RecordIndex:
             UserError: `offsets.npy` is missing, damaged, or not that of `index.json`.
         """
         path = join(self.directory, OFFSETS_NAME)
+        header = offsets_header(len(self))
         try:
-            if is_uri(path):
-                offsets = np.load(io.BytesIO(read_bytes(path)), allow_pickle=False)
-            else:
-                offsets = np.load(path, mmap_mode="r", allow_pickle=False)
+            with open_file(path) as file:
+                is_whole = file.read(len(header)) == header
+                is_whole &= file.seek(0, os.SEEK_END) == len(header) + DTYPE.itemsize * len(self)
         except FileNotFoundError as error:
             raise UserError(f"{path} is missing; {_AGAIN}") from error
-        except (ValueError, EOFError) as error:
-            raise UserError(f"{path} is damaged: {error}; {_AGAIN}") from error
-        if not isinstance(offsets, np.ndarray) or offsets.dtype != DTYPE:
-            raise UserError(f"{path} is damaged: it is no array of {DTYPE.str}; {_AGAIN}")
-        if offsets.shape != (self.num_records,):
+        if not is_whole:
             raise UserError(
-                f"{path} is damaged: it has the shape {offsets.shape}, and {FILE_NAME} says "
-                f"{self.num_records} records; {_AGAIN}"
+                f"{path} is damaged: it is no array of {len(self)} offsets, as {FILE_NAME} says; "
+                f"{_AGAIN}"
             )
-        return offsets
+        if is_uri(path):
+            return np.frombuffer(read_bytes(path), DTYPE, offset=len(header))
+        return np.memmap(path, DTYPE, "r", offset=len(header), shape=(len(self),))
 
     def offsets_of(self, file_index: int) -> np.ndarray:
         """The part of `offsets` of a file."""
@@ -130,8 +127,8 @@ class RecordIndex:
             IndexError: there is no such record.
             UserError: see `offsets`.
         """
-        if not 0 <= record < self.num_records:
-            raise IndexError(f"record {record} of {self.num_records}")
+        if not 0 <= record < len(self):
+            raise IndexError(f"record {record} of {len(self)}")
         index = bisect.bisect_right(self.first_records, record) - 1
         number = record - int(self.first_records[index])
         return Place(self.files[index], number, int(self.offsets[record]))
@@ -177,6 +174,12 @@ class RecordIndex:
             return list(file_statuses([file.path for file in self.files]))
         except UserError:  # which ones?
             return [_status(file.path) for file in self.files]
+
+
+def offsets_header(num_records: int) -> bytes:
+    """What stands before the offsets in `offsets.npy`: 128 bytes, version 1.0 of NumPy's format."""
+    text = f"{{'descr': '{DTYPE.str}', 'fortran_order': False, 'shape': ({num_records},), }}"
+    return b"\x93NUMPY\x01\x00v\x00" + text.ljust(117).encode() + b"\n"
 
 
 def open_index(directory: str | os.PathLike[str]) -> RecordIndex:
@@ -229,7 +232,7 @@ def _file(directory: str, row: Any) -> IndexedFile:
         type(path) is type(sha256) is str
         and type(num_bytes) is type(modified) is type(num_records) is int
         and path
-        and "\0" not in path
+        and b"\0" not in os.fsencode(path)  # which is a ValueError for what no path can be
         and 0 <= num_records * 16 <= num_bytes <= _MAX
         and re.fullmatch("[0-9a-f]{64}", sha256, re.ASCII)
     ):

@@ -42,7 +42,7 @@ def test_it_is_the_same_by_any_number_of_workers(
     index = open_index(tmp_path / "out")
     expected = [slow_offsets(contents_of(7 * number, seed=number)) for number in range(12)]
     assert [index.offsets_of(number).tolist() for number in range(12)] == expected
-    assert index.num_records == 7 * 66
+    assert len(index) == 7 * 66
 
 
 def test_the_files_are_numbered_as_they_are_given(folder: Path, tmp_path: Path) -> None:
@@ -222,7 +222,7 @@ index_records([{str(folder / "x-*")!r}], {str(output)!r}, workers=1, overwrite=T
     result = subprocess.run([sys.executable, "-c", program], env=ENVIRONMENT, check=False)
     assert result.returncode == -signal.SIGKILL
     if point == "unlink":
-        assert open_index(output).num_records == 7 * 66, "the old one, as it was"
+        assert len(open_index(output)) == 7 * 66, "the old one, as it was"
         assert build(folder, output, overwrite=True) == straight
     else:
         assert (output / "index.json").exists() == (point == "rmtree")
@@ -250,7 +250,7 @@ def test_no_record_at_all(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="/a has no record, nor have the other files, 2 in all"):
         index_records([tmp_path / "?"], tmp_path / "out")
     write_records(tmp_path / "c", [b""])
-    assert index_records([tmp_path / "?"], tmp_path / "out").num_records == 1
+    assert len(index_records([tmp_path / "?"], tmp_path / "out")) == 1
 
 
 def test_who_holds_it_is_named(folder: Path, tmp_path: Path) -> None:
@@ -318,7 +318,7 @@ def test_a_dataset_of_tfds(tmp_path: Path) -> None:
     config = tfds.ReadConfig(interleave_cycle_length=1)  # one file after the other
     dataset_in_order = builder.as_dataset(split="train", read_config=config)
     read = list(dataset_in_order.as_numpy_iterator())
-    assert index.num_records == len(read)
+    assert len(index) == len(read)
     for record, expected in enumerate(read):
         place = index.place(record)
         data = Path(place.file.path).read_bytes()[place.offset :]

@@ -10,9 +10,11 @@ import pytest
 from corpora import make
 from mutations import mutated_bytes, mutated_json
 from samples import COMPRESS
+from tfrecords import write_records
 
-from pipeline import UserError
+from pipeline import UserError, index_records
 from pipeline.layout.loading import load_manifest
+from pipeline.layout.record_index import load_index
 from pipeline.layout.sealed import sealed
 from pipeline.preparing import journal
 from pipeline.text.formats.compressed import read_compressed
@@ -118,6 +120,30 @@ def test_journals(tmp_path: Path, count: int) -> None:
     for data in mutated_bytes(whole, 3, count):
         entry.write_bytes(data)
         assert journal.finished(str(shard)) == (written if data == whole else None)
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_indexes(tmp_path: Path, count: int) -> None:
+    write_records(tmp_path / "x", [b"content"] * 50)
+    directory = tmp_path / "index"
+    offsets = index_records([tmp_path / "x"], directory).offsets.tolist()
+
+    def load() -> None:
+        index = load_index(directory)
+        index.check_offsets()
+        index.check_files()
+        assert index.offsets.tolist() == offsets
+
+    for name in ("index.json", "offsets.npy"):
+        whole = (directory / name).read_bytes()
+        for data in mutated_bytes(whole, 4, count):
+            (directory / name).write_bytes(data)
+            assert held(load) == (data == whole)
+        (directory / name).write_bytes(whole)
+    content = json.loads(b"{" + (directory / "index.json").read_bytes().partition(b"\n")[2])
+    for changed in mutated_json(content, 5, count):
+        (directory / "index.json").write_text(sealed(changed) if changed else "{}")
+        held(load)
 
 
 def _variants(whole: bytes, count: int) -> Iterator[bytes]:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from corpora import flip, write
 from tfrecords import contents_of, framed, slow_offsets, write_records
 
 from pipeline import RecordIndex, UserError, index_records, open_index
-from pipeline.layout.record_index import load_index
+from pipeline.layout.record_index import load_index, offsets_header
 from pipeline.layout.sealed import sealed
 
 CONTENTS = [contents_of(9, seed=1), [], contents_of(4, seed=2)]
@@ -30,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
 
 def check_places(index: RecordIndex, folder: Path) -> None:
     """Every record is where the index says."""
-    assert index.num_records == len(index.offsets) == 13
+    assert len(index) == len(index.offsets) == 13
     assert index.first_records.tolist() == [0, 9, 9, 13]
     assert index.num_bytes == sum((folder / f"x-{number}").stat().st_size for number in range(3))
     record = 0
@@ -67,6 +66,15 @@ def test_the_offsets_stay_on_the_disk(folder: Path) -> None:
     assert isinstance(open_index(folder / "index").offsets, np.memmap)
 
 
+def test_the_header_is_numpys(tmp_path: Path) -> None:
+    for count in (1, 10**9, 2**63 - 1):
+        assert len(offsets_header(count)) == 128
+        with open(write(tmp_path / "x", offsets_header(count)), "rb") as file:
+            assert np.lib.format.read_magic(file) == (1, 0)
+            shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(file)
+            assert (shape, is_fortran, dtype.str, file.tell()) == ((count,), False, "<u8", 128)
+
+
 def test_it_moves_with_files_beside_it(folder: Path, tmp_path: Path) -> None:
     check_places(open_index(folder / "index"), folder)
     folder.rename(tmp_path / "moved")
@@ -74,6 +82,7 @@ def test_it_moves_with_files_beside_it(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "moved" / "index")
     check_places(open_index(tmp_path / "link"), tmp_path / "moved")
     index = open_index(f"file://{tmp_path}/moved/index")
+    assert index.offsets.tolist() == open_index(tmp_path / "link").offsets.tolist()
     assert index.files[0].path == f"file://{tmp_path}/moved/x-0"
 
 
@@ -134,7 +143,7 @@ def test_a_file_that_changed_is_named(
     change(folder / "x-2")
     with pytest.raises(UserError, match=message):
         open_index(folder / "index")
-    assert load_index(folder / "index").num_records == 13, "which asks nothing of the files"
+    assert len(load_index(folder / "index")) == 13, "which asks nothing of the files"
 
 
 def test_all_changed_files_are_counted(folder: Path) -> None:
@@ -167,7 +176,7 @@ def test_damaged_offsets_are_named(folder: Path) -> None:
         with pytest.raises(UserError, match=r"offsets\.npy is damaged: .*; index the files again"):
             _ = open_index(folder / "index").offsets
     path.write_bytes(npy(np.zeros(12, "<u8")))
-    with pytest.raises(UserError, match=r"has the shape \(12,\), and index\.json says 13 records"):
+    with pytest.raises(UserError, match=r"damaged: it is no array of 13 offsets, as index\.json"):
         _ = open_index(folder / "index").offsets
     path.unlink()
     with pytest.raises(UserError, match=r"offsets\.npy is missing; index the files again"):
@@ -212,14 +221,14 @@ ROW = ["x", 100, 7, 3, "0" * 64]
         {"checked": 1},
         *[{"files": [[*ROW[:1], size, *ROW[2:]]]} for size in (-1, 47, 2**63, 1e9, True, "1")],
         *[{"files": [[*ROW[:3], count, ROW[4]]]} for count in (-1, 7, None)],
-        *[{"files": [[path, *ROW[1:]]]} for path in ("", 7, "a\0b")],
+        *[{"files": [[path, *ROW[1:]]]} for path in ("", 7, "a\0b", "\ud800")],
         *[{"files": [[*ROW[:4], sha256]]} for sha256 in ("", "g" * 64, "0" * 65, None)],
     ],
 )
 def test_what_it_says_is_checked(folder: Path, changes: dict[str, Any]) -> None:
     content = {"format": 1, "checked": False, "files": [ROW]}
     write(folder / "index" / "index.json", sealed(content))
-    assert load_index(folder / "index").num_records == 3
+    assert len(load_index(folder / "index")) == 3
     write(folder / "index" / "index.json", sealed({**content, **changes}))
     with pytest.raises(UserError, match=r"index\.json is damaged: .*; index the files again"):
         load_index(folder / "index")
@@ -234,13 +243,11 @@ def test_an_index_of_a_billion_records_opens_at_once(tmp_path: Path) -> None:
     folder = tmp_path / "index"
     write_records(tmp_path / "x", [b"content"])
     index_records([tmp_path / "x"], folder)
-    shutil.copy(folder / "offsets.npy", tmp_path / "one")
     count = 10**9
     row = ["x", 16 * count, 0, count, "0" * 64]
     write(folder / "index.json", sealed({"format": 1, "checked": False, "files": [row]}))
     with open(folder / "offsets.npy", "wb") as file:
-        header = {"descr": "<u8", "fortran_order": False, "shape": (count,)}
-        np.lib.format.write_array_header_1_0(file, header)
+        file.write(offsets_header(count))
         file.truncate(file.tell() + 8 * count)
     index = load_index(folder)
     assert index.place(count - 1).number == count - 1
