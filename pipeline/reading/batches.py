@@ -2,10 +2,14 @@
 
 import dataclasses
 import operator
+from typing import TYPE_CHECKING
 
 from pipeline.errors import OptionError
 from pipeline.options import check_int
 from pipeline.reading.geometry import SHUFFLE_BYTES, Windows
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 READ_AHEAD = 16  # reads under way at once
 # What commands take where they are told nothing else.
@@ -22,6 +26,7 @@ class Batches:
         stride: tokens between the starts of two windows; `None` means `seq_len`.
         seed: of the shuffle; `None` for the order of the text.
         start_step: the first batch.
+        epochs: how often each window comes; `None`: without end.
         host_index: which of the hosts this is.
         host_count: hosts that share the batch; divides `batch_size`.
         shuffle_bytes: memory that the shuffle may take, in bytes. The order depends on it.
@@ -36,6 +41,7 @@ class Batches:
     stride: int | None = None
     seed: int | None = 0
     start_step: int = 0
+    epochs: int | None = None
     host_index: int = 0
     host_count: int = 1
     shuffle_bytes: int = SHUFFLE_BYTES
@@ -43,7 +49,7 @@ class Batches:
 
     def __post_init__(self) -> None:
         check_int(self, 1, "seq_len", "batch_size", "host_count", "read_ahead")
-        check_int(self, 1, "stride", or_none=True)
+        check_int(self, 1, "stride", "epochs", or_none=True)
         check_int(self, 0, "start_step", "host_index", "shuffle_bytes")
         if self.seed is not None:
             object.__setattr__(self, "seed", operator.index(self.seed))
@@ -72,3 +78,52 @@ class Batches:
     def first_row(self) -> int:
         """The first of the host's rows."""
         return self.host_index * self.host_rows
+
+    def num_left(self, num_windows: int) -> int | None:
+        """The batches from `start_step` to the end of the epochs; `None` where there is no end.
+
+        They are full ones, for all hosts alike. What no longer fills a batch is left out once, at
+        the very end: 3 epochs of 5 windows are 7 batches of 2.
+
+        Args:
+            num_windows: of an epoch.
+
+        Raises:
+            OptionError: the epochs have not one batch, or end before `start_step`.
+        """
+        if self.epochs is None:
+            return None
+        num_positions = self.epochs * num_windows
+        if self.batch_size > num_positions:
+            raise OptionError(
+                f"`batch_size` must be at most the {num_positions} windows of all `epochs`, so that "
+                f"there is a batch, got {self.batch_size}"
+            )
+        num_batches = num_positions // self.batch_size
+        if self.start_step > num_batches:
+            raise OptionError(
+                f"`start_step` must be at most the {num_batches} batches of all `epochs`, got "
+                f"{self.start_step}"
+            )
+        return num_batches - self.start_step
+
+
+def declare(dataset: "tf.data.Dataset", num_batches: int | None = None) -> "tf.data.Dataset":
+    """Lets a dataset without end say so, and be saved; or ends it.
+
+    What stands before it, `flat_map` and `rebatch`, hides how many batches there are: `fit` could
+    show no progress, and hosts of one strategy would agree before every batch on whether all of
+    them have one. Iterators refuse to be saved for the sake of reads inside a `map`, which have no
+    state that a seed or a step does not determine.
+
+    Args:
+        dataset: of batches, without end.
+        num_batches: where it ends; `None`: nowhere.
+    """
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.experimental_external_state_policy = tf.data.experimental.ExternalStatePolicy.IGNORE
+    infinite = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
+    dataset = dataset.with_options(options).apply(infinite)
+    return dataset if num_batches is None else dataset.take(num_batches)

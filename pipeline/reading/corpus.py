@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.errors import OptionError, UserError
 from pipeline.layout.loading import load_manifest
 from pipeline.layout.manifest import Manifest, Split
-from pipeline.reading.batches import READ_AHEAD, Batches
+from pipeline.reading.batches import READ_AHEAD, Batches, declare
 from pipeline.reading.geometry import SHUFFLE_BYTES, SINGLE_TOKENS, Windows, make_order
 from pipeline.reading.order import Order
 from pipeline.vocabulary.base import Vocabulary
@@ -67,6 +67,7 @@ class Corpus:
         stride: int | None = None,
         seed: int | None = 0,
         start_step: int = 0,
+        epochs: int | None = None,
         host_index: int = 0,
         host_count: int = 1,
         targets: "Targets" = "sequence",
@@ -75,11 +76,12 @@ class Corpus:
         shuffle_bytes: int = SHUFFLE_BYTES,
         read_ahead: int = READ_AHEAD,
     ) -> "tf.data.Dataset":
-        """The training batches of a split, endless.
+        """The training batches of a split, endless or of some epochs.
 
-        Epoch after epoch, every window comes exactly once in each. Batch `k` is a pure function
-        of `k` and of the arguments up to `seed`, and the same for any number of hosts. No
-        state: to go on after step `k`, pass `start_step=k`, which costs one seek.
+        Epoch after epoch, every window comes exactly once in each; a batch that an epoch does not
+        fill is filled by the next. Batch `k` is a pure function of `k` and of the arguments up to
+        `seed`, and the same for any number of hosts. No state: to go on after step `k`, pass
+        `start_step=k`, which costs one seek.
 
         Args:
             split: its name.
@@ -88,6 +90,10 @@ class Corpus:
             stride: tokens between the starts of two windows; `None` means `seq_len`.
             seed: of the shuffle; `None` for the order of the text.
             start_step: the first batch to yield.
+            epochs: after how many the batches end, all of them full: `len` of the dataset is
+                `epochs · num_windows // batch_size - start_step`, on every host. Under
+                `batch_size` windows of the last epoch fill no batch, and do not come. `None`:
+                never.
             host_index: which of the hosts this is.
             host_count: hosts that share the batch; divides `batch_size`. Each reads about
                 `1 / host_count` of the bytes where the batch size is a power of two (up to the
@@ -126,16 +132,18 @@ class Corpus:
             stride=stride,
             seed=seed,
             start_step=start_step,
+            epochs=epochs,
             host_index=host_index,
             host_count=host_count,
             shuffle_bytes=shuffle_bytes,
             read_ahead=read_ahead,
         )
         order = self.order(split, batches)
+        num_left = batches.num_left(order.num_windows)
         files = ShardFiles(
             self.directory, self.manifest, split, batches.windows, read_ahead=batches.read_ahead
         )
-        dataset = make_dataset(files, order, batches, targets)
+        dataset = declare(make_dataset(files, order, batches, targets), num_left)
         separator_id = self.vocabulary.separator_id
         if segments:
             return dataset.map(lambda x, y: ((x, *segment(x, separator_id)), y))
@@ -195,7 +203,7 @@ class Corpus:
             self.directory, self.manifest, split, SINGLE_TOKENS, read_ahead=batches.read_ahead
         )
         separator_id = self.vocabulary.separator_id
-        return make_lanes(files, num_tokens, batches, separator_id=separator_id)
+        return declare(make_lanes(files, num_tokens, batches, separator_id=separator_id))
 
     def order(self, split: str, batches: Batches) -> Order:
         """The order in which the windows of a split are read.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.errors import OptionError
-from pipeline.reading.batches import READ_AHEAD, Batches
+from pipeline.reading.batches import READ_AHEAD, Batches, declare
 from pipeline.reading.corpus import Corpus
 from pipeline.reading.geometry import SHUFFLE_BYTES
 
@@ -141,7 +141,7 @@ def mix(
         )
 
     steps_of = tf.data.Dataset.range(batches.start_step, np.iinfo(np.int64).max)
-    return tf.data.Dataset.zip(steps_of, tuple(parts)).map(join)
+    return declare(tf.data.Dataset.zip(steps_of, tuple(parts)).map(join))
 
 
 def choose(weights: Sequence[int]) -> np.ndarray:

@@ -26,6 +26,8 @@ VALID = {"seq_len": 16, "batch_size": 8, "stride": 4, "seed": 3, "host_index": 1
         ({"stride": 0}, "`stride` must be an integer of at least 1, got 0"),
         ({"stride": -1}, "`stride` must be an integer of at least 1, got -1"),
         ({"start_step": -1}, "`start_step` must be an integer of at least 0, got -1"),
+        ({"epochs": 0}, "`epochs` must be an integer of at least 1, got 0"),
+        ({"epochs": 0.5}, "`epochs` must be an integer of at least 1, got 0.5"),
         ({"shuffle_bytes": -1}, "`shuffle_bytes` must be an integer of at least 0, got -1"),
         ({"read_ahead": 0}, "`read_ahead` must be an integer of at least 1, got 0"),
         ({"host_count": 0}, "`host_count` must be an integer of at least 1, got 0"),
@@ -40,11 +42,12 @@ def test_each_rule_is_named_with_what_broke_it(changes: dict[str, Any], message:
 
 
 def test_integers_of_numpy_are_integers() -> None:
-    ours = Batches(**VALID, start_step=5, shuffle_bytes=2**40, read_ahead=3)
+    ours = Batches(**VALID, start_step=5, epochs=2, shuffle_bytes=2**40, read_ahead=3)
     for kind in (np.int64, np.uint8, np.int32):
         theirs = Batches(
             **{name: kind(value) for name, value in VALID.items()},
             start_step=kind(5),
+            epochs=kind(2),
             shuffle_bytes=np.int64(2**40),
             read_ahead=kind(3),
         )
@@ -78,3 +81,22 @@ def test_hosts_share_the_rows_of_a_batch() -> None:
             first = batches.first_row
             shares += range(first, first + batches.host_rows)
         assert shares == list(range(rows * host_count))
+
+
+def test_epochs_end_with_their_last_full_batch() -> None:
+    for num_windows, size, epochs in itertools.product(range(1, 8), range(1, 8), range(1, 4)):
+        positions = list(range(epochs * num_windows))
+        wanted = [positions[first : first + size] for first in range(0, len(positions), size)]
+        num_full = sum(len(batch) == size for batch in wanted)
+        for start_step in range(num_full + 1):
+            batches = Batches(seq_len=1, batch_size=size, epochs=epochs, start_step=start_step)
+            if num_full:
+                assert batches.num_left(num_windows) == num_full - start_step
+    assert Batches(seq_len=1, batch_size=8, start_step=9).num_left(1) is None
+
+
+def test_epochs_without_a_batch_or_before_the_start_are_refused() -> None:
+    with pytest.raises(OptionError, match="`batch_size` must be at most the 6 windows .*, got 7"):
+        Batches(seq_len=1, batch_size=7, epochs=2).num_left(3)
+    with pytest.raises(OptionError, match="`start_step` must be at most the 3 batches .*, got 4"):
+        Batches(seq_len=1, batch_size=2, epochs=2, start_step=4).num_left(3)

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import tensorflow as tf
 from corpora import TRAIN, make, text
@@ -65,17 +66,45 @@ def test_another_vocabulary_is_refused(tmp_path: Path) -> None:
         open_corpus(corpus.directory)
 
 
-def test_every_way_to_read_is_a_pure_graph(tmp_path: Path) -> None:
-    corpus = make(tmp_path, text(600), record_tokens=7, splits=TRAIN)
+@pytest.fixture(scope="module")
+def every_way(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tf.data.Dataset]:
+    """Every way to read a corpus without end."""
+    corpus = make(tmp_path_factory.mktemp("every"), text(600), record_tokens=7, splits=TRAIN)
     options = {"seq_len": 9, "batch_size": 4}
-    for dataset in (
-        corpus.windows("train", **options),
-        corpus.windows("train", **options, across_documents=False),
-        corpus.windows("train", **options, segments=True),
-        corpus.lanes("train", **options),
-        mix([(corpus, 1), (corpus, 2)], "train", **options),
-    ):
+    return {
+        "windows": corpus.windows("train", **options),
+        "weights": corpus.windows("train", **options, across_documents=False),
+        "segments": corpus.windows("train", **options, segments=True),
+        "lanes": corpus.lanes("train", **options),
+        "mix": mix([(corpus, 1), (corpus, 2)], "train", **options),
+    }
+
+
+def test_every_way_to_read_is_a_pure_graph(every_way: dict[str, tf.data.Dataset]) -> None:
+    for dataset in every_way.values():
         assert all(spec.shape.is_fully_defined() for spec in tf.nest.flatten(dataset.element_spec))
         graph = dataset._as_serialized_graph().numpy()
         assert b"PyFunc" not in graph
         assert b"NumpyFunction" not in graph
+
+
+def test_every_way_to_read_says_that_it_has_no_end(every_way: dict[str, tf.data.Dataset]) -> None:
+    for name, dataset in every_way.items():
+        assert dataset.cardinality() == tf.data.INFINITE_CARDINALITY, name
+        assert len(dataset.take(3)) == len(list(dataset.take(3))) == 3, name
+
+
+def test_every_way_to_read_goes_on_from_a_saved_iterator(
+    every_way: dict[str, tf.data.Dataset], tmp_path: Path
+) -> None:
+    for name, dataset in every_way.items():
+        straight = [tf.nest.flatten(batch) for batch in dataset.take(60).as_numpy_iterator()]
+        iterator = iter(dataset)
+        for _ in range(20):
+            next(iterator)
+        path = tf.train.Checkpoint(iterator=iterator).write(str(tmp_path / name))
+        restored = iter(dataset)
+        tf.train.Checkpoint(iterator=restored).read(path).assert_consumed()
+        for batch in straight[20:]:
+            for part, wanted in zip(tf.nest.flatten(next(restored)), batch, strict=True):
+                np.testing.assert_array_equal(part, wanted, err_msg=name)

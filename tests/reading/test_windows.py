@@ -255,6 +255,36 @@ def test_start_step_drops_batches_over_the_ends_of_epochs(corpora: list[Corpus])
     assert list(rows(resumed)) == list(rows(straight[70:]))
 
 
+@pytest.mark.parametrize(("epochs", "batch_size"), [(1, 12), (3, 12), (2, 1)])
+def test_epochs_are_the_reference_so_often_up_to_the_last_full_batch(
+    corpora: list[Corpus], epochs: int, batch_size: int
+) -> None:
+    options = {"seq_len": 9, "stride": 4, "batch_size": batch_size, "seed": None, "epochs": epochs}
+    expected = reference_windows_of(corpora[2], "train", seq_len=9, stride=4) * epochs
+    num_batches = len(expected) // batch_size
+    assert len(expected) % 12
+    for start_step in (0, num_batches - 2, num_batches):
+        dataset = corpora[2].windows("train", **options, start_step=start_step)
+        assert len(dataset) == num_batches - start_step
+        found = list(rows(dataset.as_numpy_iterator()))
+        assert found == expected[start_step * batch_size : num_batches * batch_size]
+
+
+def test_shuffled_epochs_begin_as_the_endless_order_and_end_on_all_hosts_at_once(
+    corpora: list[Corpus],
+) -> None:
+    options = {"seq_len": 9, "stride": 4, "batch_size": 10, "seed": 3, "epochs": 2}
+    num_batches = 2 * corpora[2].num_windows("train", seq_len=9, stride=4) // 10
+    hosts = [
+        list(corpora[2].windows("train", **options, host_index=host, host_count=2))
+        for host in range(2)
+    ]
+    assert [len(batches) for batches in hosts] == [num_batches] * 2
+    endless = take(corpora[2], num_batches, **{**options, "epochs": None})
+    for (inputs, _), *parts in zip(endless, *hosts, strict=True):
+        np.testing.assert_array_equal(np.concatenate([part[0] for part in parts]), inputs)
+
+
 def test_targets_last_is_the_token_after_the_window(corpora: list[Corpus]) -> None:
     options = {"seq_len": 9, "stride": 3, "batch_size": 6}
     sequences = take(corpora[1], 5, **options)
@@ -291,6 +321,12 @@ def test_it_feeds_a_plain_keras_fit(corpora: list[Corpus]) -> None:
     history = model.fit(dataset, steps_per_epoch=20, epochs=2, verbose=0).history["loss"]
     assert history[1] < history[0]
 
+    # An epoch of its own: the progress has a total, and the end comes by itself.
+    dataset = corpus.windows("train", seq_len=10, batch_size=16, epochs=2)
+    fitted = model.fit(dataset, verbose=0)
+    assert fitted.params["steps"] == len(dataset) > 1
+    assert model.optimizer.iterations == 40 + len(dataset)
+
 
 @pytest.mark.parametrize(
     ("options", "error", "message"),
@@ -300,6 +336,17 @@ def test_it_feeds_a_plain_keras_fit(corpora: list[Corpus]) -> None:
         ({"stride": 0}, OptionError, "`stride` must be an integer of at least 1, got 0"),
         ({"batch_size": 0}, OptionError, "`batch_size` must be an integer of at least 1, got 0"),
         ({"start_step": -1}, OptionError, "`start_step` must be an integer of at least 0, got -1"),
+        ({"epochs": 0}, OptionError, "`epochs` must be an integer of at least 1, got 0"),
+        (
+            {"epochs": 1, "batch_size": 151},
+            OptionError,
+            "`batch_size` must be at most the 150 windows of all `epochs`, .*, got 151",
+        ),
+        (
+            {"epochs": 2, "start_step": 38},
+            OptionError,
+            "`start_step` must be at most the 37 batches of all `epochs`, got 38",
+        ),
         ({"host_count": 3}, OptionError, "multiple of `host_count`.*8 rows for 3 hosts"),
         ({"host_index": 1}, OptionError, "`host_index` must be in .* 1 of 1"),
         ({"targets": "next"}, OptionError, "`targets` must be sequence or last, got 'next'"),
