@@ -96,8 +96,8 @@ class Batches:
         num_positions = self.epochs * num_windows
         if self.batch_size > num_positions:
             raise OptionError(
-                f"`batch_size` must be at most the {num_positions} windows of all `epochs`, so that "
-                f"there is a batch, got {self.batch_size}"
+                f"`batch_size` must be at most the {num_positions} windows of all `epochs`, for "
+                f"there is no batch else, got {self.batch_size}"
             )
         num_batches = num_positions // self.batch_size
         if self.start_step > num_batches:

@@ -96,7 +96,7 @@ def test_epochs_end_with_their_last_full_batch() -> None:
 
 
 def test_epochs_without_a_batch_or_before_the_start_are_refused() -> None:
-    with pytest.raises(OptionError, match="`batch_size` must be at most the 6 windows .*, got 7"):
+    with pytest.raises(OptionError, match=r"`batch_size` must be at most the 6 windows .*, got 7"):
         Batches(seq_len=1, batch_size=7, epochs=2).num_left(3)
-    with pytest.raises(OptionError, match="`start_step` must be at most the 3 batches .*, got 4"):
+    with pytest.raises(OptionError, match=r"`start_step` must be at most the 3 batches .*, got 4"):
         Batches(seq_len=1, batch_size=2, epochs=2, start_step=4).num_left(3)

@@ -49,9 +49,7 @@ def training_feed(
                 seed=config.seed,
                 targets=config.targets,
             )
-        dataset = _rows_for_replicas(dataset, context, config.batch_size)
-        # Otherwise hosts would agree before every step on whether all of them have a batch.
-        return dataset.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
+        return _rows_for_replicas(dataset, context, config.batch_size)
 
     return strategy.distribute_datasets_from_function(host_dataset)
 
@@ -61,8 +59,8 @@ def validation_feed(
 ) -> tuple[tf.distribute.DistributedDataset, int]:
     """Every window of the validation split exactly once, in text order.
 
-    The last batch runs on into the next epoch; its surplus rows weigh 0. For example with
-    5 windows and batches of 2: weights `[1 1] [1 1] [1 0]`.
+    The feed runs on into the next epoch, without end; its surplus rows weigh 0. For example with
+    5 windows and batches of 2: weights `[1 1] [1 1] [1 0] [0 0] …`.
 
     Args:
         strategy: whose hosts and replicas share each batch.
@@ -71,7 +69,7 @@ def validation_feed(
 
     Returns:
         A distributed dataset of `(inputs, targets, weights)`, `weights` being `[rows]`
-        float32, and the number of its batches.
+        float32, and the number of batches that hold the split.
     """
     stride = evaluation_stride(config)
     num_windows = corpus.num_windows(config.validation_split, seq_len=config.seq_len, stride=stride)
@@ -97,7 +95,7 @@ def validation_feed(
             host_count=context.num_input_pipelines,
             targets=config.targets,
         )
-        dataset = dataset.take(num_batches).enumerate().map(add_weights)
+        dataset = dataset.enumerate().map(add_weights)
         return _rows_for_replicas(dataset, context, config.batch_size)
 
     return strategy.distribute_datasets_from_function(host_dataset), num_batches
@@ -149,8 +147,13 @@ def evaluation_stride(config: TrainConfig) -> int:
 def _rows_for_replicas(
     dataset: tf.data.Dataset, context: tf.distribute.InputContext, batch_size: int
 ) -> Any:
-    """Cuts a host's batches into one a local replica, in order."""
+    """Cuts a host's batches, which have no end, into one a local replica, in order.
+
+    That they have none must be known: hosts would else agree before every step on whether all of
+    them have a batch.
+    """
     if context.num_replicas_in_sync > context.num_input_pipelines:
         rows = batch_size // context.num_replicas_in_sync
-        dataset = dataset.rebatch(rows, drop_remainder=True)
+        infinite = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
+        dataset = dataset.rebatch(rows, drop_remainder=True).apply(infinite)
     return dataset.prefetch(tf.data.AUTOTUNE)
