@@ -47,7 +47,7 @@ class ResumeData(keras.callbacks.Callback):
         self.backup_dir = os.fspath(backup_dir)
         self.step = _saved_step(self.backup_dir)
         self._epoch_steps = 0
-        self._steps_left: int | None = None
+        self._cut_epoch_end: int | None = None  # the optimizer's steps then
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Takes the epoch from the step, once the weights are restored.
@@ -75,7 +75,7 @@ class ResumeData(keras.callbacks.Callback):
         executed_at_once = self.model.steps_per_execution
         self._epoch_steps = math.ceil(steps / executed_at_once) * executed_at_once
         epoch, done = divmod(self.step, self._epoch_steps)
-        self._steps_left = self._epoch_steps - done if done else None
+        self._cut_epoch_end = (epoch + 1) * self._epoch_steps if done else None
         if self.step:
             self.model._initial_epoch = epoch  # as BackupAndRestore has done
 
@@ -89,8 +89,13 @@ class ResumeData(keras.callbacks.Callback):
             raise OptionError(f"`initial_epoch` must be left out of `fit`, got {epoch}")
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Ends the epoch that was cut off when its last batch has come."""
-        if self._steps_left is not None and batch + 1 >= self._steps_left:
+        """Ends the epoch that was cut off when its last batch has come.
+
+        By the optimizer's count: of steps that run together, `batch` is the first for some
+        versions of Keras, the last for others.
+        """
+        end = self._cut_epoch_end
+        if end is not None and _num_steps(self.model.optimizer) >= end:
             self.model.stop_training = _END_OF_EPOCH
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -99,7 +104,7 @@ class ResumeData(keras.callbacks.Callback):
         Raises:
             OptionError: the optimizer does not count the batches.
         """
-        self._steps_left = None
+        self._cut_epoch_end = None
         if self.model.stop_training is _END_OF_EPOCH:
             self.model.stop_training = False
         made, wanted = _num_steps(self.model.optimizer), (epoch + 1) * self._epoch_steps

@@ -24,11 +24,10 @@ class Counter(keras.callbacks.Callback):
         self.stop_after = stop_after
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self._epoch = epoch
-        self.epochs[epoch] = 0
+        self._epoch, self._first = epoch, int(self.model.optimizer.iterations.numpy())
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.epochs[self._epoch] = batch + 1
+        self.epochs[self._epoch] = int(self.model.optimizer.iterations.numpy()) - self._first
         if self.stop_after is not None and sum(self.epochs.values()) >= self.stop_after:
             raise InterruptedError
 
