@@ -127,9 +127,12 @@ def _saved_step(backup_dir: str) -> int:
     try:
         return _step_in(path)
     except (OSError, KeyError) as error:
-        # What `double_checkpoint` keeps.
-        if os.path.exists(f"{path}.bkp"):
+        if os.path.exists(f"{path}.bkp"):  # what `double_checkpoint` keeps
             return _step_in(f"{path}.bkp")
+        if not os.path.exists(os.path.join(backup_dir, "training_metadata.json")):
+            # It follows the weights, so the first save of all did not end. Keras would fail.
+            os.remove(path)
+            return 0
         raise UserError(
             f"{path} is damaged, as by a kill while it was saved ({error}); remove {backup_dir} to "
             "begin anew, and let BackupAndRestore keep two: `double_checkpoint=True`"

@@ -149,6 +149,9 @@ def test_a_half_written_backup_gives_way_to_the_one_before(
     Path(f"{weights}.bkp").unlink()
     with pytest.raises(UserError, match=r"latest\.weights\.h5 is damaged, as by a kill .*True`"):
         ResumeData(tmp_path)
+    # Without what is written after the weights, it was the first of all.
+    (tmp_path / "training_metadata.json").unlink()
+    assert fit(char_corpus, tmp_path)[0] == {0: 6, 1: 6, 2: 6}
 
 
 def test_what_cannot_be_is_refused(char_corpus: Corpus, tmp_path: Path) -> None:
