@@ -1,18 +1,25 @@
 """Quality of the shuffle, beside a perfect one and a shuffle buffer of the same memory.
 
-Two questions: how far do neighbours in the text land from each other, and how many sources meet in
-a batch? Both are answered from the order and the manifest alone, for a stretch of positions.
+How do the shares of the sources vary from batch to batch, do they depend on each other, how far do
+neighbours in the text land from each other, and what does a host read? All is answered from the
+order and the manifest alone, for stretches of positions spread over the first epoch.
 """
 
 import dataclasses
+import math
 
 import numpy as np
 
+from pipeline.errors import OptionError
 from pipeline.reading.batches import Batches
 from pipeline.reading.corpus import Corpus
-from pipeline.reading.geometry import SHUFFLE_BYTES, Windows
+from pipeline.reading.geometry import SHUFFLE_BYTES, SPAN_TOKENS, Windows
+from pipeline.reading.order import Order
 
-_MAX_POSITIONS = 2**19
+_NUM_STRETCHES = 16
+_MAX_POSITIONS = 2**20
+_MAX_BUFFER_POSITIONS = 2**19  # these are drawn one by one
+_LAGS = 64
 _INT32_BYTES = 4
 
 
@@ -21,27 +28,51 @@ class Quality:
     """Of one shuffle.
 
     Attributes:
-        median_distance: positions between where windows `i` and `i + 1` of the text land; the
-            median over the pairs of which both land among the positions that were looked at.
-        same_batch: share of these pairs that land in one batch.
+        variance: of a source's share in a batch, over that of batches drawn at random without
+            replacement (the hypergeometric distribution); of all sources together.
+        autocorrelation: of that share, the mean over lags of 1 to 64 batches.
+        same_batch: how many pairs of windows `i` and `i + 1` of the text stand in one batch.
+        expected_same_batch: how many do in a perfect shuffle, in the mean.
+        median_distance: positions between where such windows land; the median over the pairs of
+            which both land among the positions that were looked at.
         sources: mean number of sources in a batch.
     """
 
+    variance: float
+    autocorrelation: float
+    same_batch: int
+    expected_same_batch: float
     median_distance: float
-    same_batch: float
     sources: float
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """The three shuffles of the same windows, and what was looked at."""
+    """The shuffles of the same windows, and what was looked at.
+
+    Attributes:
+        num_windows: of the split.
+        num_positions: that were looked at.
+        buffer_windows: of the shuffle buffer.
+        ours: over the epoch.
+        our_end: the last positions of the epoch.
+        perfect: a random permutation.
+        buffer: the shuffle buffer.
+        unavoidable: the autocorrelation that any order has whose groups hold as many spans, where
+            a span is of one source.
+        host_bytes: hosts -> the most that one of them reads of an epoch, as a fraction of the
+            split's bytes; of 1, 2, 3, 4 and 8 hosts where they divide the batch.
+    """
 
     num_windows: int
     num_positions: int
     buffer_windows: int
     ours: Quality
+    our_end: Quality
     perfect: Quality
     buffer: Quality
+    unavoidable: float
+    host_bytes: dict[int, float]
 
 
 def measure(
@@ -53,15 +84,17 @@ def measure(
     stride: int | None = None,
     seed: int = 0,
     shuffle_bytes: int = SHUFFLE_BYTES,
+    span_tokens: int = SPAN_TOKENS,
 ) -> Comparison:
-    """Measures the first epoch, or its first 2^19 positions.
+    """Measures the first epoch, or 2^20 positions spread over it.
 
     The buffer is that of `tf.data.Dataset.shuffle` over windows in the order of the text, as many
     pairs of int32 inputs and targets as fit `shuffle_bytes`. A source is found by the share of
     its shard's text that lies before the window.
 
     Raises:
-        UserError: no such split, or arguments that `Corpus.windows` refuses.
+        UserError: no such split, fewer windows than a batch, or arguments that `Corpus.windows`
+            refuses.
     """
     batches = Batches(
         seq_len=seq_len,
@@ -69,51 +102,120 @@ def measure(
         stride=stride,
         seed=seed,
         shuffle_bytes=shuffle_bytes,
+        span_tokens=span_tokens,
     )
     order = corpus.order(split, batches)
     num_windows = order.num_windows
-    num_positions = min(num_windows, _MAX_POSITIONS)
-    buffer_windows = max(1, shuffle_bytes // (2 * seq_len * _INT32_BYTES))
+    num_batches = num_windows // batch_size
+    if not num_batches:
+        raise OptionError(
+            f"`batch_size` must be at most the {num_windows} windows of the split, got {batch_size}"
+        )
     generator = np.random.default_rng(seed)
-    source_of = _SourceOf(corpus, split, batches.windows)
-    ours = _quality(order.windows(np.arange(num_positions)), batch_size, source_of)
-    buffered = _buffered(num_windows, num_positions, buffer_windows, generator)
-    buffer = _quality(buffered, batch_size, source_of)
-    random = source_of(generator.integers(0, num_windows, num_positions))
-    # |i - j| of two places among n has its median at n (1 - 1/sqrt 2).
-    perfect = Quality(
-        median_distance=num_windows * (1 - 0.5**0.5),
-        same_batch=min(1, (batch_size - 1) / max(1, num_windows - 1)),
-        sources=_mean_sources(random, batch_size),
+    buffer_windows = max(1, shuffle_bytes // (2 * seq_len * _INT32_BYTES))
+    look = _Look(_SourceOf(corpus, split, batches.windows), num_windows, batch_size)
+
+    stretches = min(_NUM_STRETCHES, max(1, num_batches // _LAGS // 2))
+    length = min(num_batches // stretches, _MAX_POSITIONS // stretches // batch_size or 1)
+    starts = np.arange(stretches) * (num_batches // stretches)
+    step = starts[:, None] + np.arange(length)  # [stretches, batches of a stretch]
+    positions = (step[:, :, None] * batch_size + np.arange(batch_size)).reshape(-1)
+    last = (num_windows - length * batch_size) + np.arange(length * batch_size)
+    num_buffered = min(num_windows, _MAX_BUFFER_POSITIONS, positions.size)
+    random = (
+        generator.permutation(num_windows)[: positions.size]
+        if num_windows < 2**22
+        else generator.integers(0, num_windows, positions.size)
     )
+    group_spans = len(order.group(0).first_windows)
     return Comparison(
         num_windows=num_windows,
-        num_positions=num_positions,
+        num_positions=positions.size,
         buffer_windows=min(buffer_windows, num_windows),
-        ours=ours,
-        perfect=perfect,
-        buffer=buffer,
+        ours=look(order.windows(positions), stretches),
+        our_end=look(order.windows(last), 1),
+        perfect=look(random, stretches),
+        buffer=look(_buffered(num_windows, num_buffered, buffer_windows, generator), 1),
+        unavoidable=batch_size / group_spans * (1 - 1 / order.num_groups),
+        host_bytes={
+            host_count: _host_bytes(corpus, split, order, batches, host_count)
+            for host_count in (1, 2, 3, 4, 8)
+            if batch_size % host_count == 0
+        },
     )
 
 
-def _quality(windows: np.ndarray, batch_size: int, source_of: "_SourceOf") -> Quality:
-    by_window = np.argsort(windows)
-    sorted_windows = windows[by_window]
-    neighbours = np.flatnonzero(np.diff(sorted_windows) == 1)
-    first, second = by_window[neighbours], by_window[neighbours + 1]
-    distances, together = np.abs(first - second), first // batch_size == second // batch_size
-    return Quality(
-        median_distance=float(np.median(distances)) if len(first) else float("nan"),
-        same_batch=float(np.mean(together)) if len(first) else float("nan"),
-        sources=_mean_sources(source_of(windows), batch_size),
-    )
+class _Look:
+    """Windows in the order of a shuffle -> its quality."""
+
+    def __init__(self, source_of: "_SourceOf", num_windows: int, batch_size: int):
+        self._source_of = source_of
+        self._num_windows = num_windows
+        self._batch_size = batch_size
+        step = max(1, num_windows // _MAX_POSITIONS)
+        every = source_of(np.arange(0, num_windows, step))
+        self._shares = np.bincount(every, minlength=source_of.num_sources) / len(every)
+
+    def __call__(self, windows: np.ndarray, stretches: int) -> Quality:
+        size, total = self._batch_size, self._num_windows
+        windows = windows[: len(windows) // (stretches * size) * stretches * size]
+        batches = windows.reshape(stretches, -1, size)
+        num_batches = batches.shape[1]
+        sources = self._source_of(windows).reshape(stretches * num_batches, size)
+        number = np.arange(stretches * num_batches)[:, None] * len(self._shares)
+        counts = np.bincount(
+            (sources + number).reshape(-1), minlength=number.size * len(self._shares)
+        ).reshape(stretches, num_batches, -1)
+        away = counts / size - self._shares
+        perfect = (self._shares * (1 - self._shares)).sum() / size
+        perfect *= (total - size) / max(1, total - 1)
+        squares = (away**2).sum()
+        lags = [
+            (away[:, :-lag] * away[:, lag:]).mean() * number.size * len(self._shares)
+            for lag in range(1, min(_LAGS, num_batches - 1) + 1)
+        ]
+        by_window = np.argsort(windows)
+        neighbours = np.flatnonzero(np.diff(windows[by_window]) == 1)
+        first, second = by_window[neighbours], by_window[neighbours + 1]
+        return Quality(
+            variance=float(squares / number.size / perfect) if perfect > 0 else float("nan"),
+            autocorrelation=float(np.mean(lags) / squares)
+            if lags and squares > 0
+            else float("nan"),
+            same_batch=int((first // size == second // size).sum()),
+            expected_same_batch=len(windows) * (size - 1) / total,
+            median_distance=float(np.median(abs(first - second))) if len(first) else float("nan"),
+            sources=float((counts > 0).sum(axis=-1).mean()),
+        )
 
 
-def _mean_sources(sources: np.ndarray, batch_size: int) -> float:
-    """The mean number of sources in the first 2,000 batches, or in the only, smaller one."""
-    batches = sources[: max(1, len(sources) // batch_size) * batch_size]
-    batches = batches.reshape(-1, min(batch_size, len(sources)))[:2000]
-    return float(np.mean([len(np.unique(batch)) for batch in batches]))
+def _host_bytes(
+    corpus: Corpus, split: str, order: Order, batches: Batches, host_count: int
+) -> float:
+    """What the host that reads most reads of up to 16 groups, over those groups' own bytes."""
+    itemsize = corpus.vocabulary.dtype.itemsize
+    stride, num_tokens = batches.windows.stride, batches.windows.num_tokens
+    record_tokens = corpus.manifest.record_tokens
+    groups = [order.group(index) for index in range(min(16, order.num_groups))]
+    own = sum(int(group.num_windows) for group in groups) * stride * itemsize
+    read = []
+    for host_index in range(host_count):
+        host = dataclasses.replace(batches, host_index=host_index, host_count=host_count)
+        period = math.gcd(host.period, order.stripes)
+        residues = np.isin(np.arange(period), host.places % period)
+        num_records = 0
+        for group in groups:
+            stripe = np.arange(len(group.first_windows)) // (group.rows + 1)
+            wanted = residues[(group.start + stripe) % period] & (group.span_windows > 0)
+            by_start = np.argsort(group.first_windows[wanted])
+            starts = group.first_windows[wanted][by_start]
+            ends = starts + group.span_windows[wanted][by_start]
+            apart = starts[1:] - ends[:-1] > record_tokens // stride
+            first = starts[np.concatenate([[True], apart])] * stride
+            last = (ends[np.concatenate([apart, [True]])] - 1) * stride + num_tokens - 1
+            num_records += int((last // record_tokens - first // record_tokens + 1).sum())
+        read.append(num_records * record_tokens * itemsize)
+    return max(read) / own
 
 
 def _buffered(
@@ -143,6 +245,7 @@ class _SourceOf:
         pieces = [piece for shard in shards for piece in shard.pieces]
         sizes = np.array([piece.stop - piece.start for piece in pieces], np.float64)
         self._sources = np.array([piece.source_index for piece in pieces])
+        self.num_sources = int(self._sources.max()) + 1
         counts = [len(shard.pieces) for shard in shards]
         self._piece_ends = np.cumsum(sizes)
         shard_ends = self._piece_ends[np.cumsum(counts) - 1]

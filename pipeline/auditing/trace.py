@@ -12,7 +12,7 @@ from pipeline.errors import OptionError
 from pipeline.layout.manifest import Shard
 from pipeline.reading.batches import Batches
 from pipeline.reading.corpus import Corpus
-from pipeline.reading.geometry import SHUFFLE_BYTES, lane_start
+from pipeline.reading.geometry import SHUFFLE_BYTES, SPAN_TOKENS, lane_start
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -87,6 +87,7 @@ def trace(
     seed: int | None = 0,
     rows: Sequence[int] | None = None,
     shuffle_bytes: int = SHUFFLE_BYTES,
+    span_tokens: int = SPAN_TOKENS,
 ) -> list[TracedWindow]:
     """Returns the windows of the batch of a step; the arguments are those of `Corpus.windows`.
 
@@ -102,6 +103,7 @@ def trace(
         seed: of the shuffle; `None` for the order of the text.
         rows: which rows of the batch; `None` for all.
         shuffle_bytes: memory of the shuffle, in bytes.
+        span_tokens: as in `Corpus.windows`.
 
     Raises:
         UserError: the split has no window, a shard is damaged, or an argument is out of range.
@@ -113,6 +115,7 @@ def trace(
         seed=seed,
         start_step=step,
         shuffle_bytes=shuffle_bytes,
+        span_tokens=span_tokens,
     )
     rows = _rows(batches, rows)
     order, windows = corpus.order(split, batches), batches.windows

@@ -57,22 +57,30 @@ def shuffle_text(comparison: Comparison) -> str:
     """Returns how a shuffle compares, for people."""
     columns = {
         "this order": comparison.ours,
+        "its end": comparison.our_end,
         "a perfect shuffle": comparison.perfect,
         f"a buffer of {comparison.buffer_windows:,}": comparison.buffer,
     }
     rows = {
+        "variance of a source's share (perfect: 1)": "{0.variance:.2f}",
+        "autocorrelation of it, lags 1 to 64": "{0.autocorrelation:.3f}",
+        "neighbours in one batch (perfect)": "{0.same_batch:,} ({0.expected_same_batch:,.0f})",
         "neighbours land apart (median windows)": "{0.median_distance:,.0f}",
-        "neighbours in one batch": "{0.same_batch:.3%}",
         "sources in a batch (mean)": "{0.sources:.1f}",
     }
     lines = [
         f"shuffle of {comparison.num_windows:,} windows, "
         f"by {comparison.num_positions:,} positions:",
-        f"{'':<40}" + "".join(f"{name:>24}" for name in columns),
+        f"{'':<42}" + "".join(f"{name:>20}" for name in columns),
     ]
     for name, form in rows.items():
-        cells = "".join(f"{form.format(quality):>24}" for quality in columns.values())
-        lines.append(f"{name:<40}{cells}")
+        cells = "".join(f"{form.format(quality):>20}" for quality in columns.values())
+        lines.append(f"{name:<42}{cells}")
+    lines.append(
+        f"autocorrelation that groups of this size cannot avoid: {comparison.unavoidable:.3f}"
+    )
+    hosts = ", ".join(f"{count}: {share:.2f}" for count, share in comparison.host_bytes.items())
+    lines.append(f"one of so many hosts reads of the split's bytes: {hosts}")
     return "\n".join(lines)
 
 

@@ -66,7 +66,7 @@ class PrepareOptions:
     )
     record_tokens: int = option(
         "tokens in a record, the smallest unit that is read from disk",
-        default=16 * 2**10,
+        default=4 * 2**10,
         parse=int,
     )
     document: str = option(

@@ -1,12 +1,16 @@
 """Batches that are asked for: which windows, in which order, from which step on, on which host."""
 
 import dataclasses
+import math
 import operator
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pipeline.errors import OptionError
 from pipeline.options import check_int
-from pipeline.reading.geometry import SHUFFLE_BYTES, Windows
+from pipeline.reading.geometry import SHUFFLE_BYTES, SPAN_TOKENS, Windows
+from pipeline.reading.order import MAX_STRIPES
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -30,6 +34,7 @@ class Batches:
         host_index: which of the hosts this is.
         host_count: hosts that share the batch; divides `batch_size`.
         shuffle_bytes: memory that the shuffle may take, in bytes. The order depends on it.
+        span_tokens: tokens that one seek reads, about. The order depends on it.
         read_ahead: reads under way at once.
 
     Raises:
@@ -45,10 +50,11 @@ class Batches:
     host_index: int = 0
     host_count: int = 1
     shuffle_bytes: int = SHUFFLE_BYTES
+    span_tokens: int = SPAN_TOKENS
     read_ahead: int = READ_AHEAD
 
     def __post_init__(self) -> None:
-        check_int(self, 1, "seq_len", "batch_size", "host_count", "read_ahead")
+        check_int(self, 1, "seq_len", "batch_size", "host_count", "span_tokens", "read_ahead")
         check_int(self, 1, "stride", "epochs", or_none=True)
         check_int(self, 0, "start_step", "host_index", "shuffle_bytes")
         if self.seed is not None:
@@ -71,13 +77,29 @@ class Batches:
 
     @property
     def host_rows(self) -> int:
-        """Rows of every batch that a host gets: `h·B/H … (h+1)·B/H - 1` of the batch's."""
+        """Rows of every batch that a host gets."""
         return self.batch_size // self.host_count
 
     @property
-    def first_row(self) -> int:
-        """The first of the host's rows."""
-        return self.host_index * self.host_rows
+    def period(self) -> int:
+        """The greatest common divisor of the batch size and `MAX_STRIPES`."""
+        return math.gcd(self.batch_size, MAX_STRIPES)
+
+    @property
+    def places(self) -> np.ndarray:
+        """The host's rows, as indices in the batch, ascending: `[host_rows]` int64.
+
+        The rows of a batch, sorted by their residues modulo `period`, are cut into equal parts.
+        So a host has few residues, and needs the spans of few stripes of the order, whatever the
+        batch size. With 6 rows and 2 hosts:
+
+            row in the batch     0 1 2 3 4 5
+            residue modulo 2     0 1 0 1 0 1
+            host                 0 1 0 1 0 1
+        """
+        by_residue = np.arange(self.batch_size).reshape(-1, self.period).T.reshape(-1)
+        first = self.host_index * self.host_rows
+        return np.sort(by_residue[first : first + self.host_rows])
 
     def num_left(self, num_windows: int) -> int | None:
         """The batches from `start_step` to the end of the epochs; `None` where there is no end.

@@ -10,7 +10,7 @@ from pipeline.errors import OptionError, UserError
 from pipeline.layout.loading import load_manifest
 from pipeline.layout.manifest import Manifest, Split
 from pipeline.reading.batches import READ_AHEAD, Batches, declare
-from pipeline.reading.geometry import SHUFFLE_BYTES, SINGLE_TOKENS, Windows, make_order
+from pipeline.reading.geometry import SHUFFLE_BYTES, SINGLE_TOKENS, SPAN_TOKENS, Windows, make_order
 from pipeline.reading.order import Order
 from pipeline.vocabulary.base import Vocabulary
 from pipeline.vocabulary.loading import load_vocabulary
@@ -74,6 +74,7 @@ class Corpus:
         across_documents: bool = True,
         segments: bool = False,
         shuffle_bytes: int = SHUFFLE_BYTES,
+        span_tokens: int = SPAN_TOKENS,
         read_ahead: int = READ_AHEAD,
     ) -> "tf.data.Dataset":
         """The training batches of a split, endless or of some epochs.
@@ -96,15 +97,16 @@ class Corpus:
                 never.
             host_index: which of the hosts this is.
             host_count: hosts that share the batch; divides `batch_size`. Each reads about
-                `1 / host_count` of the bytes where the batch size is a power of two (up to the
-                spans of a group, 256 by default), else up to all of them.
+                `1 / host_count` of the bytes.
             targets: `sequence`: each token's next; `last`: only the token after the window.
             across_documents: whether a window goes on in the next document. If not, it ends
                 with the document that it begins in: what follows is padding of weight 0.
             segments: also number the documents in each window, and the tokens in each document,
                 for attention that stays inside them.
-            shuffle_bytes: memory that the shuffle may take, in bytes; 128 MiB by default. The
+            shuffle_bytes: memory that the shuffle may take, in bytes; 256 MiB by default. The
                 order depends on it.
+            span_tokens: tokens that one seek reads; more make fewer requests to a store, and a
+                group of fewer places in the text. The order depends on it.
             read_ahead: reads under way at once; more hide the latency of a remote store.
 
         Returns:
@@ -136,6 +138,7 @@ class Corpus:
             host_index=host_index,
             host_count=host_count,
             shuffle_bytes=shuffle_bytes,
+            span_tokens=span_tokens,
             read_ahead=read_ahead,
         )
         order = self.order(split, batches)
@@ -217,6 +220,7 @@ class Corpus:
             itemsize=self.vocabulary.dtype.itemsize,
             seed=batches.seed,
             shuffle_bytes=batches.shuffle_bytes,
+            span_tokens=batches.span_tokens,
         )
 
     def first_windows(self, split: str, windows: Windows) -> np.ndarray:

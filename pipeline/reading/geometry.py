@@ -8,8 +8,8 @@ import numpy as np
 from pipeline.errors import OptionError
 from pipeline.reading.order import Order
 
-SHUFFLE_BYTES = 128 * 2**20
-_SPAN_BYTES = 128 * 2**10
+SHUFFLE_BYTES = 256 * 2**20
+SPAN_TOKENS = 32 * 2**10
 _TEXT_ORDER_SPAN_BYTES = 2**20
 _COPIES = 4  # of a group in memory: in use, ready, and being read as pieces and as a whole
 
@@ -85,6 +85,7 @@ def make_order(
     itemsize: int,
     seed: int | None,
     shuffle_bytes: int = SHUFFLE_BYTES,
+    span_tokens: int = SPAN_TOKENS,
 ) -> Order:
     """Returns the order in which a split is read.
 
@@ -94,20 +95,21 @@ def make_order(
         itemsize: bytes of a stored token.
         seed: of the permutations; `None` for the order of the text.
         shuffle_bytes: memory that the shuffle may take.
+        span_tokens: tokens of a span, or as many as one window needs.
 
     Raises:
         OptionError: `shuffle_bytes` is too small for one span.
     """
     if seed is None:
         span_windows = max(1, _TEXT_ORDER_SPAN_BYTES // itemsize // windows.stride)
-        return Order(num_windows=num_windows, spans=1, span_windows=span_windows, seed=None)
-    span_windows = max(1, _SPAN_BYTES // itemsize // windows.stride)
-    span_tokens = (span_windows - 1) * windows.stride + windows.num_tiles * windows.stride
-    spans = shuffle_bytes // _COPIES // (span_tokens * itemsize)
-    if spans < 1:
+        return Order(num_windows=num_windows, group_spans=1, span_windows=span_windows, seed=None)
+    span_windows = max(1, span_tokens // windows.stride - windows.num_tiles + 1)
+    span_bytes = (span_windows - 1 + windows.num_tiles) * windows.stride * itemsize
+    group_spans = shuffle_bytes // _COPIES // span_bytes
+    if group_spans < 1:
         raise OptionError(
-            f"`shuffle_bytes` must hold {_COPIES} spans of {span_tokens * itemsize} bytes, got "
-            f"{shuffle_bytes}"
+            f"`shuffle_bytes` must hold {_COPIES} spans of {span_bytes} bytes, got {shuffle_bytes}"
         )
-    spans = 1 << spans.bit_length() - 1
-    return Order(num_windows=num_windows, spans=spans, span_windows=span_windows, seed=seed)
+    return Order(
+        num_windows=num_windows, group_spans=group_spans, span_windows=span_windows, seed=seed
+    )

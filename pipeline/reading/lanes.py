@@ -41,9 +41,8 @@ def make_lanes(
     """
     rows, seq_len, start_step = Rows(batches), batches.seq_len, batches.start_step
     check_lanes(num_tokens, num_lanes=rows.batch_size, seq_len=seq_len)
-    own_lanes = range(rows.first, rows.first + rows.count)
     own_starts = np.array(
-        [lane_start(lane, rows.batch_size, num_tokens) for lane in own_lanes], np.int64
+        [lane_start(lane, rows.batch_size, num_tokens) for lane in rows.places.tolist()], np.int64
     )
     lane_tokens = min(_LANE_BYTES, _BLOCK_BYTES // rows.count) // files.dtype.itemsize
     steps = max(1, min(lane_tokens, num_tokens - 2) // seq_len)  # read at once

@@ -18,7 +18,7 @@ import numpy as np
 from pipeline.errors import OptionError
 from pipeline.reading.batches import READ_AHEAD, Batches, declare
 from pipeline.reading.corpus import Corpus
-from pipeline.reading.geometry import SHUFFLE_BYTES
+from pipeline.reading.geometry import SHUFFLE_BYTES, SPAN_TOKENS
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -41,6 +41,7 @@ def mix(
     host_count: int = 1,
     targets: "Targets" = "sequence",
     shuffle_bytes: int = SHUFFLE_BYTES,
+    span_tokens: int = SPAN_TOKENS,
     read_ahead: int = READ_AHEAD,
 ) -> "tf.data.Dataset":
     """The training batches of several corpora, endless; see `Corpus.windows`.
@@ -61,6 +62,7 @@ def mix(
         host_count: hosts that share the batch; divides `batch_size`.
         targets: as in `Corpus.windows`.
         shuffle_bytes: memory that the shuffles may take together.
+        span_tokens: as in `Corpus.windows`.
         read_ahead: reads under way at once, of each corpus.
 
     Returns:
@@ -92,6 +94,7 @@ def mix(
         host_index=host_index,
         host_count=host_count,
         shuffle_bytes=shuffle_bytes,
+        span_tokens=span_tokens,
         read_ahead=read_ahead,
     )
     part_of_batches = dataclasses.replace(
@@ -132,7 +135,7 @@ def mix(
         chosen = tf.gather(choices, (step * batch_size + np.arange(batch_size)) % cycle)
         # The rows of all parts, end to end, stand at these rows of the batch.
         places = tf.argsort(chosen, stable=True)
-        own = tf.argsort(places)[rows.first : rows.first + rows.count]
+        own = tf.gather(tf.argsort(places), rows.places)
         return tuple(
             tf.ensure_shape(
                 tf.gather(tf.concat(part, axis=0), own), [rows.count, *part[0].shape[1:]]

@@ -1,119 +1,126 @@
 """Order in which a split is read: position -> window. Pure integer arithmetic.
 
 All windows of a split are numbered `0 … n - 1` in the order of the text. An epoch is a
-permutation of them that depends on the seed and the epoch alone, in two levels:
+permutation of them that depends on the seed and the epoch alone:
 
-1. The numbers, rotated by a random amount, are cut into *spans*, runs of consecutive
-   windows that one seek reads; the spans are permuted over the whole split.
-2. The spans, in that order, form *groups*: what is in memory at once. Inside a group,
-   window `t` of every span comes before window `t + 1` of any, and the windows of each
-   span are permuted.
+1. The numbers, rotated by a random amount, are cut into *spans*, runs of consecutive windows
+   that one seek reads. As many spans as there are stripes are a *row*.
+2. Position `p` of an epoch belongs to *stripe* `p % stripes`. A stripe takes one span of every
+   row, and goes through the rows in a random order of its own.
+3. The next few rows of all stripes are a *group*: what is in memory at once. Within a group a
+   stripe goes round its spans: a *round* takes one window of every span, in a random order.
 
-With 8 spans of 3 windows in groups of 4, for example:
+With 2 stripes, and groups of 3 spans of 2 windows a stripe, for example:
 
-    position in the group    0  1  2  3 | 4  5  6  7 | 8  9 10 11
-    span                     a  b  c  d | a  b  c  d | a  b  c  d
-    window of the span       2  0  1  2 | 0  1  2  0 | 1  2  0  1
+    position in the group    0  1 | 2  3 | 4  5 | 6  7 | 8  9 |10 11
+    span of stripe 0         a    | b    | c    | b    | a    | c
+    span of stripe 1            d |    e |    f |    f |    d |    e
+    window of the span       1  0 | 0  1 | 1  1 | 1  0 | 0  1 | 0  0
 
-So consecutive positions come from different places in the text, and position `q` of a group
-always from span `q % spans`: a host that trains on fixed rows of the batch needs fixed spans,
-and reads only those. `spans` is a power of two so that batch sizes divide it.
+So a batch comes from as many places in the text as a perfect shuffle would choose, windows of one
+span never stand near each other, and a host that trains on some stripes reads the spans of these
+stripes only. The order knows neither batches nor hosts.
 
-What does not fill a group of full size forms one smaller group, of a contiguous stretch; what
-is left then, fewer windows than spans, forms a last one. Where both stretches lie changes with
-the rotation of each epoch.
+The windows that do not fill a row are shared among the groups, as one *short* span for each of
+its stripes, whose windows are spread evenly over the group. All groups have as many rows, or one
+less. A split that fits one group is cut into as many spans as a group may have, of single
+windows if it is that short.
 
 The same formulas run on NumPy arrays here and on tensors in `windows`: they use operators,
-and the three functions of `Functions`.
+and the functions of `Functions`.
 """
 
+import bisect
 import dataclasses
 import functools
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-_ROUNDS = 16
+MAX_STRIPES = 192
+# Batches of many sizes, and numbers of hosts, divide 192, or half of it, …
+_STRIPES = (1, 2, 4, 8, 12, 24, 48, 96, MAX_STRIPES)
+_MIN_ROWS = 8  # of a full group, before there is a second stripe
+_MAX_ORDERS = 512  # of a stripe's spans, in a group; then they come again
+_FEISTEL_ROUNDS = 16
 _MODULUS = 2**31  # of hashes: products with a 27-bit constant stay within int64
-_MIN_SPAN_WINDOWS = 32  # in the smaller group: what is left after it is under 1/32 of it
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Functions:
-    """What an array library must offer: NumPy's `arange`, `where` and `argsort`, and a loop.
+    """What an array library must offer: NumPy's `arange`, `where`, `argsort`, `take`, and loops.
 
-    `repeat(count, step, state)` returns `step(count - 1, … step(0, state))`.
+    `argsort` is of the last axis, and stable. `take` is of the first. `repeat(count, step, state)`
+    returns `step(count - 1, … step(0, state))`. `settle(step, wrong, values)` applies `step` to all
+    values, then to those that are `wrong` until none is.
     """
 
     arange: Callable[[Any], Any]
     where: Callable[[Any, Any, Any], Any]
     argsort: Callable[[Any], Any]
+    take: Callable[[Any, Any], Any]
+    cond: Callable[[Any, Callable[[], Any], Callable[[], Any]], Any]
+    reshape: Callable[[Any, list[int]], Any]
+    unstack: Callable[[Any], Sequence[Any]]
     repeat: Callable[[int, Callable[[Any, Any], Any], Any], Any]
+    settle: Callable[[Callable[[Any], Any], Callable[[Any], Any], Any], Any]
+
+
+def _settle(step: Callable[[Any], Any], wrong: Callable[[Any], Any], values: Any) -> Any:
+    values = step(values)
+    while np.any(wrong(values)):
+        values = np.where(wrong(values), step(values), values)
+    return values
 
 
 NUMPY = Functions(
     arange=lambda size: np.arange(size, dtype=np.int64),
     where=np.where,
     argsort=lambda values: np.argsort(values, kind="stable"),
+    take=lambda values, index: np.take(values, index, axis=0),
+    cond=lambda condition, yes, no: yes() if condition else no(),
+    reshape=np.reshape,
+    unstack=list,
     repeat=lambda count, step, state: functools.reduce(
         lambda state, index: step(index, state), range(count), state
     ),
+    settle=_settle,
 )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Section:
-    """A run of groups of one size, in the order of an epoch.
-
-    Attributes:
-        start: position in the epoch of its first window.
-        first_group: index in the epoch of its first group.
-        num_groups: its groups.
-        spans: the spans of a group, a power of two.
-        span_windows: the windows of a span.
-    """
-
-    start: int
-    first_group: int
-    num_groups: int
-    spans: int
-    span_windows: int
-
-    @property
-    def sides(self) -> tuple[int, int]:
-        """Two factors of the section's number of spans, as equal as a power of two allows."""
-        side = 1
-        while side * 2 <= self.spans and (side * 2) ** 2 <= self.num_groups * self.spans:
-            side *= 2
-        return side, self.num_groups * self.spans // side
 
 
 class Group(NamedTuple):
     """One group of the order, as integers or tensors.
 
+    The spans of stripe `s` are numbers `s·(rows + 1) … s·(rows + 1) + rows`; the last one is short.
+
     Attributes:
         start: scalar; position, over all epochs, of its first window.
-        spans: scalar.
-        span_windows: scalar.
-        first_windows: `[spans]`; where each span starts, `0 … 2n - 1` on the line of windows
-            laid twice end to end, so that a span may run over the end of the text.
-        turns: `[spans]`; how far the permutation of each span's windows is rotated.
-        shuffle: `[span_windows]`; a permutation.
+        num_windows: scalar.
+        rows: scalar; the full spans of a stripe.
+        num_left: scalar; the windows of all short spans.
+        first_windows: `[spans]`; where each span starts, `0 … 2n - 1` on the line of windows laid
+            twice end to end, so that a span may run over the end of the text.
+        span_windows: `[spans]`; how many windows it has.
+        turns: `[spans]`; how far the permutation of its windows is rotated.
+        shuffle: `[windows of a full span]`; a permutation.
+        short_shuffle: `[windows of a short span]`; a permutation.
+        phases: `[stripes]`; how soon the first window of the short span comes.
+        rounds: `[orders · rows]`; permutations of the spans of a stripe, one after the other.
     """
 
     start: Any
-    spans: Any
-    span_windows: Any
+    num_windows: Any
+    rows: Any
+    num_left: Any
     first_windows: Any
+    span_windows: Any
     turns: Any
     shuffle: Any
-
-    def locate(self, offset: Any, take: Callable[[Any, Any], Any]) -> tuple[Any, Any]:
-        """Returns the span, and the window within it, at `offset` positions after `start`."""
-        span, time = offset % self.spans, offset // self.spans
-        window = (take(self.shuffle, time) + take(self.turns, span)) % self.span_windows
-        return span, window
+    short_shuffle: Any
+    phases: Any
+    rounds: Any
 
 
 class Order:
@@ -121,63 +128,153 @@ class Order:
 
     Args:
         num_windows: at least 1.
-        spans: spans in a full group, a power of two; 1 in the order of the text.
-        span_windows: windows in a span of a full group.
+        group_spans: spans that a group may have; 1 in the order of the text.
+        span_windows: windows that a span may have.
         seed: any integer, or `None` for the order of the text.
+
+    Attributes:
+        stripes: a divisor of `MAX_STRIPES`.
+        span_windows: windows of a full span.
+        num_groups: of an epoch.
     """
 
-    def __init__(self, *, num_windows: int, spans: int, span_windows: int, seed: int | None):
+    def __init__(self, *, num_windows: int, group_spans: int, span_windows: int, seed: int | None):
         assert num_windows >= 1
+        assert group_spans >= 1
         assert span_windows >= 1
-        assert spans & (spans - 1) == 0
-        assert seed is not None or spans == 1
+        assert seed is not None or group_spans == 1
         self.num_windows = num_windows
         self.seed = seed
-        self.sections = _sections(num_windows, spans, span_windows)
-        self.num_groups = sum(section.num_groups for section in self.sections)
+        most = max(1, group_spans // _MIN_ROWS)
+        self.stripes = max(x for x in _STRIPES if x <= most)
+        group_rows = group_spans // self.stripes
+        if seed is not None and num_windows <= group_rows * self.stripes * span_windows:
+            span_windows = -(-num_windows // (group_rows * self.stripes))
+        self.span_windows = span_windows
+        self._rows, self._num_left = divmod(num_windows, self.stripes * span_windows)
+        self.num_groups = -(-(self._rows + (self._num_left > 0)) // group_rows)
+        # Without a seed every hash is 0, and so every permutation the identity.
+        self._hash = _mix if seed is not None else lambda value, key: (value + key) * 0
 
     def group_at(self, position: int) -> int:
         """Returns the index, over all epochs, of the group that holds a position."""
-        epoch, in_epoch = divmod(position, self.num_windows)
-        section = [section for section in self.sections if section.start <= in_epoch][-1]
-        group_windows = section.spans * section.span_windows
-        group = section.first_group + (in_epoch - section.start) // group_windows
-        return epoch * self.num_groups + group
+        first = position // self.num_windows * self.num_groups
+        groups = range(first, first + self.num_groups)
+        return first + bisect.bisect_right(groups, position, key=self._start) - 1
+
+    def _start(self, index: int) -> int:
+        """The position of the first window of a group."""
+        epoch, group = divmod(index, self.num_groups)
+        row, short = self._before(group, NUMPY)
+        in_epoch = (int(row) * self.span_windows + int(short)) * self.stripes
+        return epoch * self.num_windows + in_epoch
+
+    def _before(self, group: Any, functions: Functions) -> tuple[Any, Any]:
+        """The rows, and the short windows of each stripe, that come before a group of an epoch."""
+
+        def share(total: int) -> Any:
+            each, more = divmod(total, self.num_groups)
+            return group * each + functions.where(group < more, group, group * 0 + more)
+
+        # In the order of the text, they are the last.
+        is_shuffled = self.seed is not None
+        return share(self._rows), share(self._num_left // self.stripes if is_shuffled else 0)
 
     def group(self, index: Any, functions: Functions = NUMPY) -> Group:
         """Returns the group of an index over all epochs, a scalar integer or tensor."""
-        epoch, group = index // self.num_groups, index % self.num_groups
-
-        def of_section(attribute: Callable[[Section], int]) -> Any:
-            value = group * 0 + attribute(self.sections[0])  # of the group's own integer type
-            for section in self.sections[1:]:
-                inside = group >= section.first_group
-                value = functions.where(inside, group * 0 + attribute(section), value)
-            return value
-
-        section_start = of_section(lambda section: section.start)
-        group_in_section = group - of_section(lambda section: section.first_group)
-        spans = of_section(lambda section: section.spans)
-        span_windows = of_section(lambda section: section.span_windows)
-        in_epoch = section_start + group_in_section * spans * span_windows
-        span, time = functions.arange(spans), functions.arange(span_windows)
-        start = epoch * self.num_windows + in_epoch
-        if self.seed is None:
-            return Group(start, spans, span_windows, span + in_epoch, span * 0, time)
-        low, high = self.seed % _MODULUS, self.seed // _MODULUS % _MODULUS
-        epoch_key = _mix(epoch % _MODULUS, _mix(high, _mix(low, 0)))
-        group_key = _mix(group_in_section % _MODULUS, _mix(section_start % _MODULUS, epoch_key))
-        rotation = (_mix(1, epoch_key) * _MODULUS + _mix(2, epoch_key)) % self.num_windows
-        sides = [of_section(lambda s: s.sides[0]), of_section(lambda s: s.sides[1])]
-        place = _permute(group_in_section * spans + span, sides, _mix(3, epoch_key), functions)
-        return Group(
-            start=start,
-            spans=spans,
-            span_windows=span_windows,
-            first_windows=rotation + section_start + place * span_windows,
-            turns=_mix(span, _mix(1, group_key)) % span_windows,
-            shuffle=functions.argsort(_mix(time, _mix(2, group_key))),
+        arange, where, argsort, take = (
+            functions.arange,
+            functions.where,
+            functions.argsort,
+            functions.take,
         )
+        hashed, stripes, full = self._hash, self.stripes, self.span_windows
+        epoch, group = index // self.num_groups, index % self.num_groups
+        zero = group * 0  # of the group's own integer type
+        first_row, short_before = self._before(group, functions)
+        next_row, short_after = self._before(group + 1, functions)
+        start = (first_row * full + short_before) * stripes
+        is_last = group == self.num_groups - 1
+        end = where(is_last, zero + self.num_windows, (next_row * full + short_after) * stripes)
+        rows = next_row - first_row
+        num_left = end - start - rows * full * stripes
+        low, high = (self.seed or 0) % _MODULUS, (self.seed or 0) // _MODULUS % _MODULUS
+        epoch_keys = hashed(arange(4), hashed(epoch % _MODULUS, _mix(high, _mix(low, 0))))
+        number, stripe = arange(stripes * (rows + 1)), arange(stripes)
+        of_span, place = number // (rows + 1), number % (rows + 1)
+        row_keys, column_keys, short_keys, other_keys = functions.unstack(
+            hashed(stripe, epoch_keys[:, None])
+        )
+        # Full spans: a row, and a column in it. The last place of a stripe has no row.
+        num_rows = max(1, self._rows)
+        row = (first_row + place) % num_rows
+        row = self._permute(row, num_rows, take(row_keys, of_span), functions)
+        turned = (of_span + hashed(row % _MODULUS, other_keys[0])) % stripes
+        columns = argsort(column_keys)
+        in_rows = (row * stripes + take(columns, turned)) * full
+        # Short spans: those of one window more, and their stripes, come first.
+        short, num_longer = num_left // stripes, num_left % stripes
+        is_longer = stripe < num_longer
+        short_windows = short + where(is_longer, zero + 1, zero)
+        order = argsort(where(is_longer, short_keys, short_keys + _MODULUS))
+        short_first = order * short + where(order < num_longer, order, zero + num_longer)
+        short_first += (self._rows * full + short_before) * stripes
+        is_short = place == rows
+        first_windows = where(is_short, take(short_first, of_span), in_rows)
+        rotation = (row_keys[0] * _MODULUS + column_keys[0]) % self.num_windows
+
+        group_keys = hashed(arange(2), hashed(group % _MODULUS, other_keys[stripes - 1]))
+        window = arange(full + short + 1)
+        order = hashed(window, group_keys[1])
+        place_in_round = arange(where(rows > 0, rows, zero + 1))
+        num_orders = min(full, _MAX_ORDERS)
+        return Group(
+            start=epoch * self.num_windows + start,
+            num_windows=end - start,
+            rows=rows,
+            num_left=num_left,
+            first_windows=rotation + first_windows,
+            span_windows=where(is_short, take(short_windows, of_span), zero + full),
+            turns=hashed(number, group_keys[0]) % full,
+            shuffle=argsort(order[:full]),
+            short_shuffle=argsort(where(window < full + short, order, zero + _MODULUS)[full:]),
+            phases=columns * (rows * full + short) // stripes,
+            rounds=functions.reshape(
+                argsort(hashed(place_in_round, order[:num_orders, None])), [-1]
+            ),
+        )
+
+    def locate(self, group: Group, offset: Any, functions: Functions = NUMPY) -> Any:
+        """Returns the windows, `0 … 2n - 1`, at offsets from the start of a group, `[n]`."""
+        take, where, full = functions.take, functions.where, self.span_windows
+        number, stripe = offset // self.stripes, offset % self.stripes
+        rows, first_span = group.rows, stripe * (group.rows + 1)
+        num_orders = min(full, _MAX_ORDERS)
+
+        def of_full(number: Any) -> Any:
+            """The `number`-th window of the stripe's full spans."""
+            columns = where(rows > 0, rows, rows + 1)
+            round_number = number // columns
+            place = number - round_number * columns
+            order = (round_number + stripe * (num_orders // self.stripes + 1)) % num_orders
+            span = first_span + take(group.rounds, order * columns + place)
+            turned = (take(group.shuffle, round_number) + take(group.turns, span)) % full
+            return take(group.first_windows, span) + turned
+
+        def of_all() -> Any:
+            """The `number`-th window of all, the short ones at equal distances."""
+            short = take(group.span_windows, first_span + rows)
+            total = rows * full + short
+            spread = number * short + take(group.phases, stripe)
+            num_short = spread // total
+            is_short = spread - num_short * total + short >= total
+            of_short = take(group.short_shuffle, where(is_short, num_short, num_short * 0))
+            of_short += take(group.first_windows, first_span + rows)
+            return where(
+                is_short, of_short, of_full(where(is_short, number * 0, number - num_short))
+            )
+
+        return functions.cond(group.num_left > 0, of_all, lambda: of_full(number))
 
     def windows(self, positions: Any) -> np.ndarray:
         """Returns the window at each position of the endless order.
@@ -189,57 +286,40 @@ class Order:
             `[n]` int64 in `0 … num_windows - 1`.
         """
         positions = np.asarray(positions, np.int64)
-        groups = np.array([self.group_at(int(position)) for position in positions], np.int64)
+        ascending = np.argsort(positions, kind="stable")
         windows = np.empty_like(positions)
-        for index in np.unique(groups):
-            group = self.group(index)
-            here = groups == index
-            span, window = group.locate(positions[here] - group.start, np.take)
-            windows[here] = (group.first_windows[span] + window) % self.num_windows
+        done = 0
+        while done < len(positions):
+            group = self.group(self.group_at(int(positions[ascending[done]])))
+            end = group.start + group.num_windows
+            here = ascending[done : np.searchsorted(positions, end, sorter=ascending)]
+            windows[here] = self.locate(group, positions[here] - group.start) % self.num_windows
+            done += len(here)
         return windows
 
+    def _permute(self, index: Any, size: int, key: Any, functions: Functions) -> Any:
+        """A permutation of `0 … size - 1`: a Feistel network with modular addition.
 
-def _sections(num_windows: int, spans: int, span_windows: int) -> tuple[Section, ...]:
-    """Full groups, a smaller one, and one of a single span for what is left."""
-    num_groups, left = divmod(num_windows, spans * span_windows)
-    sizes = [(num_groups, spans, span_windows)]
-    while spans > 1 and left // spans < _MIN_SPAN_WINDOWS:
-        spans //= 2
-    sizes += [(1, spans, left // spans), (1, 1, left % spans)]
-    sections: list[Section] = []
-    start = first_group = 0
-    for num_groups, spans, span_windows in sizes:
-        if num_groups and span_windows:
-            section = Section(
-                start=start,
-                first_group=first_group,
-                num_groups=num_groups,
-                spans=spans,
-                span_windows=span_windows,
-            )
-            sections.append(section)
-            start += num_groups * spans * span_windows
-            first_group += num_groups
-    return tuple(sections)
+        Black and Rogaway, "Ciphers with Arbitrary Finite Domains" (2002): section 5, where the
+        domain is a product of two sides, and section 3, by which what falls out of a smaller
+        domain is permuted again. Each round adds to one side a hash of the other, which is a
+        bijection whatever the hash.
+        """
+        height = math.isqrt(size - 1) + 1
+        width = -(-size // height)
 
+        def two_rounds(number: Any, halves: tuple[Any, Any]) -> tuple[Any, Any]:
+            left, right = halves
+            left = (left + self._hash(right, self._hash(2 * number, key))) % height
+            right = (right + self._hash(left, self._hash(2 * number + 1, key))) % width
+            return left, right
 
-def _permute(index: Any, sides: list[Any], key: Any, functions: Functions) -> Any:
-    """A permutation of `0 … sides[0] * sides[1] - 1`: a Feistel network with modular addition.
+        def permute(index: Any) -> Any:
+            halves = index // width, index % width
+            left, right = functions.repeat(_FEISTEL_ROUNDS // 2, two_rounds, halves)
+            return left * width + right
 
-    Black and Rogaway, "Ciphers with Arbitrary Finite Domains" (2002), section 5, where the
-    domain is a product of two sides and so needs no second try. Each round adds to one side
-    a hash of the other, which is a bijection whatever the hash.
-    """
-
-    def two_rounds(number: Any, halves: tuple[Any, Any]) -> tuple[Any, Any]:
-        left, right = halves
-        left = (left + _mix(right, _mix(2 * number, key))) % sides[0]
-        right = (right + _mix(left, _mix(2 * number + 1, key))) % sides[1]
-        return left, right
-
-    halves = index // sides[1], index % sides[1]
-    left, right = functions.repeat(_ROUNDS // 2, two_rounds, halves)
-    return left * sides[1] + right
+        return functions.settle(permute, lambda place: place >= size, index)
 
 
 def _mix(value: Any, key: Any) -> Any:

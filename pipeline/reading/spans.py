@@ -80,6 +80,10 @@ class ShardFiles:
         )
         return tf.debugging.Assert(line == self._first_line, [self._replaced])
 
+    def window_at(self, shard: tf.Tensor, token: tf.Tensor) -> tf.Tensor:
+        """The number of the window that starts at a token of a shard, of the shards laid twice."""
+        return tf.gather(tf.constant(self.first_windows), shard) + token // self.windows.stride
+
     def path(self, shard: tf.Tensor) -> tf.Tensor:
         """The path of a shard, a scalar string, by its index in `first_windows`."""
         index = tf.gather(tf.constant(self._indices), shard % len(self._indices))
@@ -100,19 +104,39 @@ class Pieces(NamedTuple):
     num_windows: Any
 
 
-def cut_spans(files: ShardFiles, first_windows: tf.Tensor, span_windows: tf.Tensor) -> Pieces:
+def join_spans(
+    files: ShardFiles, first_windows: tf.Tensor, num_windows: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Joins spans that are so near each other that a record would be read for both.
+
+    Args:
+        files: the shards.
+        first_windows: `[spans]` int64; the window that each span starts with, in any order.
+        num_windows: `[spans]` int64.
+
+    Returns:
+        The same two for spans in the order of the text, which hold those that were given.
+    """
+    order = tf.argsort(first_windows)
+    starts, ends = (tf.gather(x, order) for x in (first_windows, first_windows + num_windows))
+    apart = starts[1:] - ends[:-1] > files.record_tokens // files.windows.stride
+    starts = tf.boolean_mask(starts, tf.concat([[True], apart], 0))
+    return starts, tf.boolean_mask(ends, tf.concat([apart, [True]], 0)) - starts
+
+
+def cut_spans(files: ShardFiles, first_windows: tf.Tensor, num_windows: tf.Tensor) -> Pieces:
     """Cuts spans where they run from one shard into the next.
 
     Args:
         files: the shards.
         first_windows: `[spans]` int64; the window that each span starts with.
-        span_windows: scalar int64; the windows of each span.
+        num_windows: `[spans]` or scalar int64; the windows of each span.
 
     Returns:
         The pieces of the first span, then those of the second, …
     """
     table = tf.constant(files.first_windows)
-    ends = first_windows + span_windows
+    ends = first_windows + num_windows
     first_shard = tf.searchsorted(table, first_windows, side="right", out_type=tf.int64) - 1
     last_shard = tf.searchsorted(table, ends, side="left", out_type=tf.int64) - 1
     counts = last_shard - first_shard + 1

@@ -48,5 +48,7 @@ def test_the_table_of_shuffles(tmp_path: Path, capsys: pytest.CaptureFixture[str
     comparison = measure(corpus, "train", seq_len=16, batch_size=8)
     assert f"{comparison.ours.median_distance:,.0f}" in printed
     assert f"a buffer of {comparison.num_windows:,}" in printed
-    assert f"{comparison.perfect.same_batch:.3%}" in printed
+    assert f"{comparison.perfect.same_batch:,} (" in printed
+    assert f"{comparison.ours.variance:.2f}" in printed
+    assert f"8: {comparison.host_bytes[8]:.2f}" in printed
     assert "neighbours in one batch" in printed

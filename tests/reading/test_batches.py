@@ -69,18 +69,33 @@ def test_the_stride_is_the_length_where_it_is_not_given() -> None:
 
 
 def test_hosts_share_the_rows_of_a_batch() -> None:
-    for host_count, rows in itertools.product((1, 2, 3, 8), (1, 2, 5)):
+    for host_count, host_rows in itertools.product((1, 2, 3, 8), (1, 2, 5, 16, 32)):
         shares = []
         for host_index in range(host_count):
             batches = Batches(
                 seq_len=1,
-                batch_size=rows * host_count,
+                batch_size=host_rows * host_count,
                 host_index=host_index,
                 host_count=host_count,
             )
-            first = batches.first_row
-            shares += range(first, first + batches.host_rows)
-        assert shares == list(range(rows * host_count))
+            places = batches.places.tolist()
+            assert places == sorted(places)
+            assert len(places) == batches.host_rows == host_rows
+            shares += places
+        assert sorted(shares) == list(range(host_rows * host_count))
+
+
+@pytest.mark.parametrize("batch_size", [48, 64, 96, 256])
+@pytest.mark.parametrize("host_count", [2, 3, 4, 8])
+def test_a_host_needs_few_residues(batch_size: int, host_count: int) -> None:
+    if batch_size % host_count:
+        return
+    for host_index in range(host_count):
+        batches = Batches(
+            seq_len=1, batch_size=batch_size, host_index=host_index, host_count=host_count
+        )
+        share = len(set((batches.places % batches.period).tolist())) / batches.period
+        assert share <= 1.15 / host_count
 
 
 def test_epochs_end_with_their_last_full_batch() -> None:

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from pipeline import OptionError
-from pipeline.reading.geometry import Windows, check_lanes, lane_start, make_order
+from pipeline.reading.geometry import SPAN_TOKENS, Windows, check_lanes, lane_start, make_order
 
 
 def slow_windows(num_tokens: int, seq_len: int, stride: int) -> list[range]:
@@ -45,7 +45,7 @@ def test_counts_are_exact_beyond_32_bits() -> None:
 
 
 def test_a_group_fills_the_memory_of_the_shuffle_and_no_more() -> None:
-    """Four copies of it: of the largest power of two of spans that fits."""
+    """Four copies of it: groups of equal size, none larger than the option says."""
     for seq_len, stride, itemsize, mebibytes in itertools.product(
         (1, 64, 1000, 5000), (1, 7, 64, 4000), (1, 2, 4), (2, 3, 8, 128)
     ):
@@ -53,24 +53,38 @@ def test_a_group_fills_the_memory_of_the_shuffle_and_no_more() -> None:
         order = make_order(
             windows, 10**12, itemsize=itemsize, seed=1, shuffle_bytes=mebibytes * 2**20
         )
-        section = order.sections[0]
-        span_tokens = (section.span_windows - 1 + windows.num_tiles) * stride
-        group_bytes = section.spans * span_tokens * itemsize
-        assert 4 * group_bytes <= mebibytes * 2**20 < 8 * group_bytes
-        # A span is what one seek reads: 128 KiB, as long as a window is shorter.
-        assert section.span_windows == max(1, 2**17 // itemsize // stride)
+        span_tokens = (order.span_windows - 1 + windows.num_tiles) * stride
+        # A span is what one seek reads: 32 Ki tokens, if a window is no longer.
+        assert span_tokens <= max(SPAN_TOKENS, windows.num_tiles * stride)
+        assert span_tokens + stride > SPAN_TOKENS
+        for index in (0, order.num_groups - 1):
+            group_bytes = len(order.group(index).first_windows) * span_tokens * itemsize
+            slack = order.stripes * 3 * span_tokens * itemsize
+            assert 4 * (group_bytes - slack) <= mebibytes * 2**20 <= 4 * (group_bytes + slack)
         assert (order.num_windows, order.seed) == (10**12, 1)
+
+
+def test_the_group_of_the_defaults_is_what_they_say() -> None:
+    order = make_order(Windows(seq_len=64, stride=64), 10**9, itemsize=1, seed=0)
+    assert (order.stripes, order.span_windows) == (192, 511)
+    assert order.num_groups == -(-(10**9) // (1920 * 511))
+
+
+def test_a_longer_span_makes_fewer_of_them() -> None:
+    windows = Windows(seq_len=64, stride=64)
+    order = make_order(windows, 10**9, itemsize=1, seed=0, span_tokens=2**20)
+    assert (order.stripes, order.span_windows) == (8, 2**14 - 1)
 
 
 def test_too_little_memory_for_a_span_is_refused() -> None:
     windows = Windows(seq_len=64, stride=64)
     with pytest.raises(
-        OptionError, match="`shuffle_bytes` must hold 4 spans of 131136 bytes, got 7"
+        OptionError, match="`shuffle_bytes` must hold 4 spans of 32768 bytes, got 7"
     ):
         make_order(windows, 100, itemsize=1, seed=0, shuffle_bytes=7)
-    assert make_order(windows, 100, itemsize=1, seed=0, shuffle_bytes=4 * 131_136)
+    assert make_order(windows, 100, itemsize=1, seed=0, shuffle_bytes=4 * 32_768)
     with pytest.raises(OptionError):
-        make_order(windows, 100, itemsize=1, seed=0, shuffle_bytes=4 * 131_136 - 1)
+        make_order(windows, 100, itemsize=1, seed=0, shuffle_bytes=4 * 32_768 - 1)
 
 
 def test_without_a_seed_the_memory_does_not_matter() -> None:

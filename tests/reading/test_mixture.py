@@ -120,7 +120,7 @@ def check_batches(
         num_batches=start_step + 3,
         **options,
     )
-    own = slice(host * rows, (host + 1) * rows)
+    own = Batches(seq_len=1, batch_size=rows * hosts, host_index=host, host_count=hosts).places
     batches = list(dataset.take(3).as_numpy_iterator())
     assert len(batches) == 3
     for step, (inputs, outputs) in enumerate(batches, start_step):

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline import Corpus, OptionError, UserError, reference_windows
+from pipeline.reading.batches import Batches
 from pipeline.reading.geometry import Windows, make_order
 
 Batch = tuple[np.ndarray, np.ndarray]
@@ -157,21 +158,19 @@ def test_full_groups_across_shards(large: Corpus, host_count: int) -> None:
     order = make_order(
         Windows(seq_len=1000, stride=501), len(expected), itemsize=1, seed=5, shuffle_bytes=2**20
     )
-    assert order.sections[0].num_groups > 10
+    assert order.num_groups > 10
     num_batches = len(expected) // 32 + 2
     hosts = [
         take(large, num_batches, **options, host_index=index, host_count=host_count)
         for index in range(host_count)
     ]
-    batches = [
-        tuple(np.concatenate(parts) for parts in zip(*steps, strict=True))
-        for steps in zip(*hosts, strict=True)
-    ]
     positions = order.windows(np.arange(num_batches * 32)).reshape(num_batches, 32)
-    assert len(batches) == num_batches
-    for (inputs, targets), windows in zip(batches, positions, strict=True):
-        np.testing.assert_array_equal(inputs, expected[windows, :-1])
-        np.testing.assert_array_equal(targets, expected[windows, 1:])
+    for index, batches in enumerate(hosts):
+        places = Batches(seq_len=1, batch_size=32, host_index=index, host_count=host_count).places
+        assert len(batches) == num_batches
+        for (inputs, targets), windows in zip(batches, positions[:, places], strict=True):
+            np.testing.assert_array_equal(inputs, expected[windows, :-1])
+            np.testing.assert_array_equal(targets, expected[windows, 1:])
 
 
 asked_for = given(
@@ -236,15 +235,18 @@ def check_batches(
         )
         positions = start_step * batch_size + np.arange(3 * batch_size)
         wanted = np.array([expected[i] for i in order.windows(positions)])
-        wanted = wanted.reshape(3, host_count, rows_per_host, seq_len + 1)
+        wanted = wanted.reshape(3, batch_size, seq_len + 1)
         host %= host_count
+        places = Batches(
+            seq_len=1, batch_size=batch_size, host_index=host, host_count=host_count
+        ).places
         batches = take(
             corpus, 3, **options, start_step=start_step, host_index=host, host_count=host_count
         )
         assert len(batches) == 3
         for step, (inputs, targets) in enumerate(batches):
-            np.testing.assert_array_equal(inputs, wanted[step, host, :, :-1])
-            np.testing.assert_array_equal(targets, wanted[step, host, :, 1:])
+            np.testing.assert_array_equal(inputs, wanted[step, places, :-1])
+            np.testing.assert_array_equal(targets, wanted[step, places, 1:])
 
 
 def test_start_step_drops_batches_over_the_ends_of_epochs(corpora: list[Corpus]) -> None:
