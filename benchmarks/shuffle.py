@@ -1,0 +1,111 @@
+"""How near the order is to a perfect shuffle, beside a shuffle buffer of the same memory.
+
+    python benchmarks/shuffle.py [--megabytes 512] [--seeds 10]
+
+Makes corpora of bytes of two sources end to end, of twenty, and of a thousand documents that are
+sorted by size, and measures what `textreel inspect --shuffle` shows, for several batch sizes and
+seeds. Writes a table to `benchmarks/results`.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from pipeline import open_corpus
+from pipeline.auditing.shuffle_quality import Quality, measure
+
+BATCH_SIZES = (48, 64, 96, 256)
+
+
+def write_sources(folder: Path, name: str, num_bytes: int) -> None:
+    """Random letters: what the sources say does not matter, only where they stand."""
+    sizes = {
+        "two sources": np.full(2, num_bytes // 2),
+        "twenty sources": np.full(20, num_bytes // 20),
+        "1,000 sorted documents": np.arange(1, 1001) * (num_bytes // 500_500),
+    }[name]
+    folder.mkdir()
+    generator = np.random.default_rng(0)
+    for number, size in enumerate(sizes):
+        letters = generator.integers(97, 123, size, np.uint8)
+        letters[79::80] = 10
+        (folder / f"{number:04}.txt").write_bytes(letters.tobytes())
+
+
+def processor() -> str:
+    """The processor's name, where Linux tells it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), "?")
+
+
+def cell(qualities: list[Quality], form: str) -> str:
+    """The mean of the seeds, and the least and the greatest."""
+    values = [getattr(quality, form) for quality in qualities]
+    digits = 2 if form == "variance" else 3 if form == "autocorrelation" else 0
+    return f"{np.mean(values):.{digits}f} ({min(values):.{digits}f}-{max(values):.{digits}f})"
+
+
+def main() -> None:
+    """Measures, and writes the results."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--megabytes", type=int, default=512)
+    parser.add_argument("--seeds", type=int, default=10)
+    arguments = parser.parse_args()
+    lines = [
+        f"# The order beside a perfect shuffle: {arguments.megabytes} MiB of bytes, windows of 64",
+        "",
+        f"`python benchmarks/shuffle.py`, default memory (256 MiB), seeds 0 to {arguments.seeds - 1}:"
+        f" mean (least-greatest); {processor()}. Variance of a source's share in a batch over that "
+        "of a perfect shuffle; its autocorrelation at lags of 1 to 64 batches; pairs of neighbours "
+        "in the text that stand in one batch, of a million positions.",
+        "",
+        "| | | variance | autocorrelation | neighbours |",
+        "|---|---|---|---|---|",
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("two sources", "twenty sources", "1,000 sorted documents"):
+            place = Path(folder) / name.replace(" ", "_")
+            write_sources(place, name, arguments.megabytes * 2**20)
+            prepare = ["prepare", str(place), "--output", f"{place}.corpus", "--splits", "train=1"]
+            subprocess.run([sys.executable, "-m", "pipeline", *prepare], check=True)
+            corpus = open_corpus(f"{place}.corpus")
+            for batch_size in BATCH_SIZES:
+                found = [
+                    measure(corpus, "train", seq_len=64, batch_size=batch_size, seed=seed)
+                    for seed in range(arguments.seeds)
+                ]
+                unavoidable = found[0].unavoidable
+                rows = {
+                    f"this order (groups of this size cannot avoid {unavoidable:.3f})": "ours",
+                    "its end": "our_end",
+                    "a perfect shuffle": "perfect",
+                    f"a buffer of {found[0].buffer_windows:,}": "buffer",
+                }
+                for title, field in rows.items():
+                    qualities = [getattr(comparison, field) for comparison in found]
+                    lines.append(
+                        f"| {name}, batches of {batch_size} | {title} | "
+                        f"{cell(qualities, 'variance')} | {cell(qualities, 'autocorrelation')} | "
+                        f"{cell(qualities, 'same_batch')} |"
+                    )
+                    print(lines[-1], flush=True)
+                shares = [
+                    f"{count}: {max(comparison.host_bytes[count] for comparison in found):.3f}"
+                    for count in found[0].host_bytes
+                ]
+                lines.append(
+                    f"| {name}, batches of {batch_size} | one of so many hosts reads | "
+                    f"{', '.join(shares)} | | |"
+                )
+                print(lines[-1], flush=True)
+    target = Path(__file__).resolve().parent / "results" / "shuffle.md"
+    target.write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
