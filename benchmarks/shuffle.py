@@ -59,10 +59,10 @@ def main() -> None:
     lines = [
         f"# The order beside a perfect shuffle: {arguments.megabytes} MiB of bytes, windows of 64",
         "",
-        f"`python benchmarks/shuffle.py`, default memory (256 MiB), seeds 0 to {arguments.seeds - 1}:"
-        f" mean (least-greatest); {processor()}. Variance of a source's share in a batch over that "
-        "of a perfect shuffle; its autocorrelation at lags of 1 to 64 batches; pairs of neighbours "
-        "in the text that stand in one batch, of a million positions.",
+        "`python benchmarks/shuffle.py`, default memory (256 MiB), seeds 0 to "
+        f"{arguments.seeds - 1}: mean (least-greatest); {processor()}. Variance of a source's "
+        "share in a batch over that of a perfect shuffle; its autocorrelation at lags of 1 to 64 "
+        "batches; pairs of neighbours in the text that stand in one batch, of a million positions.",
         "",
         "| | | variance | autocorrelation | neighbours |",
         "|---|---|---|---|---|",

@@ -89,15 +89,17 @@ class Batches:
     def places(self) -> np.ndarray:
         """The host's rows, as indices in the batch, ascending: `[host_rows]` int64.
 
-        The rows of a batch, sorted by their residues modulo `period`, are cut into equal parts.
-        So a host has few residues, and needs the spans of few stripes of the order, whatever the
-        batch size. With 6 rows and 2 hosts:
+        The rows of a batch, sorted by their residues modulo 2, then 4, 12, 24, … as far as these
+        divide the batch size, are cut into equal parts. So a host needs the spans of few stripes
+        of the order, whatever the batch size and the number of stripes. With 8 rows and 4 hosts:
 
-            row in the batch     0 1 2 3 4 5
-            residue modulo 2     0 1 0 1 0 1
-            host                 0 1 0 1 0 1
+            row in the batch     0 1 2 3 4 5 6 7
+            residue modulo 4     0 1 2 3 0 1 2 3
+            host                 0 2 1 3 0 2 1 3
         """
-        by_residue = np.arange(self.batch_size).reshape(-1, self.period).T.reshape(-1)
+        row = np.arange(self.batch_size)
+        moduli = [math.gcd(self.batch_size, divisor) for divisor in (2, 4, 12, 24, 48, 96, 192)]
+        by_residue = np.lexsort([row % modulus for modulus in reversed(moduli)])
         first = self.host_index * self.host_rows
         return np.sort(by_residue[first : first + self.host_rows])
 

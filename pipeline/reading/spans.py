@@ -140,11 +140,13 @@ def cut_spans(files: ShardFiles, first_windows: tf.Tensor, num_windows: tf.Tenso
     first_shard = tf.searchsorted(table, first_windows, side="right", out_type=tf.int64) - 1
     last_shard = tf.searchsorted(table, ends, side="left", out_type=tf.int64) - 1
     counts = last_shard - first_shard + 1
-    number = tf.range(tf.reduce_sum(counts)) - tf.repeat(tf.cumsum(counts, exclusive=True), counts)
-    shard = tf.repeat(first_shard, counts) + number
+    after = tf.cumsum(counts)
+    piece = tf.range(after[-1])
+    span = tf.searchsorted(after, piece, side="right", out_type=tf.int64)
+    shard = piece + tf.gather(first_shard - after + counts, span)
     shard_start = tf.gather(table, shard)
-    start = tf.maximum(tf.repeat(first_windows, counts), shard_start)
-    end = tf.minimum(tf.repeat(ends, counts), tf.gather(table, shard + 1))
+    start = tf.maximum(tf.gather(first_windows, span), shard_start)
+    end = tf.minimum(tf.gather(ends, span), tf.gather(table, shard + 1))
     return Pieces(shard, (start - shard_start) * files.windows.stride, end - start)
 
 
