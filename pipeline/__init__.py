@@ -19,7 +19,8 @@
 Preparing and reading do not know each other. They meet at `layout`, which is what stands on the
 disk, and at `vocabulary`. A batch is a pure function of its step, so nothing has a state that
 would have to be saved, and any number of hosts reads the same batches. `mix` joins several
-corpora; `reference_windows` is the slow recipe that the fast windows equal.
+corpora; `reference_windows` is the slow recipe that the fast windows equal. `open_records` reads
+TFRecord files that have an index in the same order, a record for a window.
 """
 
 from pipeline.errors import OptionError, UserError
@@ -30,17 +31,20 @@ from pipeline.preparing.prepare import prepare
 from pipeline.reading.corpus import Corpus, open_corpus
 from pipeline.reading.mixture import mix
 from pipeline.reading.reference import reference_windows
+from pipeline.reading.tfrecords.records import Records, open_records
 
 __all__ = [
     "Corpus",
     "OptionError",
     "PrepareOptions",
     "RecordIndex",
+    "Records",
     "UserError",
     "index_records",
     "mix",
     "open_corpus",
     "open_index",
+    "open_records",
     "prepare",
     "reference_windows",
 ]

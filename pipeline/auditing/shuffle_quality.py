@@ -7,11 +7,13 @@ order and the manifest alone, for stretches of positions spread over the first e
 
 import dataclasses
 import math
+from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
 from pipeline.errors import OptionError
-from pipeline.reading.batches import Batches
+from pipeline.reading.batches import Batches, Batching
 from pipeline.reading.corpus import Corpus
 from pipeline.reading.geometry import SHUFFLE_BYTES, SPAN_TOKENS, Windows
 from pipeline.reading.order import Order
@@ -104,16 +106,50 @@ def measure(
         shuffle_bytes=shuffle_bytes,
         span_tokens=span_tokens,
     )
-    order = corpus.order(split, batches)
-    num_windows = order.num_windows
+    return compare(
+        corpus.order(split, batches),
+        batches,
+        source_of=_SourceOf(corpus, split, batches.windows),
+        bytes_of=lambda starts, counts: _token_bytes(corpus, batches.windows, starts, counts),
+        buffer_windows=max(1, shuffle_bytes // (2 * seq_len * _INT32_BYTES)),
+    )
+
+
+class SourceOf(Protocol):
+    """Windows -> sources, `[n]` int64 each; `num_sources` of them."""
+
+    num_sources: int
+
+    def __call__(self, windows: np.ndarray) -> np.ndarray:
+        """Returns the sources of windows."""
+
+
+BytesOf = Callable[[np.ndarray, np.ndarray], int]  # spans: first windows, and numbers of windows
+
+
+def compare(
+    order: Order, batches: Batching, *, source_of: SourceOf, bytes_of: BytesOf, buffer_windows: int
+) -> Comparison:
+    """Measures an order of windows of any kind; see `measure`.
+
+    Args:
+        order: what is measured.
+        batches: of which size, of which seed.
+        source_of: windows -> sources.
+        bytes_of: what is read for spans, which come in the order of the text.
+        buffer_windows: of the shuffle buffer.
+
+    Raises:
+        OptionError: fewer windows than a batch.
+    """
+    num_windows, batch_size = order.num_windows, batches.batch_size
     num_batches = num_windows // batch_size
     if not num_batches:
         raise OptionError(
-            f"`batch_size` must be at most the {num_windows} windows of the split, got {batch_size}"
+            f"`batch_size` must be at most the {num_windows} rows of an epoch, got {batch_size}"
         )
-    generator = np.random.default_rng(seed)
-    buffer_windows = max(1, shuffle_bytes // (2 * seq_len * _INT32_BYTES))
-    look = _Look(_SourceOf(corpus, split, batches.windows), num_windows, batch_size)
+    generator = np.random.default_rng(batches.seed)
+    look = _Look(source_of, num_windows, batch_size)
 
     stretches = min(_NUM_STRETCHES, max(1, num_batches // _LAGS // 2))
     length = min(num_batches // stretches, _MAX_POSITIONS // stretches // batch_size or 1)
@@ -138,7 +174,7 @@ def measure(
         buffer=look(_buffered(num_windows, num_buffered, buffer_windows, generator), 1),
         unavoidable=batch_size / group_spans * (1 - 1 / order.num_groups),
         host_bytes={
-            host_count: _host_bytes(corpus, split, order, batches, host_count)
+            host_count: _host_bytes(order, batches, bytes_of, host_count)
             for host_count in (1, 2, 3, 4, 8)
             if batch_size % host_count == 0
         },
@@ -148,7 +184,7 @@ def measure(
 class _Look:
     """Windows in the order of a shuffle -> its quality."""
 
-    def __init__(self, source_of: "_SourceOf", num_windows: int, batch_size: int):
+    def __init__(self, source_of: SourceOf, num_windows: int, batch_size: int):
         self._source_of = source_of
         self._num_windows = num_windows
         self._batch_size = batch_size
@@ -189,33 +225,34 @@ class _Look:
         )
 
 
-def _host_bytes(
-    corpus: Corpus, split: str, order: Order, batches: Batches, host_count: int
-) -> float:
-    """What the host that reads most reads of up to 16 groups, over those groups' own bytes."""
-    itemsize = corpus.vocabulary.dtype.itemsize
-    stride, num_tokens = batches.windows.stride, batches.windows.num_tokens
-    record_tokens = corpus.manifest.record_tokens
+def _host_bytes(order: Order, batches: Batching, bytes_of: BytesOf, host_count: int) -> float:
+    """What the host that reads most reads of up to 16 groups, over what one that reads all does."""
     groups = [order.group(index) for index in range(min(16, order.num_groups))]
-    own = sum(int(group.num_windows) for group in groups) * stride * itemsize
+    own = bytes_of(np.array([0]), np.array([sum(int(group.num_windows) for group in groups)]))
     read = []
     for host_index in range(host_count):
         host = dataclasses.replace(batches, host_index=host_index, host_count=host_count)
         period = math.gcd(host.period, order.stripes)
         residues = np.isin(np.arange(period), host.places % period)
-        num_records = 0
+        read.append(0)
         for group in groups:
             stripe = np.arange(len(group.first_windows)) // (group.rows + 1)
             wanted = residues[(group.start + stripe) % period] & (group.span_windows > 0)
             by_start = np.argsort(group.first_windows[wanted])
-            starts = group.first_windows[wanted][by_start]
-            ends = starts + group.span_windows[wanted][by_start]
-            apart = starts[1:] - ends[:-1] > record_tokens // stride
-            first = starts[np.concatenate([[True], apart])] * stride
-            last = (ends[np.concatenate([apart, [True]])] - 1) * stride + num_tokens - 1
-            num_records += int((last // record_tokens - first // record_tokens + 1).sum())
-        read.append(num_records * record_tokens * itemsize)
+            read[-1] += bytes_of(
+                group.first_windows[wanted][by_start], group.span_windows[wanted][by_start]
+            )
     return max(read) / own
+
+
+def _token_bytes(corpus: Corpus, windows: Windows, starts: np.ndarray, counts: np.ndarray) -> int:
+    """The bytes of tokens in the records that are read for spans of windows."""
+    record_tokens, ends = corpus.manifest.record_tokens, starts + counts
+    apart = starts[1:] - ends[:-1] > record_tokens // windows.stride
+    first = starts[np.concatenate([[True], apart])] * windows.stride
+    last = (ends[np.concatenate([apart, [True]])] - 1) * windows.stride + windows.num_tokens - 1
+    num_records = int((last // record_tokens - first // record_tokens + 1).sum())
+    return num_records * record_tokens * corpus.vocabulary.dtype.itemsize
 
 
 def _buffered(

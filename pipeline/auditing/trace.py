@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.auditing.passages import Passage, find_passages, read_tokens
 from pipeline.errors import OptionError
 from pipeline.layout.manifest import Shard
-from pipeline.reading.batches import Batches
+from pipeline.reading.batches import Batches, Batching
 from pipeline.reading.corpus import Corpus
 from pipeline.reading.geometry import SHUFFLE_BYTES, SPAN_TOKENS, lane_start
 
@@ -117,7 +117,7 @@ def trace(
         shuffle_bytes=shuffle_bytes,
         span_tokens=span_tokens,
     )
-    rows = _rows(batches, rows)
+    rows = checked_rows(batches, rows)
     order, windows = corpus.order(split, batches), batches.windows
     shards = corpus.splits[split].shards
     first_windows = corpus.first_windows(split, windows)
@@ -165,7 +165,7 @@ def trace_lanes(
         UserError: no such split, a shard is damaged, or an argument is out of range.
     """
     batches = Batches(seq_len=seq_len, batch_size=batch_size, start_step=step)
-    rows = _rows(batches, rows)
+    rows = checked_rows(batches, rows)
     num_tokens = corpus.split(split).num_tokens
     traced = []
     for row in rows:
@@ -201,7 +201,12 @@ def _pieces(
         start, num_tokens = start + last - first, num_tokens - (last - first)
 
 
-def _rows(batches: Batches, rows: Sequence[int] | None) -> Sequence[int]:
+def checked_rows(batches: Batching, rows: Sequence[int] | None) -> Sequence[int]:
+    """Rows of a batch, all of them for `None`.
+
+    Raises:
+        OptionError: there is no such row.
+    """
     if rows is None:
         return range(batches.batch_size)
     for row in rows:

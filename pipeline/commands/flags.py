@@ -2,6 +2,7 @@
 
 import argparse
 
+from pipeline.errors import OptionError
 from pipeline.options import add_flags
 from pipeline.preparing.options import PrepareOptions
 
@@ -27,3 +28,18 @@ def add_workers(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers", type=int, metavar="N", help="processes; changes no byte (default: one a core)"
     )
+
+
+def refuse_corpus_flags(arguments: argparse.Namespace, *names: str) -> None:
+    """Refuses flags that mean nothing for an index.
+
+    Raises:
+        OptionError: one is given.
+    """
+    for name in names:
+        value = getattr(arguments, name)
+        if value is not None and value is not False:
+            raise OptionError(
+                f"`{name}` has no effect on records: {arguments.directory} is an index of TFRecord "
+                "files, no corpus"
+            )

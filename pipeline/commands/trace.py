@@ -1,13 +1,17 @@
-"""`textreel trace`: which text was in the batch of a step?"""
+"""`textreel trace`: which text, or which records, were in the batch of a step?"""
 
 import argparse
 import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from pipeline.auditing.record_trace import TracedRecord, trace_records
 from pipeline.auditing.trace import TracedLane, TracedWindow, Training, trace, trace_lanes
+from pipeline.commands.flags import refuse_corpus_flags
+from pipeline.layout.record_index import is_index
 from pipeline.reading.batches import DEFAULT_BATCH_SIZE, DEFAULT_SEQ_LEN, Batches
 from pipeline.reading.corpus import open_corpus
+from pipeline.reading.tfrecords.records import open_records
 from pipeline.terminal import show
 
 TrainingOf = Callable[[str], Training | None]  # the directory of a run -> what it trains on
@@ -21,13 +25,16 @@ def add_command(subparsers: Any, training_of: TrainingOf | None = None) -> None:
         training_of: returns what a run trains on, `None` of a directory that is no run; without
             it, the command takes corpora alone.
     """
-    text = "the text of a batch that was or will be trained on, and where in the sources it stands"
+    text = (
+        "the text of a batch that was or will be trained on, and where in the sources it stands; "
+        "of an index, where its records stand"
+    )
     parser = subparsers.add_parser("trace", help=text, description=text)
     a_run = "" if training_of is None else ", or of a run, which knows all but the step"
     parser.add_argument(
         "directory",
-        metavar="CORPUS" if training_of is None else "RUN|CORPUS",
-        help=f"directory of the corpus{a_run}",
+        metavar="CORPUS|INDEX" if training_of is None else "RUN|CORPUS|INDEX",
+        help=f"directory of the corpus, or of an index of TFRecord files{a_run}",
     )
     parser.add_argument("--step", type=int, required=True, metavar="K", help="the batch, from 0")
     parser.add_argument("--row", type=int, metavar="R", help="only this row of the batch")
@@ -44,11 +51,23 @@ def add_command(subparsers: Any, training_of: TrainingOf | None = None) -> None:
 
 
 def _run(arguments: argparse.Namespace, training_of: TrainingOf | None) -> None:
+    rows = None if arguments.row is None else [arguments.row]
+    if is_index(arguments.directory):
+        refuse_corpus_flags(arguments, "split", "seq_len", "stride", "lanes")
+        given = {"batch_size": arguments.batch_size, "seed": arguments.seed}
+        defaults = {"batch_size": DEFAULT_BATCH_SIZE, "seed": 0}
+        options = {
+            name: defaults[name] if value is None else value for name, value in given.items()
+        }
+        records = open_records(arguments.directory)
+        for record in trace_records(records, step=arguments.step, rows=rows, **options):
+            show(record_text(record))
+        return
     training = _given(arguments, training_of and training_of(arguments.directory))
     corpus = open_corpus(training.corpus)
     batches: dict[str, Any] = {
         "step": arguments.step,
-        "rows": None if arguments.row is None else [arguments.row],
+        "rows": rows,
         "seq_len": training.batches.seq_len,
         "batch_size": training.batches.batch_size,
     }
@@ -79,6 +98,14 @@ def _given(arguments: argparse.Namespace, training: Training | None) -> Training
         split=training.split if arguments.split is None else arguments.split,
         batches=dataclasses.replace(training.batches, **changes),
         lanes=training.lanes or arguments.lanes,
+    )
+
+
+def record_text(traced: TracedRecord) -> str:
+    """Returns a traced record for people: where it stands."""
+    return (
+        f"row {traced.row} (epoch {traced.epoch}, record {traced.record:,}): {traced.file} record "
+        f"{traced.number:,} at byte {traced.offset}"
     )
 
 

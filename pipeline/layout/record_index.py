@@ -31,7 +31,7 @@ from pipeline.files import (
     sync_directory,
     whole_file,
 )
-from pipeline.layout.sealed import read_sealed, sealed
+from pipeline.layout.sealed import digest_of, read_sealed, sealed
 
 FILE_NAME, OFFSETS_NAME = "index.json", "offsets.npy"
 FORMAT = 1
@@ -72,14 +72,23 @@ class RecordIndex:
         directory: of the index.
         files: in the order of their records.
         checked: whether the checksums of all contents were right.
+        digest: of `index.json`, in hex; `None` where it is still to be saved.
 
     Attributes:
         first_records: `[files + 1]` int64; the record that each file begins with, and the number
             of all records.
     """
 
-    def __init__(self, directory: str, files: Iterable[IndexedFile], *, checked: bool):
+    def __init__(
+        self,
+        directory: str,
+        files: Iterable[IndexedFile],
+        *,
+        checked: bool,
+        digest: str | None = None,
+    ):
         self.directory, self.files, self.checked = directory, tuple(files), checked
+        self.digest = digest
         counts = [file.num_records for file in self.files]
         self.first_records = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
 
@@ -137,6 +146,7 @@ class RecordIndex:
         """Makes the index complete, with one rename; `offsets.npy` is there."""
         rows = [[_stored(self.directory, file.path), *file[1:]] for file in self.files]
         content = {"format": FORMAT, "checked": self.checked, "files": rows}
+        self.digest = digest_of(content)
         with whole_file(join(self.directory, FILE_NAME)) as file:
             file.write(sealed(content).encode())
             sync_directory(self.directory)  # first the name of the offsets
@@ -182,6 +192,11 @@ def offsets_header(num_records: int) -> bytes:
     return b"\x93NUMPY\x01\x00v\x00" + text.ljust(117).encode() + b"\n"
 
 
+def is_index(directory: str | os.PathLike[str]) -> bool:
+    """Whether a directory has the file that an index has."""
+    return exists(join(directory, FILE_NAME))
+
+
 def open_index(directory: str | os.PathLike[str]) -> RecordIndex:
     """Opens the index of files that have not changed since.
 
@@ -220,7 +235,9 @@ def load_index(directory: str | os.PathLike[str]) -> RecordIndex:
             raise ValueError("`checked` is no truth value, or there is no record")
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is damaged: {error}; {_AGAIN}") from error
-    return RecordIndex(os.fspath(directory), files, checked=content["checked"])
+    return RecordIndex(
+        os.fspath(directory), files, checked=content["checked"], digest=digest_of(content)
+    )
 
 
 _AGAIN = "index the files again: `textreel index FILES --output INDEX --overwrite`"

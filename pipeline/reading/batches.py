@@ -1,4 +1,4 @@
-"""Batches that are asked for: which windows, in which order, from which step on, on which host."""
+"""Batches that are asked for: of what, in which order, from which step on, on which host."""
 
 import dataclasses
 import math
@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.errors import OptionError
 from pipeline.options import check_int
-from pipeline.reading.geometry import SHUFFLE_BYTES, SPAN_TOKENS, Windows
+from pipeline.reading.geometry import SHUFFLE_BYTES, SPAN_BYTES, SPAN_TOKENS, Windows
 from pipeline.reading.order import MAX_STRIPES
 
 if TYPE_CHECKING:
@@ -21,41 +21,35 @@ DEFAULT_SEQ_LEN = DEFAULT_BATCH_SIZE = 64
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Batches:
-    """What `Corpus.windows`, `Corpus.lanes`, `mix` and `trace` are asked for; always valid.
+class Batching:
+    """What batches of windows and of records are both asked for; always valid.
 
     Attributes:
-        seq_len: tokens of an input; a window has one more.
         batch_size: rows of the global batch.
-        stride: tokens between the starts of two windows; `None` means `seq_len`.
         seed: of the shuffle; `None` for the order of the text.
         start_step: the first batch.
         epochs: how often each window comes; `None`: without end.
         host_index: which of the hosts this is.
         host_count: hosts that share the batch; divides `batch_size`.
         shuffle_bytes: memory that the shuffle may take, in bytes. The order depends on it.
-        span_tokens: tokens that one seek reads, about. The order depends on it.
         read_ahead: reads under way at once.
 
     Raises:
         OptionError: one is out of its range.
     """
 
-    seq_len: int
     batch_size: int = 1
-    stride: int | None = None
     seed: int | None = 0
     start_step: int = 0
     epochs: int | None = None
     host_index: int = 0
     host_count: int = 1
     shuffle_bytes: int = SHUFFLE_BYTES
-    span_tokens: int = SPAN_TOKENS
     read_ahead: int = READ_AHEAD
 
     def __post_init__(self) -> None:
-        check_int(self, 1, "seq_len", "batch_size", "host_count", "span_tokens", "read_ahead")
-        check_int(self, 1, "stride", "epochs", or_none=True)
+        check_int(self, 1, "batch_size", "host_count", "read_ahead")
+        check_int(self, 1, "epochs", or_none=True)
         check_int(self, 0, "start_step", "host_index", "shuffle_bytes")
         if self.seed is not None:
             object.__setattr__(self, "seed", operator.index(self.seed))
@@ -69,11 +63,6 @@ class Batches:
                 "`batch_size` must be a multiple of `host_count`, so that every host gets as many "
                 f"rows, got {self.batch_size} rows for {self.host_count} hosts"
             )
-
-    @property
-    def windows(self) -> Windows:
-        """The windows that a split is cut into."""
-        return Windows(seq_len=self.seq_len, stride=self.stride or self.seq_len)
 
     @property
     def host_rows(self) -> int:
@@ -130,6 +119,52 @@ class Batches:
                 f"{self.start_step}"
             )
         return num_batches - self.start_step
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Batches(Batching):
+    """What `Corpus.windows`, `Corpus.lanes`, `mix` and `trace` are asked for; always valid.
+
+    Attributes:
+        seq_len: tokens of an input; a window has one more.
+        stride: tokens between the starts of two windows; `None` means `seq_len`.
+        span_tokens: tokens that one seek reads, about. The order depends on it.
+
+    Raises:
+        OptionError: one is out of its range.
+    """
+
+    seq_len: int
+    stride: int | None = None
+    span_tokens: int = SPAN_TOKENS
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_int(self, 1, "seq_len", "span_tokens")
+        check_int(self, 1, "stride", or_none=True)
+
+    @property
+    def windows(self) -> Windows:
+        """The windows that a split is cut into."""
+        return Windows(seq_len=self.seq_len, stride=self.stride or self.seq_len)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RecordBatches(Batching):
+    """What `Records.batches` and `trace_records` are asked for; always valid.
+
+    Attributes:
+        span_bytes: bytes that one seek reads, about, or one record. The order depends on it.
+
+    Raises:
+        OptionError: one is out of its range.
+    """
+
+    span_bytes: int = SPAN_BYTES
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_int(self, 1, "span_bytes")
 
 
 def declare(dataset: "tf.data.Dataset", num_batches: int | None = None) -> "tf.data.Dataset":

@@ -1,11 +1,14 @@
 """Damage that reading finds: how a graph says it, and how what it raised is understood.
 
-A corpus that is replaced while it is read is found as well: its manifest is another one.
+A corpus or an index that is replaced while it is read is found as well: its sealed file is another
+one.
 """
 
 import dataclasses
 import re
 from typing import TYPE_CHECKING
+
+from pipeline.layout.sealed import first_line
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -19,7 +22,7 @@ _ASSERTED = re.compile(
 _ESCAPED = re.compile(r"""\\(["'\\])""")  # as TensorFlow writes these in a message
 _REPLACED = (
     " was replaced or removed while it was read: what was read last is not used; start again with "
-    "the corpus that is there"
+    "what is there"
 )
 _ASSERTED_REPLACEMENT = re.compile(rf"assertion failed: \[(?P<message>[^\n]*?{_REPLACED})\]")
 
@@ -70,8 +73,30 @@ def asserted_damage(error: str) -> Damage | None:
 
 
 def replaced_message(directory: str) -> str:
-    """Returns what a graph asserts not to be: the corpus is no longer the one that was opened."""
+    """Returns what a graph asserts not to be: a directory is no longer the one that was opened."""
     return f"{directory}{_REPLACED}"
+
+
+def assert_digest(path: str, digest: str, message: str) -> "tf.Operation":
+    """Asserts, in a graph, that a sealed file is still the one that was opened.
+
+    Args:
+        path: the file.
+        digest: of its content, in hex.
+        message: what is said where it is another one, or gone.
+    """
+    import tensorflow as tf
+
+    expected = first_line(digest)
+    line = (
+        tf.data.TextLineDataset(path, buffer_size=len(expected) + 1)
+        .take(1)
+        .ignore_errors()
+        .concatenate(tf.data.Dataset.from_tensors(""))
+        .take(1)
+        .get_single_element()
+    )
+    return tf.debugging.Assert(line == expected, [message])
 
 
 def asserted_replacement(error: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Geometry: windows in tokens, spans in windows, groups in spans. Pure arithmetic."""
+"""Geometry: windows in tokens, spans in windows or records, groups in spans. Pure arithmetic."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from pipeline.reading.order import Order
 
 SHUFFLE_BYTES = 256 * 2**20
 SPAN_TOKENS = 32 * 2**10
+SPAN_BYTES = 64 * 2**10  # of records
 _TEXT_ORDER_SPAN_BYTES = 2**20
 _COPIES = 4  # of a group in memory: in use, ready, and being read as pieces and as a whole
 
@@ -105,11 +106,56 @@ def make_order(
         return Order(num_windows=num_windows, group_spans=1, span_windows=span_windows, seed=None)
     span_windows = max(1, span_tokens // windows.stride - windows.num_tiles + 1)
     span_bytes = (span_windows - 1 + windows.num_tiles) * windows.stride * itemsize
+    return Order(
+        num_windows=num_windows,
+        group_spans=_group_spans(span_bytes, shuffle_bytes),
+        span_windows=span_windows,
+        seed=seed,
+    )
+
+
+def make_record_order(
+    num_records: int,
+    num_bytes: int,
+    *,
+    seed: int | None,
+    shuffle_bytes: int = SHUFFLE_BYTES,
+    span_bytes: int = SPAN_BYTES,
+) -> Order:
+    """Returns the order in which the records of some files are read; a record is a window.
+
+    A span has as many records as have `span_bytes` in the mean of all. A group has many spans of
+    random places, so that where lengths vary it has about the bytes of as many mean records; where
+    few records have most of the bytes, it may have more.
+
+    Args:
+        num_records: of all files, at least 1.
+        num_bytes: of all files.
+        seed: of the permutations; `None` for the order of the files.
+        shuffle_bytes: memory that the shuffle may take, in the mean.
+        span_bytes: of a span, in the mean, or one record.
+
+    Raises:
+        OptionError: `shuffle_bytes` is too small for one span.
+    """
+    record_bytes = -(-num_bytes // num_records)
+    if seed is None:
+        span_records = max(1, _TEXT_ORDER_SPAN_BYTES // record_bytes)
+        return Order(num_windows=num_records, group_spans=1, span_windows=span_records, seed=None)
+    span_records = max(1, span_bytes // record_bytes)
+    return Order(
+        num_windows=num_records,
+        group_spans=_group_spans(span_records * record_bytes, shuffle_bytes),
+        span_windows=span_records,
+        seed=seed,
+    )
+
+
+def _group_spans(span_bytes: int, shuffle_bytes: int) -> int:
+    """The spans of a group that fits the memory."""
     group_spans = shuffle_bytes // _COPIES // span_bytes
     if group_spans < 1:
         raise OptionError(
             f"`shuffle_bytes` must hold {_COPIES} spans of {span_bytes} bytes, got {shuffle_bytes}"
         )
-    return Order(
-        num_windows=num_windows, group_spans=group_spans, span_windows=span_windows, seed=seed
-    )
+    return group_spans

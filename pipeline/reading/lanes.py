@@ -15,8 +15,8 @@ import tensorflow as tf
 
 from pipeline.reading.batches import Batches
 from pipeline.reading.geometry import check_lanes, lane_start
+from pipeline.reading.groups import Rows
 from pipeline.reading.spans import ShardFiles, cut_spans, read_pieces
-from pipeline.reading.windows import Rows
 
 _LANE_BYTES = 128 * 2**10  # of a lane, read by one seek
 _BLOCK_BYTES = 16 * 2**20  # of all lanes of a host, in memory about three times

@@ -74,8 +74,9 @@ def mix(
     """
     import tensorflow as tf
 
+    from pipeline.reading.groups import Rows
     from pipeline.reading.spans import ShardFiles
-    from pipeline.reading.windows import Rows, make_rows
+    from pipeline.reading.windows import make_rows
 
     choices = choose(_integers([weight for _, weight in corpora]))
     first = corpora[0][0]

@@ -9,9 +9,9 @@ import tensorflow as tf
 from pipeline.layout.manifest import FILE_NAME, Manifest
 from pipeline.layout.names import around_shard_index
 from pipeline.layout.records import example_prefixes, record_bytes
-from pipeline.layout.sealed import first_line
-from pipeline.reading.damage import damage_message, replaced_message
+from pipeline.reading.damage import assert_digest, damage_message, replaced_message
 from pipeline.reading.geometry import Windows
+from pipeline.reading.groups import cut, join
 
 
 class ShardFiles:
@@ -48,7 +48,7 @@ class ShardFiles:
         per_shard = np.tile(num_windows[self._indices], 2)
         self.first_windows = np.concatenate([[0], np.cumsum(per_shard, dtype=np.int64)])
         self._manifest = f"{directory}/{FILE_NAME}"
-        self._first_line = first_line(manifest.digest)
+        self._digest = manifest.digest
         self._replaced = replaced_message(directory)
         self.windows = windows
         self.read_ahead = read_ahead
@@ -70,15 +70,7 @@ class ShardFiles:
         Whoever replaces a corpus removes the manifest before any shard: so what was read before
         this is of the corpus that was opened.
         """
-        line = (
-            tf.data.TextLineDataset(self._manifest, buffer_size=len(self._first_line) + 1)
-            .take(1)
-            .ignore_errors()
-            .concatenate(tf.data.Dataset.from_tensors(""))
-            .take(1)
-            .get_single_element()
-        )
-        return tf.debugging.Assert(line == self._first_line, [self._replaced])
+        return assert_digest(self._manifest, self._digest, self._replaced)
 
     def window_at(self, shard: tf.Tensor, token: tf.Tensor) -> tf.Tensor:
         """The number of the window that starts at a token of a shard, of the shards laid twice."""
@@ -117,11 +109,8 @@ def join_spans(
     Returns:
         The same two for spans in the order of the text, which hold those that were given.
     """
-    order = tf.argsort(first_windows)
-    starts, ends = (tf.gather(x, order) for x in (first_windows, first_windows + num_windows))
-    apart = starts[1:] - ends[:-1] > files.record_tokens // files.windows.stride
-    starts = tf.boolean_mask(starts, tf.concat([[True], apart], 0))
-    return starts, tf.boolean_mask(ends, tf.concat([apart, [True]], 0)) - starts
+    gap = files.record_tokens // files.windows.stride
+    return join(first_windows, num_windows, gap=gap)
 
 
 def cut_spans(files: ShardFiles, first_windows: tf.Tensor, num_windows: tf.Tensor) -> Pieces:
@@ -135,19 +124,9 @@ def cut_spans(files: ShardFiles, first_windows: tf.Tensor, num_windows: tf.Tenso
     Returns:
         The pieces of the first span, then those of the second, …
     """
-    table = tf.constant(files.first_windows)
-    ends = first_windows + num_windows
-    first_shard = tf.searchsorted(table, first_windows, side="right", out_type=tf.int64) - 1
-    last_shard = tf.searchsorted(table, ends, side="left", out_type=tf.int64) - 1
-    counts = last_shard - first_shard + 1
-    after = tf.cumsum(counts)
-    piece = tf.range(after[-1])
-    span = tf.searchsorted(after, piece, side="right", out_type=tf.int64)
-    shard = piece + tf.gather(first_shard - after + counts, span)
-    shard_start = tf.gather(table, shard)
-    start = tf.maximum(tf.gather(first_windows, span), shard_start)
-    end = tf.minimum(tf.gather(ends, span), tf.gather(table, shard + 1))
-    return Pieces(shard, (start - shard_start) * files.windows.stride, end - start)
+    shard, first_window, num_windows = cut(files.first_windows, first_windows, num_windows)
+    in_shard = first_window - tf.gather(tf.constant(files.first_windows), shard)
+    return Pieces(shard, in_shard * files.windows.stride, num_windows)
 
 
 def read_pieces(files: ShardFiles, pieces: Pieces) -> tuple[tf.Tensor, tf.Tensor]:

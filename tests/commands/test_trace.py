@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 from corpora import prepared, text, write
 from terminal import textreel
+from tfrecords import contents_of, write_records
 
-from pipeline import Corpus
+from pipeline import Corpus, OptionError, index_records, open_records
 from pipeline.auditing.passages import Passage
+from pipeline.auditing.record_trace import trace_records
 from pipeline.auditing.trace import TracedWindow, Training, trace, trace_lanes
-from pipeline.commands.trace import add_command, row_text
+from pipeline.commands.trace import add_command, record_text, row_text
 from pipeline.reading.batches import Batches
 
 OPTIONS = {"seq_len": 30, "stride": 11, "batch_size": 8, "seed": 3}
@@ -117,3 +119,28 @@ def test_a_mistake_has_a_message(corpus: Corpus, tmp_path: Path) -> None:
         result = textreel("trace", corpus.directory, *flags)
         assert (result.returncode, "Traceback" in result.stderr) == (code, False)
         assert message in result.stderr
+
+
+def test_records_of_an_index(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_records(tmp_path / "x", contents_of(2000))
+    index = str(index_records([path], tmp_path / "index", workers=1).directory)
+    records = open_records(index)
+    for flags, options in (
+        ((), {"batch_size": 64}),
+        (("--batch_size=5", "--seed=2"), {"batch_size": 5, "seed": 2}),
+        (("--row=3",), {"batch_size": 64, "rows": [3]}),
+    ):
+        expected = [record_text(row) for row in trace_records(records, step=40, **options)]
+        parser = argparse.ArgumentParser()
+        add_command(parser.add_subparsers())
+        parsed = parser.parse_args(["trace", index, "--step", "40", *flags])
+        parsed.run(parsed)
+        assert capsys.readouterr().out.splitlines() == expected
+    (row,) = trace_records(records, step=40, batch_size=64, rows=[3])
+    assert record_text(row) == (
+        f"row 3 (epoch 1, record {row.record:,}): {path} record {row.number:,} at byte {row.offset}"
+    )
+    for flag in ("--split=train", "--seq_len=3", "--stride=1", "--lanes"):
+        parsed = parser.parse_args(["trace", index, "--step", "40", flag])
+        with pytest.raises(OptionError, match=r"has no effect on records: .* is an index of TFR"):
+            parsed.run(parsed)

@@ -5,7 +5,14 @@ import itertools
 import pytest
 
 from pipeline import OptionError
-from pipeline.reading.geometry import SPAN_TOKENS, Windows, check_lanes, lane_start, make_order
+from pipeline.reading.geometry import (
+    SPAN_TOKENS,
+    Windows,
+    check_lanes,
+    lane_start,
+    make_order,
+    make_record_order,
+)
 
 
 def slow_windows(num_tokens: int, seq_len: int, stride: int) -> list[range]:
@@ -109,3 +116,20 @@ def test_lanes_need_as_many_tokens_as_a_batch_holds() -> None:
     check_lanes(12, num_lanes=1, seq_len=10)
     with pytest.raises(OptionError, match="at most the 11 tokens of the split, got 1 lanes of 10"):
         check_lanes(11, num_lanes=1, seq_len=10)
+
+
+def test_spans_of_records_have_so_many_bytes_in_the_mean() -> None:
+    for mean, span_records in ((1, 65536), (100, 655), (65535, 1), (10**6, 1)):
+        order = make_record_order(10**9, 10**9 * mean, seed=0)
+        assert order.span_windows == span_records
+        in_order = make_record_order(10**9, 10**9 * mean, seed=None)
+        assert (in_order.span_windows, in_order.stripes) == (max(1, 2**20 // mean), 1)
+    # A group is at most a quarter of the memory, and at least half of that.
+    for shuffle_bytes in (10**6, 10**7, 10**8):
+        order = make_record_order(
+            10**8, 10**10, seed=0, shuffle_bytes=shuffle_bytes, span_bytes=1000
+        )
+        assert shuffle_bytes / 8 < int(order.group(0).num_windows) * 100 < shuffle_bytes / 4 * 1.01
+    message = "`shuffle_bytes` must hold 4 spans of 200 bytes, got 799"
+    with pytest.raises(OptionError, match=message):
+        make_record_order(100, 20_000, seed=0, shuffle_bytes=799, span_bytes=1)
