@@ -234,3 +234,10 @@ def test_a_group_has_the_memory_that_it_may_have(records: Records) -> None:
     assert order.num_groups > 10
     assert spans * span_records * records.record_bytes <= 40_000 // 4
     assert (spans + order.stripes) * span_records * records.record_bytes > 40_000 // 8
+
+
+def test_epochs_end_with_their_last_full_batch(records: Records) -> None:
+    dataset = records.batches(**SMALL, epochs=1, start_step=240)
+    assert len(dataset) == 3000 // 12 - 240
+    endless = take(records, 10, **SMALL, start_step=240)
+    assert [batch.tolist() for batch in dataset.as_numpy_iterator()] == endless
