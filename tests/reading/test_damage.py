@@ -1,9 +1,12 @@
 """Damage as a graph says it, and as what the graph raised is understood."""
 
+from pathlib import Path
+
 import pytest
 import tensorflow as tf
 
-from pipeline.reading.damage import Damage, asserted_damage, damage_message
+from pipeline.layout.sealed import digest_of, sealed
+from pipeline.reading.damage import Damage, assert_digest, asserted_damage, damage_message
 
 FILES = (
     "/corpus/text-train.tfrecord-00000-of-00001",
@@ -49,3 +52,24 @@ def test_other_errors_are_not_of_damage() -> None:
     damage = Damage(file="/x", first_record=1, last_record=2)
     assert asserted_damage(str(damage)) is None  # nobody asserted it
     assert asserted_damage(f"assertion failed: [{damage}]") == damage
+
+
+@pytest.mark.timeout(60)
+def test_a_sealed_file_that_is_gone_is_no_longer_the_same(tmp_path: Path) -> None:
+    """A missing file must not be asked for again and again."""
+    path, digest = tmp_path / "manifest.json", digest_of({"a": 1})
+
+    @tf.function
+    def check() -> tf.Tensor:
+        with tf.control_dependencies([assert_digest(str(path), digest, "it is another one")]):
+            return tf.constant(True)
+
+    path.write_text(sealed({"a": 1}))
+    assert check()
+    for content in ("", sealed({"a": 2}), None):
+        if content is None:
+            path.unlink()
+        else:
+            path.write_text(content)
+        with pytest.raises(tf.errors.InvalidArgumentError, match="it is another one"):
+            check()
