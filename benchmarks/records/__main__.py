@@ -111,8 +111,9 @@ def main() -> None:
         f"work; medians of {arguments.rounds} rounds (slowest-fastest). {len(records):,} records "
         f"of {records.record_bytes} bytes in the mean in {NUM_FILES} files; "
         f"{SHUFFLE_BYTES // 2**20} MiB for the shuffle; indexed in {indexing:.1f} s. Files "
-        "and variance are those of the first 400 batches: of `interleave` at most 16 files, which it "
-        "reads at a time. What is resumed: textreel with `start_step`, tf.data with `skip`.",
+        "and variance are those of the first 400 batches: of `interleave` at most 16 files, "
+        "which it reads at a time. What is resumed: textreel with `start_step`, tf.data "
+        "with `skip`.",
         "",
         "| | thousand examples/s | first batch, s | resumed in mid-epoch, s | peak memory, MiB |"
         " files in a batch | variance of a file's share (perfect: 1) |",
