@@ -68,7 +68,8 @@ def test_damage_is_named(files: RecordFiles, tmp_path: Path, place: int) -> None
 
 
 def test_a_file_that_is_another_one_is_named(files: RecordFiles, tmp_path: Path) -> None:
-    for replacement in ([], [b"short"], [b"x" * 500] * 30, CONTENTS[3] * 2):
+    longer = [*CONTENTS[0][:5], b"y" * 500]  # a record begins where the one asked for did
+    for replacement in ([], [b"short"], [b"x" * 500] * 30, CONTENTS[3] * 2, longer):
         write_records(tmp_path / "x-0", replacement)
         with pytest.raises(tf.errors.InvalidArgumentError, match="x-0: record 5, from byte "):
             read_runs(files, runs_of((0, 5, 1)))
