@@ -33,6 +33,7 @@ def measure_records(
         source_of=_FileOf(records),
         bytes_of=lambda starts, counts: int(counts.sum()) * records.record_bytes,
         buffer_windows=max(1, shuffle_bytes // records.record_bytes),
+        of="records",
     )
 
 

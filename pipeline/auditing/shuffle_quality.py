@@ -112,6 +112,7 @@ def measure(
         source_of=_SourceOf(corpus, split, batches.windows),
         bytes_of=lambda starts, counts: _token_bytes(corpus, batches.windows, starts, counts),
         buffer_windows=max(1, shuffle_bytes // (2 * seq_len * _INT32_BYTES)),
+        of="windows of the split",
     )
 
 
@@ -128,7 +129,13 @@ BytesOf = Callable[[np.ndarray, np.ndarray], int]  # spans: first windows, and n
 
 
 def compare(
-    order: Order, batches: Batching, *, source_of: SourceOf, bytes_of: BytesOf, buffer_windows: int
+    order: Order,
+    batches: Batching,
+    *,
+    source_of: SourceOf,
+    bytes_of: BytesOf,
+    buffer_windows: int,
+    of: str,
 ) -> Comparison:
     """Measures an order of windows of any kind; see `measure`.
 
@@ -138,6 +145,7 @@ def compare(
         source_of: windows -> sources.
         bytes_of: what is read for spans, which come in the order of the text.
         buffer_windows: of the shuffle buffer.
+        of: what the windows are, in the plural.
 
     Raises:
         OptionError: fewer windows than a batch.
@@ -145,9 +153,7 @@ def compare(
     num_windows, batch_size = order.num_windows, batches.batch_size
     num_batches = num_windows // batch_size
     if not num_batches:
-        raise OptionError(
-            f"`batch_size` must be at most the {num_windows} rows of an epoch, got {batch_size}"
-        )
+        raise OptionError(f"`batch_size` must be at most the {num_windows} {of}, got {batch_size}")
     generator = np.random.default_rng(batches.seed)
     look = _Look(source_of, num_windows, batch_size)
 

@@ -34,6 +34,6 @@ def test_ours_is_near_perfect_where_a_buffer_is_not(records: Records) -> None:
 
 
 def test_a_batch_of_more_than_there_are(records: Records) -> None:
-    message = "`batch_size` must be at most the 18000 rows of an epoch, got 18001"
+    message = "`batch_size` must be at most the 18000 records, got 18001"
     with pytest.raises(OptionError, match=message):
         measure_records(records, batch_size=18_001)
