@@ -22,6 +22,7 @@ _NUM_STRETCHES = 16
 _MAX_POSITIONS = 2**20
 _MAX_BUFFER_POSITIONS = 2**19  # these are drawn one by one
 _LAGS = 64
+_MAX_SOURCES = 64
 _INT32_BYTES = 4
 
 
@@ -31,7 +32,8 @@ class Quality:
 
     Attributes:
         variance: of a source's share in a batch, over that of batches drawn at random without
-            replacement (the hypergeometric distribution); of all sources together.
+            replacement (the hypergeometric distribution); of all sources together, or of 64 runs of
+            neighbours among them.
         autocorrelation: of that share, the mean over lags of 1 to 64 batches.
         same_batch: how many pairs of windows `i` and `i + 1` of the text stand in one batch.
         expected_same_batch: how many do in a perfect shuffle, in the mean.
@@ -195,8 +197,16 @@ class _Look:
         self._num_windows = num_windows
         self._batch_size = batch_size
         step = max(1, num_windows // _MAX_POSITIONS)
-        every = source_of(np.arange(0, num_windows, step))
-        self._shares = np.bincount(every, minlength=source_of.num_sources) / len(every)
+        every = self._parts(source_of(np.arange(0, num_windows, step)))
+        self._shares = np.bincount(every, minlength=self._num_parts) / len(every)
+
+    @property
+    def _num_parts(self) -> int:
+        return min(self._source_of.num_sources, _MAX_SOURCES)
+
+    def _parts(self, sources: np.ndarray) -> np.ndarray:
+        """Many sources are taken together, neighbours with neighbours."""
+        return sources * self._num_parts // self._source_of.num_sources
 
     def __call__(self, windows: np.ndarray, stretches: int) -> Quality:
         size, total = self._batch_size, self._num_windows
@@ -206,28 +216,30 @@ class _Look:
         sources = self._source_of(windows).reshape(stretches * num_batches, size)
         number = np.arange(stretches * num_batches)[:, None] * len(self._shares)
         counts = np.bincount(
-            (sources + number).reshape(-1), minlength=number.size * len(self._shares)
+            (self._parts(sources) + number).reshape(-1), minlength=number.size * len(self._shares)
         ).reshape(stretches, num_batches, -1)
         away = counts / size - self._shares
         perfect = (self._shares * (1 - self._shares)).sum() / size
         perfect *= (total - size) / max(1, total - 1)
         squares = (away**2).sum()
-        lags = [
-            (away[:, :-lag] * away[:, lag:]).mean() * number.size * len(self._shares)
-            for lag in range(1, min(_LAGS, num_batches - 1) + 1)
-        ]
+        num_lags = min(_LAGS, num_batches - 1)
+        sums = np.cumsum(np.pad(away, ((0, 0), (1, num_lags), (0, 0))), axis=1)
+        following = sums[:, num_lags + 1 :] - sums[:, 1 : num_batches + 1]
+        num_pairs = stretches * (num_batches * num_lags - num_lags * (num_lags + 1) // 2)
+        products = (away * following).sum()
+        ascending = np.sort(sources, axis=1)
         by_window = np.argsort(windows)
         neighbours = np.flatnonzero(np.diff(windows[by_window]) == 1)
         first, second = by_window[neighbours], by_window[neighbours + 1]
         return Quality(
             variance=float(squares / number.size / perfect) if perfect > 0 else float("nan"),
-            autocorrelation=float(np.mean(lags) / squares)
-            if lags and squares > 0
+            autocorrelation=float(products / num_pairs / squares * number.size)
+            if num_pairs and squares > 0
             else float("nan"),
             same_batch=int((first // size == second // size).sum()),
             expected_same_batch=len(windows) * (size - 1) / total,
             median_distance=float(np.median(abs(first - second))) if len(first) else float("nan"),
-            sources=float((counts > 0).sum(axis=-1).mean()),
+            sources=float(1 + (np.diff(ascending, axis=1) > 0).sum(axis=1).mean()),
         )
 
 

@@ -99,13 +99,14 @@ class Group(NamedTuple):
         start: scalar; position, over all epochs, of its first window.
         num_windows: scalar.
         rows: scalar; the full spans of a stripe.
-        num_left: scalar; the windows of all short spans.
+        short: scalar; the windows of a short span.
+        num_longer: scalar; so many stripes, the first, have a short span of one window more.
         first_windows: `[spans]`; where each span starts, `0 … 2n - 1` on the line of windows laid
             twice end to end, so that a span may run over the end of the text.
         span_windows: `[spans]`; how many windows it has.
         turns: `[spans]`; how far the permutation of its windows is rotated.
-        shuffle: `[windows of a full span]`; a permutation.
-        short_shuffle: `[windows of a short span]`; a permutation.
+        shuffle: `[windows of a full span + 1]`; a permutation that leaves the last where it is.
+        short_shuffle: `[windows of a short span + 2]`; the same of the last two.
         phases: `[stripes]`; how soon the first window of the short span comes.
         rounds: `[orders · rows]`; permutations of the spans of a stripe, one after the other.
     """
@@ -113,7 +114,8 @@ class Group(NamedTuple):
     start: Any
     num_windows: Any
     rows: Any
-    num_left: Any
+    short: Any
+    num_longer: Any
     first_windows: Any
     span_windows: Any
     turns: Any
@@ -224,7 +226,7 @@ class Order:
         rotation = (row_keys[0] * _MODULUS + column_keys[0]) % self.num_windows
 
         group_keys = hashed(arange(2), hashed(group % _MODULUS, other_keys[stripes - 1]))
-        window = arange(full + short + 1)
+        window = arange(full + short + 2)
         order = hashed(window, group_keys[1])
         place_in_round = arange(where(rows > 0, rows, zero + 1))
         num_orders = min(full, _MAX_ORDERS)
@@ -232,11 +234,12 @@ class Order:
             start=epoch * self.num_windows + start,
             num_windows=end - start,
             rows=rows,
-            num_left=num_left,
+            short=short,
+            num_longer=num_longer,
             first_windows=rotation + first_windows,
             span_windows=where(is_short, take(short_windows, of_span), zero + full),
             turns=hashed(number, group_keys[0]) % full,
-            shuffle=argsort(order[:full]),
+            shuffle=argsort(where(window < full, order, zero + _MODULUS)[: full + 1]),
             short_shuffle=argsort(where(window < full + short, order, zero + _MODULUS)[full:]),
             phases=columns * (rows * full + short) // stripes,
             rounds=functions.reshape(
@@ -247,7 +250,8 @@ class Order:
     def locate(self, group: Group, offset: Any, functions: Functions = NUMPY) -> Any:
         """Returns the windows, `0 … 2n - 1`, at offsets from the start of a group, `[n]`."""
         take, where, full = functions.take, functions.where, self.span_windows
-        number, stripe = offset // self.stripes, offset % self.stripes
+        number = offset // self.stripes
+        stripe = offset - number * self.stripes
         rows, first_span = group.rows, stripe * (group.rows + 1)
         num_orders = min(full, _MAX_ORDERS)
 
@@ -263,18 +267,16 @@ class Order:
 
         def of_all() -> Any:
             """The `number`-th window of all, the short ones at equal distances."""
-            short = take(group.span_windows, first_span + rows)
+            short = where(stripe < group.num_longer, group.short + 1, group.short)
             total = rows * full + short
             spread = number * short + take(group.phases, stripe)
             num_short = spread // total
             is_short = spread - num_short * total + short >= total
-            of_short = take(group.short_shuffle, where(is_short, num_short, num_short * 0))
+            of_short = take(group.short_shuffle, num_short)
             of_short += take(group.first_windows, first_span + rows)
-            return where(
-                is_short, of_short, of_full(where(is_short, number * 0, number - num_short))
-            )
+            return where(is_short, of_short, of_full(number - num_short))
 
-        return functions.cond(group.num_left > 0, of_all, lambda: of_full(number))
+        return functions.cond(group.short + group.num_longer > 0, of_all, lambda: of_full(number))
 
     def windows(self, positions: Any) -> np.ndarray:
         """Returns the window at each position of the endless order.
