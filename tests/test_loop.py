@@ -19,7 +19,8 @@ from trainer.config import TrainConfig
 from trainer.evaluation.evaluator import Evaluation, Evaluator
 from trainer.loop import train
 from trainer.reports.metrics import read_metrics
-from trainer.run.checkpoint import DIRECTORY, newest_step
+from trainer.run.checkpoint import DIRECTORY, find_checkpoint, newest_step
+from trainer.run.checkpointer import Checkpointer
 
 TRAIN = """
 import sys
@@ -192,8 +193,9 @@ def test_a_run_stops_early_wherever_it_was_resumed(
     assert longer.step == 12
 
 
+@pytest.mark.parametrize("cut_off", ["measuring", "before the best is kept", "after that"])
 def test_an_evaluation_that_was_cut_off_is_done_by_the_next_start(
-    char_corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    char_corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut_off: str
 ) -> None:
     """Step 4 is the best: without its evaluation, the run would stop elsewhere."""
     losses = {2: 3.0, 4: 2.0, 6: 2.5, 8: 2.5, 10: 2.5, 12: 2.5}
@@ -208,20 +210,31 @@ def test_an_evaluation_that_was_cut_off_is_done_by_the_next_start(
     straight = tiny(char_corpus.directory, tmp_path / "straight", **options)
     train(straight, quiet=True)
     cut = tiny(char_corpus.directory, tmp_path / "cut", **options)
-    evaluate = Evaluator.evaluate
+    evaluate, save_best = Evaluator.evaluate, Checkpointer.save_best
 
-    def fails_at_4(evaluator: Evaluator) -> Evaluation:
-        if (found := evaluate(evaluator)).loss == losses[4]:
+    def measured(evaluator: Evaluator) -> Evaluation:
+        if (found := evaluate(evaluator)).loss == losses[4] and cut_off == "measuring":
             raise MemoryError
         return found
 
+    def kept(checkpointer: Checkpointer, step: int, *arguments: Any) -> bool:
+        if step == 4 and cut_off == "before the best is kept":
+            raise MemoryError
+        is_best = save_best(checkpointer, step, *arguments)
+        if step == 4:
+            raise MemoryError
+        return is_best
+
     with monkeypatch.context() as context:
-        context.setattr(Evaluator, "evaluate", fails_at_4)
+        context.setattr(Evaluator, "evaluate", measured)
+        context.setattr(Checkpointer, "save_best", kept)
         with pytest.raises(MemoryError):
             train(cut, quiet=True)
     assert [entry["step"] for entry in validations(cut.output)] == [2]
     assert train(cut, quiet=True).step == 8
     assert validations(cut.output) == validations(straight.output)
+    for config in (cut, straight):
+        assert find_checkpoint(config.output, "best").step == 4
 
 
 def validations(run: str) -> list[Any]:

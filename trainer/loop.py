@@ -206,9 +206,10 @@ class _Loop:
         assert self._evaluator is not None
         config, began = self._config, time.perf_counter()
         evaluation = self._evaluator.evaluate()
-        self._reports.validation(self._step, evaluation, seconds=self._meter.seconds)
+        # The best first: where its figures are there, a start takes the evaluation for done.
         if self._run.checkpointer.save_best(self._step, evaluation.loss, config.validation_split):
             self._early_stopping.improved(self._step)
+        self._reports.validation(self._step, evaluation, seconds=self._meter.seconds)
         if config.sample_tokens and self._run.agreement.is_chief:
             for temperature in config.sample_temperatures:
                 self._reports.sample(self._step, temperature, self._sample(temperature))
