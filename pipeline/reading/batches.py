@@ -80,17 +80,20 @@ class Batching:
 
         The rows of a batch, sorted by their residues modulo 2, then 4, 12, 24, … as far as these
         divide the batch size, are cut into equal parts. So a host needs the spans of few stripes
-        of the order, whatever the batch size and the number of stripes. With 8 rows and 4 hosts:
+        of the order, whatever the batch size and the number of stripes. In the order of the text
+        a host's rows stand side by side. With 8 rows and 4 hosts:
 
             row in the batch     0 1 2 3 4 5 6 7
             residue modulo 4     0 1 2 3 0 1 2 3
             host                 0 2 1 3 0 2 1 3
+            in text order        0 0 1 1 2 2 3 3
         """
         row = np.arange(self.batch_size)
-        moduli = [math.gcd(self.batch_size, divisor) for divisor in (2, 4, 12, 24, 48, 96, 192)]
-        by_residue = np.lexsort([row % modulus for modulus in reversed(moduli)])
+        if self.seed is not None:
+            moduli = [math.gcd(self.batch_size, divisor) for divisor in (2, 4, 12, 24, 48, 96, 192)]
+            row = np.lexsort([row % modulus for modulus in reversed(moduli)])
         first = self.host_index * self.host_rows
-        return np.sort(by_residue[first : first + self.host_rows])
+        return np.sort(row[first : first + self.host_rows])
 
     def num_left(self, num_windows: int) -> int | None:
         """The batches from `start_step` to the end of the epochs; `None` where there is no end.

@@ -196,6 +196,7 @@ class Corpus:
         batches = Batches(
             seq_len=seq_len,
             batch_size=batch_size,
+            seed=None,
             start_step=start_step,
             host_index=host_index,
             host_count=host_count,

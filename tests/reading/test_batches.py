@@ -100,6 +100,12 @@ def test_a_host_needs_few_stripes(batch_size: int, host_count: int) -> None:
         assert share <= max(1.02 / host_count, math.ceil(period / host_count) / period)
 
 
+def test_in_the_order_of_the_text_the_rows_of_a_host_stand_side_by_side() -> None:
+    for host in range(2):
+        batches = Batches(seq_len=1, batch_size=8, seed=None, host_index=host, host_count=2)
+        assert batches.places.tolist() == list(range(4 * host, 4 * host + 4))
+
+
 def test_epochs_end_with_their_last_full_batch() -> None:
     for num_windows, size, epochs in itertools.product(range(1, 8), range(1, 8), range(1, 4)):
         positions = list(range(epochs * num_windows))

@@ -238,7 +238,7 @@ def check_batches(
         wanted = wanted.reshape(3, batch_size, seq_len + 1)
         host %= host_count
         places = Batches(
-            seq_len=1, batch_size=batch_size, host_index=host, host_count=host_count
+            seq_len=1, batch_size=batch_size, seed=seed, host_index=host, host_count=host_count
         ).places
         batches = take(
             corpus, 3, **options, start_step=start_step, host_index=host, host_count=host_count
