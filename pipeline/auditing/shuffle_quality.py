@@ -6,7 +6,6 @@ order and the manifest alone, for stretches of positions spread over the first e
 """
 
 import dataclasses
-import math
 from collections.abc import Callable
 from typing import Protocol
 
@@ -250,12 +249,11 @@ def _host_bytes(order: Order, batches: Batching, bytes_of: BytesOf, host_count: 
     read = []
     for host_index in range(host_count):
         host = dataclasses.replace(batches, host_index=host_index, host_count=host_count)
-        period = math.gcd(host.period, order.stripes)
-        residues = np.isin(np.arange(period), host.places % period)
+        residues = host.residues(order.stripes)
         read.append(0)
         for group in groups:
             stripe = np.arange(len(group.first_windows)) // (group.rows + 1)
-            wanted = residues[(group.start + stripe) % period] & (group.span_windows > 0)
+            wanted = residues[(group.start + stripe) % len(residues)] & (group.span_windows > 0)
             by_start = np.argsort(group.first_windows[wanted])
             read[-1] += bytes_of(
                 group.first_windows[wanted][by_start], group.span_windows[wanted][by_start]

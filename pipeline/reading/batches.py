@@ -10,7 +10,6 @@ import numpy as np
 from pipeline.errors import OptionError
 from pipeline.options import check_int
 from pipeline.reading.geometry import SHUFFLE_BYTES, SPAN_BYTES, SPAN_TOKENS, Windows
-from pipeline.reading.order import MAX_STRIPES
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -70,11 +69,6 @@ class Batching:
         return self.batch_size // self.host_count
 
     @property
-    def period(self) -> int:
-        """The greatest common divisor of the batch size and `MAX_STRIPES`."""
-        return math.gcd(self.batch_size, MAX_STRIPES)
-
-    @property
     def places(self) -> np.ndarray:
         """The host's rows, as indices in the batch, ascending: `[host_rows]` int64.
 
@@ -94,6 +88,15 @@ class Batching:
             row = np.lexsort([row % modulus for modulus in reversed(moduli)])
         first = self.host_index * self.host_rows
         return np.sort(row[first : first + self.host_rows])
+
+    def residues(self, stripes: int) -> np.ndarray:
+        """Whether the host has rows of a residue, `[n]` bool, `n` a divisor of both sizes.
+
+        The rows at positions `p`, `p + stripes`, … are of one stripe of the order. The host may
+        have one of them where `residues[p % n]`.
+        """
+        period = math.gcd(self.batch_size, stripes)
+        return np.isin(np.arange(period), self.places % period)
 
     def num_left(self, num_windows: int) -> int | None:
         """The batches from `start_step` to the end of the epochs; `None` where there is no end.

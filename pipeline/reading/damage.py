@@ -6,7 +6,8 @@ one.
 
 import dataclasses
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from pipeline.layout.sealed import first_line
 
@@ -58,6 +59,35 @@ def damage_message(file: "tf.Tensor", first: "tf.Tensor", last: "tf.Tensor") -> 
 
     first, last = tf.strings.as_string(first), tf.strings.as_string(last)
     return tf.strings.join([file, _BEFORE_FIRST, first, _BEFORE_LAST, last, _REST])
+
+
+def first_unread(items: tuple[Any, ...], read: Callable[..., "tf.Tensor"]) -> "tf.Tensor":
+    """Reads items one by one, in a graph, and returns the index of the first that fails.
+
+    Args:
+        items: of tensors, or of tuples of them, `[items]` each.
+        read: of one item, as so many arguments.
+
+    Returns:
+        Scalar int64; the last one where none fails any more.
+    """
+    import tensorflow as tf
+
+    def check(index: "tf.Tensor", *item: Any) -> "tf.Tensor":
+        with tf.control_dependencies([read(*item)]):
+            return tf.identity(index)
+
+    count = tf.size(tf.nest.flatten(items)[0], out_type=tf.int64)
+    whole = (
+        tf.data.Dataset.from_tensor_slices((tf.range(count), *items))
+        .map(check)
+        .ignore_errors()
+        .concatenate(tf.data.Dataset.from_tensors(tf.constant(-1, tf.int64)))
+        .batch(count + 1)
+        .get_single_element()
+    )
+    bad = tf.argmax(whole != tf.range(tf.size(whole, out_type=tf.int64)))
+    return tf.minimum(bad, count - 1)
 
 
 def asserted_damage(error: str) -> Damage | None:

@@ -8,7 +8,6 @@ chunk of many batches is gathered at once, because dispatching a small operation
 running it.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -64,7 +63,7 @@ class Rows:
         self.batch_size = batches.batch_size
         self.count = batches.host_rows
         self.places = batches.places
-        self._period = batches.period
+        self._residues = batches.residues
 
     def position(self, row: Any) -> Any:
         """The position of the host's `row`-th row ever, an integer or tensor."""
@@ -81,9 +80,8 @@ class Rows:
 
     def contain(self, position: Any, stripes: int) -> Any:
         """Whether the host may have a row at a position plus any multiple of `stripes`, `[n]`."""
-        period = math.gcd(self._period, stripes)
-        residues = np.isin(np.arange(period), self.places % period)
-        return tf.gather(tf.constant(residues), position % period)
+        residues = self._residues(stripes)
+        return tf.gather(tf.constant(residues), position % len(residues))
 
 
 class Loaded(NamedTuple):

@@ -39,9 +39,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-MAX_STRIPES = 192
 # Batches of many sizes, and numbers of hosts, divide 192, or half of it, …
-_STRIPES = (1, 2, 4, 8, 12, 24, 48, 96, MAX_STRIPES)
+_STRIPES = (1, 2, 4, 8, 12, 24, 48, 96, 192)
 _MIN_ROWS = 8  # of a full group, before there is a second stripe
 _MAX_ORDERS = 512  # of a stripe's spans, in a group; then they come again
 _FEISTEL_ROUNDS = 16
@@ -50,11 +49,11 @@ _MODULUS = 2**31  # of hashes: products with a 27-bit constant stay within int64
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Functions:
-    """What an array library must offer: NumPy's `arange`, `where`, `argsort`, `take`, and loops.
+    """What an array library must offer: NumPy's functions of these names, and loops.
 
-    `argsort` is of the last axis, and stable. `take` is of the first. `repeat(count, step, state)`
-    returns `step(count - 1, … step(0, state))`. `settle(step, wrong, values)` applies `step` to all
-    values, then to those that are `wrong` until none is.
+    `argsort` is of the last axis, and stable; `take` and `unstack` are of the first.
+    `repeat(count, step, state)` returns `step(count - 1, … step(0, state))`. `settle(step, wrong,
+    values)` applies `step` to all values, then to those that are `wrong` until none is.
     """
 
     arange: Callable[[Any], Any]
@@ -135,7 +134,7 @@ class Order:
         seed: any integer, or `None` for the order of the text.
 
     Attributes:
-        stripes: a divisor of `MAX_STRIPES`.
+        stripes: a divisor of 192.
         span_windows: windows of a full span.
         num_groups: of an epoch.
     """
@@ -227,7 +226,7 @@ class Order:
 
         group_keys = hashed(arange(2), hashed(group % _MODULUS, other_keys[stripes - 1]))
         window = arange(full + short + 2)
-        order = hashed(window, group_keys[1])
+        ranks = hashed(window, group_keys[1])
         place_in_round = arange(where(rows > 0, rows, zero + 1))
         num_orders = min(full, _MAX_ORDERS)
         return Group(
@@ -239,11 +238,11 @@ class Order:
             first_windows=rotation + first_windows,
             span_windows=where(is_short, take(short_windows, of_span), zero + full),
             turns=hashed(number, group_keys[0]) % full,
-            shuffle=argsort(where(window < full, order, zero + _MODULUS)[: full + 1]),
-            short_shuffle=argsort(where(window < full + short, order, zero + _MODULUS)[full:]),
+            shuffle=argsort(where(window < full, ranks, zero + _MODULUS)[: full + 1]),
+            short_shuffle=argsort(where(window < full + short, ranks, zero + _MODULUS)[full:]),
             phases=columns * (rows * full + short) // stripes,
             rounds=functions.reshape(
-                argsort(hashed(place_in_round, order[:num_orders, None])), [-1]
+                argsort(hashed(place_in_round, ranks[:num_orders, None])), [-1]
             ),
         )
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 from pipeline.layout.manifest import FILE_NAME, Manifest
 from pipeline.layout.names import around_shard_index
 from pipeline.layout.records import example_prefixes, record_bytes
-from pipeline.reading.damage import assert_digest, damage_message, replaced_message
+from pipeline.reading.damage import assert_digest, damage_message, first_unread, replaced_message
 from pipeline.reading.geometry import Windows
 from pipeline.reading.groups import cut, join
 
@@ -207,23 +207,8 @@ def _records_of(
 def _find_damage(
     files: ShardFiles, pieces: Pieces, num_tiles: tf.Tensor, read: Callable[..., tf.Tensor]
 ) -> tf.Tensor:
-    """Reads the pieces one by one, and names the file and the records of the first that fails."""
-
-    def check(index: tf.Tensor, piece: Pieces, tiles: tf.Tensor) -> tf.Tensor:
-        with tf.control_dependencies([read(piece, tiles)]):
-            return tf.identity(index)
-
-    count = tf.size(num_tiles, out_type=tf.int64)
-    end = tf.data.Dataset.from_tensors(tf.constant(-1, tf.int64))
-    whole = (
-        tf.data.Dataset.from_tensor_slices((tf.range(count), pieces, num_tiles))
-        .map(check)
-        .ignore_errors()
-        .concatenate(end)
-        .batch(count + 1)
-        .get_single_element()
-    )
-    bad = tf.argmax(whole != tf.range(tf.size(whole, out_type=tf.int64)))
+    """Names the file and the records of the first piece that cannot be read."""
+    bad = first_unread((pieces, num_tiles), read)
     first, num_records = _records_of(
         files, pieces.first_token[bad], files.num_tokens(pieces.num_windows[bad])
     )

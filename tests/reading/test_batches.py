@@ -97,6 +97,7 @@ def test_a_host_needs_few_stripes(batch_size: int, host_count: int) -> None:
         )
         period = math.gcd(batch_size, stripes)
         share = len(set((batches.places % period).tolist())) / period
+        assert batches.residues(stripes).mean() == share
         assert share <= max(1.02 / host_count, math.ceil(period / host_count) / period)
 
 

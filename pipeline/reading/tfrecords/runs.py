@@ -20,7 +20,7 @@ from pipeline.layout.record_index import (
     RecordIndex,
     offsets_header,
 )
-from pipeline.reading.damage import assert_digest, replaced_message
+from pipeline.reading.damage import assert_digest, first_unread, replaced_message
 
 _HEADER_ITEMS = len(offsets_header(1)) // DTYPE.itemsize
 _DAMAGED = (
@@ -180,20 +180,6 @@ def _find_damage(files: RecordFiles, runs: Runs, read: Callable[[Runs], tf.Tenso
 
 
 def _first_bad(runs: Runs, read: Callable[[Runs], tf.Tensor]) -> Runs:
-    """Reads runs one by one, and returns the first that fails, or the last one."""
-
-    def check(index: tf.Tensor, run: Runs) -> tf.Tensor:
-        with tf.control_dependencies([read(run)]):
-            return tf.identity(index)
-
-    count = tf.size(runs.file, out_type=tf.int64)
-    whole = (
-        tf.data.Dataset.from_tensor_slices((tf.range(count), runs))
-        .map(check)
-        .ignore_errors()
-        .concatenate(tf.data.Dataset.from_tensors(tf.constant(-1, tf.int64)))
-        .batch(count + 1)
-        .get_single_element()
-    )
-    bad = tf.minimum(tf.argmax(whole != tf.range(tf.size(whole, out_type=tf.int64))), count - 1)
+    """The first run that cannot be read."""
+    bad = first_unread((runs,), read)
     return Runs(*(values[bad] for values in runs))
