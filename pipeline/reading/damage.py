@@ -120,7 +120,12 @@ def assert_digest(path: str, digest: str, message: str) -> "tf.Operation":
     expected = first_line(digest)
 
     def read(path: "tf.Tensor") -> "tf.Tensor":
-        lines = tf.data.TextLineDataset(path, buffer_size=len(expected) + 1)
+        variant = tf.raw_ops.TextLineDataset(
+            filenames=path,
+            compression_type="",
+            buffer_size=tf.constant(len(expected) + 1, tf.int64),
+        )
+        lines = tf.data.experimental.from_variant(variant, tf.TensorSpec([], tf.string))
         return lines.take(1).get_single_element()
 
     # An error of the one element of a map comes once; that of a missing file, again and again.

@@ -44,6 +44,7 @@ _STRIPES = (1, 2, 4, 8, 12, 24, 48, 96, 192)
 _MIN_ROWS = 8  # of a full group, before there is a second stripe
 _MAX_ORDERS = 512  # of a stripe's spans, in a group; then they come again
 _FEISTEL_ROUNDS = 16
+_ROUND_KEYS = 0x1E3779B9  # between the keys of two rounds, in which about half of the bits differ
 _MODULUS = 2**31  # of hashes: products with a 27-bit constant stay within int64
 
 
@@ -53,11 +54,13 @@ class Functions:
 
     `argsort` is of the last axis, and stable; `take` and `unstack` are of the first.
     `repeat(count, step, state)` returns `step(count - 1, … step(0, state))`. `settle(step, wrong,
-    values)` applies `step` to all values, then to those that are `wrong` until none is.
+    values)` applies `step` to all values, then to those that are `wrong` until none is. `mix` is
+    what this module calls so.
     """
 
     arange: Callable[[Any], Any]
     where: Callable[[Any, Any, Any], Any]
+    minimum: Callable[[Any, Any], Any]
     argsort: Callable[[Any], Any]
     take: Callable[[Any, Any], Any]
     cond: Callable[[Any, Callable[[], Any], Callable[[], Any]], Any]
@@ -65,6 +68,19 @@ class Functions:
     unstack: Callable[[Any], Sequence[Any]]
     repeat: Callable[[int, Callable[[Any, Any], Any], Any], Any]
     settle: Callable[[Callable[[Any], Any], Callable[[Any], Any], Any], Any]
+    mix: Callable[[Any, Any], Any]
+
+
+def mix(value: Any, key: Any) -> Any:
+    """A hash of `value` under `key`, all in `0 … 2^31 - 1`; a bijection of `value`.
+
+    The multiply and xor-shift hash of Mueller (https://stackoverflow.com/a/12996028), in which
+    every bit of the result depends on every bit of the value.
+    """
+    value = value ^ key
+    for _ in range(2):
+        value = (value ^ value // 2**16) * 0x45D9F3B % _MODULUS
+    return value ^ value // 2**16
 
 
 def _settle(step: Callable[[Any], Any], wrong: Callable[[Any], Any], values: Any) -> Any:
@@ -77,6 +93,7 @@ def _settle(step: Callable[[Any], Any], wrong: Callable[[Any], Any], values: Any
 NUMPY = Functions(
     arange=lambda size: np.arange(size, dtype=np.int64),
     where=np.where,
+    minimum=np.minimum,
     argsort=lambda values: np.argsort(values, kind="stable"),
     take=lambda values, index: np.take(values, index, axis=0),
     cond=lambda condition, yes, no: yes() if condition else no(),
@@ -86,6 +103,7 @@ NUMPY = Functions(
         lambda state, index: step(index, state), range(count), state
     ),
     settle=_settle,
+    mix=mix,
 )
 
 
@@ -154,8 +172,6 @@ class Order:
         self.span_windows = span_windows
         self._rows, self._num_left = divmod(num_windows, self.stripes * span_windows)
         self.num_groups = -(-(self._rows + (self._num_left > 0)) // group_rows)
-        # Without a seed every hash is 0, and so every permutation the identity.
-        self._hash = _mix if seed is not None else lambda value, key: (value + key) * 0
 
     def group_at(self, position: int) -> int:
         """Returns the index, over all epochs, of the group that holds a position."""
@@ -166,16 +182,15 @@ class Order:
     def _start(self, index: int) -> int:
         """The position of the first window of a group."""
         epoch, group = divmod(index, self.num_groups)
-        row, short = self._before(group, NUMPY)
-        in_epoch = (int(row) * self.span_windows + int(short)) * self.stripes
-        return epoch * self.num_windows + in_epoch
+        rows, short = self._before(group, NUMPY)
+        return epoch * self.num_windows + int(rows * self.span_windows + short) * self.stripes
 
     def _before(self, group: Any, functions: Functions) -> tuple[Any, Any]:
         """The rows, and the short windows of each stripe, that come before a group of an epoch."""
 
         def share(total: int) -> Any:
             each, more = divmod(total, self.num_groups)
-            return group * each + functions.where(group < more, group, group * 0 + more)
+            return group * each + functions.minimum(group, more)
 
         # In the order of the text, they are the last.
         is_shuffled = self.seed is not None
@@ -183,52 +198,50 @@ class Order:
 
     def group(self, index: Any, functions: Functions = NUMPY) -> Group:
         """Returns the group of an index over all epochs, a scalar integer or tensor."""
-        arange, where, argsort, take = (
-            functions.arange,
-            functions.where,
-            functions.argsort,
-            functions.take,
-        )
-        hashed, stripes, full = self._hash, self.stripes, self.span_windows
+        arange, where, argsort = functions.arange, functions.where, functions.argsort
+        take, reshape, unstack = functions.take, functions.reshape, functions.unstack
+        hashed, stripes, full = self._hash(functions), self.stripes, self.span_windows
         epoch, group = index // self.num_groups, index % self.num_groups
         zero = group * 0  # of the group's own integer type
-        first_row, short_before = self._before(group, functions)
-        next_row, short_after = self._before(group + 1, functions)
-        start = (first_row * full + short_before) * stripes
-        is_last = group == self.num_groups - 1
-        end = where(is_last, zero + self.num_windows, (next_row * full + short_after) * stripes)
+        rows_before, short_before = self._before(group + arange(2), functions)
+        first_row, next_row = unstack(rows_before)
+        short_windows_before, short_windows_after = unstack(short_before)
+        start = (first_row * full + short_windows_before) * stripes
+        end = (next_row * full + short_windows_after) * stripes
+        end = where(group == self.num_groups - 1, zero + self.num_windows, end)
         rows = next_row - first_row
         num_left = end - start - rows * full * stripes
         low, high = (self.seed or 0) % _MODULUS, (self.seed or 0) // _MODULUS % _MODULUS
-        epoch_keys = hashed(arange(4), hashed(epoch % _MODULUS, _mix(high, _mix(low, 0))))
+        keys = hashed(arange(5), hashed(epoch % _MODULUS, mix(high, mix(low, 0))))
+        stripes_key, column_key, group_key, *rotation_keys = unstack(keys)
+        keys = hashed(arange(3 * stripes), stripes_key)
+        row_keys, column_keys, short_keys = unstack(reshape(keys, [3, stripes]))
         number, stripe = arange(stripes * (rows + 1)), arange(stripes)
         of_span, place = number // (rows + 1), number % (rows + 1)
-        row_keys, column_keys, short_keys, other_keys = functions.unstack(
-            hashed(stripe, epoch_keys[:, None])
-        )
         # Full spans: a row, and a column in it. The last place of a stripe has no row.
         num_rows = max(1, self._rows)
         row = (first_row + place) % num_rows
         row = self._permute(row, num_rows, take(row_keys, of_span), functions)
-        turned = (of_span + hashed(row % _MODULUS, other_keys[0])) % stripes
         columns = argsort(column_keys)
+        turned = (of_span + hashed(row % _MODULUS, column_key)) % stripes
         in_rows = (row * stripes + take(columns, turned)) * full
         # Short spans: those of one window more, and their stripes, come first.
         short, num_longer = num_left // stripes, num_left % stripes
         is_longer = stripe < num_longer
         short_windows = short + where(is_longer, zero + 1, zero)
         order = argsort(where(is_longer, short_keys, short_keys + _MODULUS))
-        short_first = order * short + where(order < num_longer, order, zero + num_longer)
-        short_first += (self._rows * full + short_before) * stripes
+        short_first = order * short + functions.minimum(order, num_longer)
+        short_first += self._rows * full * stripes + short_windows_before * stripes
         is_short = place == rows
         first_windows = where(is_short, take(short_first, of_span), in_rows)
-        rotation = (row_keys[0] * _MODULUS + column_keys[0]) % self.num_windows
+        rotation = (rotation_keys[0] * _MODULUS + rotation_keys[1]) % self.num_windows
 
-        group_keys = hashed(arange(2), hashed(group % _MODULUS, other_keys[stripes - 1]))
+        keys = hashed(group * 2 % _MODULUS + arange(2), group_key)
+        turn_key, window_key = unstack(keys)
         window = arange(full + short + 2)
-        ranks = hashed(window, group_keys[1])
+        ranks = hashed(window, window_key)
         place_in_round = arange(where(rows > 0, rows, zero + 1))
-        num_orders = min(full, _MAX_ORDERS)
+        order_keys = reshape(ranks[: min(full, _MAX_ORDERS)], [-1, 1])
         return Group(
             start=epoch * self.num_windows + start,
             num_windows=end - start,
@@ -237,13 +250,11 @@ class Order:
             num_longer=num_longer,
             first_windows=rotation + first_windows,
             span_windows=where(is_short, take(short_windows, of_span), zero + full),
-            turns=hashed(number, group_keys[0]) % full,
+            turns=hashed(number, turn_key) % full,
             shuffle=argsort(where(window < full, ranks, zero + _MODULUS)[: full + 1]),
             short_shuffle=argsort(where(window < full + short, ranks, zero + _MODULUS)[full:]),
             phases=columns * (rows * full + short) // stripes,
-            rounds=functions.reshape(
-                argsort(hashed(place_in_round, ranks[:num_orders, None])), [-1]
-            ),
+            rounds=reshape(argsort(hashed(place_in_round, order_keys)), [-1]),
         )
 
     def locate(self, group: Group, offset: Any, functions: Functions = NUMPY) -> Any:
@@ -254,18 +265,8 @@ class Order:
         rows, first_span = group.rows, stripe * (group.rows + 1)
         num_orders = min(full, _MAX_ORDERS)
 
-        def of_full(number: Any) -> Any:
-            """The `number`-th window of the stripe's full spans."""
-            columns = where(rows > 0, rows, rows + 1)
-            round_number = number // columns
-            place = number - round_number * columns
-            order = (round_number + stripe * (num_orders // self.stripes + 1)) % num_orders
-            span = first_span + take(group.rounds, order * columns + place)
-            turned = (take(group.shuffle, round_number) + take(group.turns, span)) % full
-            return take(group.first_windows, span) + turned
-
-        def of_all() -> Any:
-            """The `number`-th window of all, the short ones at equal distances."""
+        def shared() -> tuple[Any, Any, Any]:
+            """The short windows come at equal distances."""
             short = where(stripe < group.num_longer, group.short + 1, group.short)
             total = rows * full + short
             spread = number * short + take(group.phases, stripe)
@@ -273,9 +274,18 @@ class Order:
             is_short = spread - num_short * total + short >= total
             of_short = take(group.short_shuffle, num_short)
             of_short += take(group.first_windows, first_span + rows)
-            return where(is_short, of_short, of_full(number - num_short))
+            return number - num_short, is_short, of_short
 
-        return functions.cond(group.short + group.num_longer > 0, of_all, lambda: of_full(number))
+        has_short = group.short + group.num_longer > 0
+        all_full = number, number < 0, number
+        number, is_short, of_short = functions.cond(has_short, shared, lambda: all_full)
+        columns = where(rows > 0, rows, rows + 1)
+        round_number = number // columns
+        place = number - round_number * columns
+        order = (round_number + stripe * (num_orders // self.stripes + 1)) % num_orders
+        span = first_span + take(group.rounds, order * columns + place)
+        turned = (take(group.shuffle, round_number) + take(group.turns, span)) % full
+        return where(is_short, of_short, take(group.first_windows, span) + turned)
 
     def windows(self, positions: Any) -> np.ndarray:
         """Returns the window at each position of the endless order.
@@ -298,6 +308,10 @@ class Order:
             done += len(here)
         return windows
 
+    def _hash(self, functions: Functions) -> Callable[[Any, Any], Any]:
+        # Without a seed every hash is 0, and so every permutation the identity.
+        return functions.mix if self.seed is not None else lambda value, key: (value + key) * 0
+
     def _permute(self, index: Any, size: int, key: Any, functions: Functions) -> Any:
         """A permutation of `0 … size - 1`: a Feistel network with modular addition.
 
@@ -308,11 +322,13 @@ class Order:
         """
         height = math.isqrt(size - 1) + 1
         width = -(-size // height)
+        hashed = self._hash(functions)
 
         def two_rounds(number: Any, halves: tuple[Any, Any]) -> tuple[Any, Any]:
             left, right = halves
-            left = (left + self._hash(right, self._hash(2 * number, key))) % height
-            right = (right + self._hash(left, self._hash(2 * number + 1, key))) % width
+            first_key = (key + number * _ROUND_KEYS) % _MODULUS
+            left = (left + hashed(right, first_key)) % height
+            right = (right + hashed(left, _MODULUS - 1 - first_key)) % width
             return left, right
 
         def permute(index: Any) -> Any:
@@ -321,15 +337,3 @@ class Order:
             return left * width + right
 
         return functions.settle(permute, lambda place: place >= size, index)
-
-
-def _mix(value: Any, key: Any) -> Any:
-    """A hash of `value` under `key`, all in `0 … 2^31 - 1`; a bijection of `value`.
-
-    The multiply and xor-shift hash of Mueller (https://stackoverflow.com/a/12996028), in which
-    every bit of the result depends on every bit of the value.
-    """
-    value = value ^ key
-    for _ in range(2):
-        value = (value ^ value // 2**16) * 0x45D9F3B % _MODULUS
-    return value ^ value // 2**16

@@ -1,5 +1,6 @@
 """Spans of windows -> the tokens that hold them, by seeks into the shards."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ from pipeline.layout.names import around_shard_index
 from pipeline.layout.records import example_prefixes, record_bytes
 from pipeline.reading.damage import assert_digest, damage_message, first_unread, replaced_message
 from pipeline.reading.geometry import Windows
-from pipeline.reading.groups import cut, join
+from pipeline.reading.groups import cut, join, search
 
 
 class ShardFiles:
@@ -143,6 +144,7 @@ def read_pieces(files: ShardFiles, pieces: Pieces) -> tuple[tf.Tensor, tf.Tensor
     windows = files.windows
     num_tiles = pieces.num_windows - 1 + windows.num_tiles
 
+    @functools.partial(tf.function, autograph=False)  # traced once, for the search of damage too
     def read(piece: Pieces, tiles: tf.Tensor) -> tf.Tensor:
         return _read_tiles(files, piece, [tiles, windows.stride])
 
@@ -183,7 +185,7 @@ def _read_tiles(files: ShardFiles, piece: Pieces, shape: list[Any]) -> tf.Tensor
     examples = records.take(num_records).batch(num_records).get_single_element()
     # In the bytes of an Example, the payload is what stands last.
     lengths, prefixes = files.prefixes
-    case = tf.searchsorted(lengths, tf.strings.length(examples), side="right") - 1
+    case = search(tf.constant(lengths), tf.strings.length(examples)) - 1
     itemsize = files.dtype.itemsize
     skipped = (piece.first_token - first_record * files.record_tokens) * itemsize
     is_first = tf.one_hot(0, tf.size(examples), dtype=tf.int32)
@@ -209,8 +211,7 @@ def _find_damage(
 ) -> tf.Tensor:
     """Names the file and the records of the first piece that cannot be read."""
     bad = first_unread((pieces, num_tiles), read)
-    first, num_records = _records_of(
-        files, pieces.first_token[bad], files.num_tokens(pieces.num_windows[bad])
-    )
-    last = first + num_records - 1
-    return damage_message(files.path(pieces.shard[bad]), first, last)
+    piece = Pieces(*(tf.gather(values, bad) for values in pieces))
+    num_tokens = files.num_tokens(piece.num_windows)
+    first, num_records = _records_of(files, piece.first_token, num_tokens)
+    return damage_message(files.path(piece.shard), first, first + num_records - 1)

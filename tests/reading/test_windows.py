@@ -309,6 +309,17 @@ def test_shapes_are_static_and_the_graph_is_pure(corpora: list[Corpus], targets:
     assert b"TFRecordDatasetV2" in graph
 
 
+def test_the_graph_is_small(corpora: list[Corpus]) -> None:
+    # Building it is most of what the first batch waits for.
+    dataset = corpora[0].windows("train", seq_len=4, batch_size=2)
+    variant = tf.data.experimental.to_variant(dataset)
+    policy = tf.data.experimental.ExternalStatePolicy.IGNORE.value
+    content = tf.raw_ops.DatasetToGraphV2(input_dataset=variant, external_state_policy=policy)
+    graph = tf.compat.v1.GraphDef.FromString(content.numpy())
+    functions = graph.library.function
+    assert sum(len(function.node_def) for function in functions) <= 860
+
+
 def test_it_feeds_a_plain_keras_fit(corpora: list[Corpus]) -> None:
     import keras
 

@@ -4,6 +4,7 @@ The offsets are never loaded: the graph maps `offsets.npy` and takes what it nee
 consecutive records of a file is one seek and one read, with the checksums that TensorFlow compares.
 """
 
+import functools
 import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -120,6 +121,7 @@ def read_runs(files: RecordFiles, runs: Runs) -> tf.Tensor:
             byte where it begins. Or the index was replaced.
     """
 
+    @functools.partial(tf.function, autograph=False)  # traced once, for the search of damage too
     def read(run: Runs) -> tf.Tensor:
         return _read_run(files, run)
 
