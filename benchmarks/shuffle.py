@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from processor import describe
 
 from pipeline import open_corpus
 from pipeline.auditing.shuffle_quality import Quality, measure
@@ -36,13 +37,6 @@ def write_sources(folder: Path, name: str, num_bytes: int) -> None:
         (folder / f"{number:04}.txt").write_bytes(letters.tobytes())
 
 
-def processor() -> str:
-    """The processor's name, where Linux tells it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), "?")
-
-
 def cell(qualities: list[Quality], form: str) -> str:
     """The mean of the seeds, and the least and the greatest."""
     values = [getattr(quality, form) for quality in qualities]
@@ -60,7 +54,7 @@ def main() -> None:
         f"# The order beside a perfect shuffle: {arguments.megabytes} MiB of bytes, windows of 64",
         "",
         "`python benchmarks/shuffle.py`, default memory (256 MiB), seeds 0 to "
-        f"{arguments.seeds - 1}: mean (least-greatest); {processor()}. Variance of a source's "
+        f"{arguments.seeds - 1}: mean (least-greatest); {describe()}. Variance of a source's "
         "share in a batch over that of a perfect shuffle; its autocorrelation at lags of 1 to 64 "
         "batches; pairs of neighbours in the text that stand in one batch, of a million positions.",
         "",

@@ -24,6 +24,7 @@ sys.path.insert(0, str(HERE.parent))
 from installed_text import make_text  # noqa: E402
 from loss import Loss, measure_loss  # noqa: E402
 from memory import SIZES, Memory, measure_memory  # noqa: E402
+from processor import describe  # noqa: E402
 from race import EVAL_STEPS, UPDATES, Race, measure_race  # noqa: E402
 
 RESULTS = HERE.parent / "results"
@@ -39,7 +40,10 @@ def main() -> None:
     parser.add_argument("--sizes", type=float, nargs="+", default=SIZES, help="MB, of memory")
     arguments = parser.parse_args()
     target = RESULTS / "original.md"
-    sections = ["# The original's task: lstm_text_generation.py beside textreel, two cores"]
+    sections = [
+        "# The original's task: lstm_text_generation.py beside textreel",
+        f"{describe()}.",
+    ]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         text = folder / "text.txt"

@@ -23,6 +23,7 @@ sys.path.insert(0, str(HERE.parent))
 from installed_text import make_text  # noqa: E402
 from peak_memory import resident_bytes  # noqa: E402
 from peer_environments import interpreter  # noqa: E402
+from processor import describe  # noqa: E402
 from rounds import measure_in_rounds  # noqa: E402
 
 PEERS = {  # (kind, name) -> (script, environment)
@@ -87,7 +88,7 @@ def main() -> None:
     lines = [
         f"# Text to tokens on disk: {arguments.megabytes} MB of ASCII, whole processes, synced",
         "",
-        f"`python benchmarks/prepare --megabytes {arguments.megabytes}`, {os.cpu_count()} cores,"
+        f"`python benchmarks/prepare --megabytes {arguments.megabytes}`, {describe()},"
         f" medians of {arguments.rounds} rounds.",
     ]
     for kind in ("characters", "subwords"):

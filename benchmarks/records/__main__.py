@@ -9,7 +9,6 @@ start, once from the middle of the epoch. Writes a table to `benchmarks/results`
 
 import argparse
 import json
-import os
 import shutil
 import statistics
 import subprocess
@@ -20,6 +19,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 from installed_text import make_text  # noqa: E402
+from processor import describe  # noqa: E402
 from rounds import measure_in_rounds  # noqa: E402
 
 from pipeline import index_records, open_records  # noqa: E402
@@ -69,14 +69,6 @@ def measure(command: list[str]) -> dict[str, float]:
     return json.loads(done.stdout.strip().rpartition("\n")[2])
 
 
-def processor() -> str:
-    """The name of the processor."""
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return "unknown"
-
-
 def main() -> None:
     """Measures, and writes the results."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -107,7 +99,7 @@ def main() -> None:
         f"# Records a second: {num_bytes / 1e9:.1f} GB of Examples, shuffled batches of "
         f"{BATCH_SIZE}",
         "",
-        f"`python benchmarks/records`, {os.cpu_count()} cores of {processor()}, shared with other "
+        f"`python benchmarks/records`, {describe()}, shared with other "
         f"work; medians of {arguments.rounds} rounds (slowest-fastest). {len(records):,} records "
         f"of {records.record_bytes} bytes in the mean in {NUM_FILES} files; "
         f"{SHUFFLE_BYTES // 2**20} MiB for the shuffle; indexed in {indexing:.1f} s. Files "

@@ -26,6 +26,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 from installed_text import make_text  # noqa: E402
 from peer_environments import interpreter  # noqa: E402
+from processor import describe  # noqa: E402
 from rounds import measure_in_rounds  # noqa: E402
 
 CONTENDERS = {  # (name, precision) -> (script, its arguments, environment)
@@ -99,7 +100,7 @@ def main() -> None:
     lines = [
         "# Tokens a second in training: Embedding 64, LSTM 256, Dense, on a CPU",
         "",
-        f"`python benchmarks/train`, {os.cpu_count()} cores, {arguments.megabytes:g} MB of text, "
+        f"`python benchmarks/train`, {describe()}, {arguments.megabytes:g} MB of text, "
         f"{vocabulary_size} characters, batches of",
         f"64 windows of 64, Adam without clipping; medians of {arguments.rounds} rounds "
         "(slowest-fastest), in thousands. The ratio is the",

@@ -10,7 +10,6 @@ and a chart to `benchmarks/results`.
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -23,6 +22,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 from installed_text import make_text  # noqa: E402
 from peer_environments import interpreter  # noqa: E402
+from processor import describe  # noqa: E402
 from rounds import measure_in_rounds  # noqa: E402
 
 CONTENDERS = {  # name -> (script, environment, its packages)
@@ -75,7 +75,7 @@ def main() -> None:
     lines = [
         f"# Windows a second: {arguments.megabytes} MB of bytes, shuffled batches",
         "",
-        f"`python benchmarks/windows`, {os.cpu_count()} cores, medians of {arguments.rounds} rounds"
+        f"`python benchmarks/windows`, {describe()}, medians of {arguments.rounds} rounds"
         " (slowest-fastest); columns are (seq_len, stride, batch_size), in thousands of windows.",
         "",
         f"| | {' | '.join(geometries)} | first batch, s |",

@@ -10,7 +10,7 @@ from pipeline.reading.order import Order
 
 SHUFFLE_BYTES = 256 * 2**20
 SPAN_TOKENS = 32 * 2**10
-SPAN_BYTES = 64 * 2**10  # of records
+SPAN_BYTES = 32 * 2**10  # of records
 _TEXT_ORDER_SPAN_BYTES = 2**20
 _COPIES = 4  # of a group in memory: in use, ready, and being read as pieces and as a whole
 

@@ -60,7 +60,7 @@ class Records:
                 `1 / host_count` of the bytes.
             shuffle_bytes: memory that the shuffle may take, in bytes, for records of the mean
                 length; 256 MiB by default. The order depends on it.
-            span_bytes: bytes that one seek reads, in the mean, or one record; 64 KiB by default.
+            span_bytes: bytes that one seek reads, in the mean, or one record; 32 KiB by default.
                 The order depends on it.
             read_ahead: reads under way at once; more hide the latency of a remote store.
 
