@@ -12,7 +12,7 @@ from absl.flags import argparse_flags
 
 from pipeline.commands import index, inspect, plan, prepare, repair, trace, verify
 from pipeline.errors import OptionError, UserError
-from pipeline.terminal import show
+from pipeline.terminal import show, show_warnings
 
 
 def main_with(build_parser: Callable[[], argparse.ArgumentParser]) -> None:
@@ -26,6 +26,7 @@ def main_with(build_parser: Callable[[], argparse.ArgumentParser]) -> None:
         return parse_arguments(build_parser(), argv[1:])
 
     def main(arguments: argparse.Namespace) -> int:
+        show_warnings()
         try:
             arguments.run(arguments)
         except BrokenPipeError:  # whoever read our output has gone, as `head` does

@@ -16,6 +16,10 @@ class OptionError(UserError):
     """An option whose value cannot work, whatever the input; the command line exits with 2."""
 
 
+class TextWarning(UserWarning):
+    """What is odd about a text that was taken; the command line prints it."""
+
+
 def first_line(error: Exception) -> str:
     """What an error of TensorFlow's says, without the graphs and operations around it."""
     line = str(error).strip().partition("\n")[0]

@@ -102,32 +102,6 @@ def files_matching(pattern: str) -> list[str]:
     )
 
 
-def files_below(directory: str, *, leave_out: str | os.PathLike[str] | None = None) -> list[str]:
-    """Lists the files below a directory, recursively, sorted by the parts of their paths.
-
-    Links to directories are followed.
-
-    Args:
-        directory: where to look.
-        leave_out: a directory whose files do not count.
-
-    Raises:
-        UserError: a link leads back to a directory that it lies in, or `leave_out` is the
-            directory itself.
-        OSError: a directory cannot be read.
-    """
-    if is_uri(directory):
-        found = remote.gfile().walk(directory)
-        files = [join(folder, name) for folder, _, names in found for name in names]
-    else:
-        files = [
-            os.path.join(folder, name)
-            for folder, names in _walk(directory, leave_out)
-            for name in names
-        ]
-    return sorted(files, key=lambda file: file[len(directory) :].split("/"))
-
-
 def open_file(path: str) -> BinaryIO:
     """Opens a file for reading, unbuffered.
 
@@ -301,32 +275,3 @@ def read_blocks(path: str, start: int, stop: int) -> Iterator[bytes]:
                 )
             start += len(block)
             yield block
-
-
-def _walk(
-    directory: str, leave_out: str | os.PathLike[str] | None
-) -> Iterator[tuple[str, list[str]]]:
-    def fail(error: OSError) -> None:
-        raise error
-
-    def is_left_out(path: str) -> bool:
-        return (
-            leave_out is not None
-            and os.path.exists(leave_out)
-            and os.path.samefile(path, leave_out)
-        )
-
-    if is_left_out(directory):
-        raise UserError(f"{directory} is the output; name what to read")
-    for folder, folders, names in os.walk(directory, onerror=fail, followlinks=True):
-        folders[:] = [name for name in folders if not is_left_out(os.path.join(folder, name))]
-        for name in folders:
-            path = os.path.join(folder, name)
-            if os.path.islink(path):
-                target = os.path.realpath(path)
-                if (os.path.realpath(folder) + os.sep).startswith(target + os.sep):
-                    raise UserError(
-                        f"{path} is a symbolic link to {target}, which it lies in: a loop; "
-                        "remove the link, or name the directories to read"
-                    )
-        yield folder, names

@@ -8,7 +8,10 @@ move the cursor, rename the window or hide what stands there.
 import os
 import sys
 import unicodedata
-from typing import TextIO
+import warnings
+from typing import Any, TextIO, cast
+
+from pipeline.errors import TextWarning
 
 
 def as_utf8(text: str) -> str:
@@ -39,6 +42,21 @@ def show(text: str = "", *, end: str = "\n", file: TextIO | None = None) -> None
     encoding = getattr(stream, "encoding", None) or "utf-8"
     stream.write(shown.encode(encoding, "backslashreplace").decode(encoding))
     stream.flush()
+
+
+def show_warnings() -> None:
+    """Lets what is odd about texts be shown as the command line shows errors, without a place."""
+    default = warnings.showwarning
+
+    def show_one(
+        message: Warning | str, category: type[Warning], *others: Any, **named: Any
+    ) -> None:
+        if issubclass(category, TextWarning):
+            show(f"textreel: warning: {message}", file=sys.stderr)
+        else:
+            default(message, category, *others, **named)
+
+    warnings.showwarning = cast(Any, show_one)
 
 
 def _shown(character: str) -> str:

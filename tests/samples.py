@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from backports import zstd
 from corpora import write
 
-from pipeline.text.formats import JsonLines, Parquet, PlainText, TfdsExamples
+from pipeline.text.formats import JsonArray, JsonLines, Parquet, PlainText, TfdsExamples
 from pipeline.text.pieces import Format, Reading
 
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {
@@ -124,6 +124,23 @@ SAMPLES = (
             lambda path: write(path, gzip.compress(b'{"text": "a"}\n\n{"text": "b"}\n')),
         ),
         documents=(b"a", b"b"),
+        reading=_TEXT_ROWS,
+    ),
+    Sample(
+        kind=JsonLines,
+        name="json_lines.json",
+        make=_in_file("x.json", functools.partial(json_lines, texts=_LINES)),
+        documents=tuple(each.encode() for each in _LINES),
+        reading=_TEXT_ROWS,
+    ),
+    Sample(
+        kind=JsonArray,
+        name="json_array",
+        make=_in_file(
+            "x.json",
+            lambda path: write(path, json.dumps([{"text": each} for each in _LINES], indent=1)),
+        ),
+        documents=tuple(each.encode() for each in _LINES),
         reading=_TEXT_ROWS,
     ),
     Sample(

@@ -17,7 +17,6 @@ from pipeline.files import (
     exists,
     file_status,
     file_statuses,
-    files_below,
     files_matching,
     join,
     make_directory,
@@ -185,15 +184,6 @@ def test_links_are_the_file_that_they_lead_to(tmp_path: Path) -> None:
     (tmp_path / "ring").symlink_to(tmp_path / "ring")
     with pytest.raises(UserError, match="ring cannot be read: "):
         file_status(str(tmp_path / "ring"))
-
-
-@pytest.mark.parametrize("prefix", PREFIXES)
-def test_files_below_are_sorted_by_the_parts_of_their_paths(tmp_path: Path, prefix: str) -> None:
-    names = ["a/b/c", "a/z", "a-b", "a.txt", "b"]
-    for name in reversed(names):
-        write(tmp_path / name, "x")
-    found = files_below(f"{prefix}{tmp_path}")
-    assert [os.path.relpath(file.removeprefix("file://"), tmp_path) for file in found] == names
 
 
 def test_blocks_are_the_bytes(tmp_path: Path) -> None:

@@ -18,8 +18,10 @@ from pipeline.preparing.options import PrepareOptions
 from pipeline.preparing.plan import SplitOf, written_together
 from pipeline.preparing.shards import ShardTask, write_shard
 from pipeline.progress import progress_bar
-from pipeline.text.pieces import STANDARD_INPUT, Piece, Source
+from pipeline.text.directories import Choice
+from pipeline.text.pieces import Piece, Source
 from pipeline.text.sources import find_sources
+from pipeline.text.streams import is_stream
 from pipeline.vocabulary.base import Vocabulary
 from pipeline.vocabulary.loading import load_vocabulary
 
@@ -61,7 +63,7 @@ def repair(
             aside = directory / journal.FOLDER / "repaired"
             shutil.rmtree(aside, ignore_errors=True)
             aside.mkdir()
-            found = _find_sources(options, sources)
+            found = _find_sources(manifest, options, sources)
             tasks = _tasks(aside.absolute(), manifest, options, vocabulary, bad, found)
             _rebuild(manifest, tasks, run, progress=progress)
             for file in bad:
@@ -146,12 +148,14 @@ def _written_together(manifest: Manifest) -> list[dict[str, Shard]]:
 
 
 def _find_sources(
-    options: PrepareOptions, sources: Iterable[str | os.PathLike[str]]
+    manifest: Manifest, options: PrepareOptions, sources: Iterable[str | os.PathLike[str]]
 ) -> dict[str, Source]:
     given = [os.fspath(path) for path in sources]
-    if STANDARD_INPUT in given:
+    if any(map(is_stream, given)):
         raise UserError("standard input cannot be read again: prepare the corpus anew")
-    return {source.name: source for source in find_sources(given, reading=options.reading)}
+    names = {source.name for source in manifest.sources}
+    found = find_sources(given, Choice(hidden=True), options.reading, only=names)
+    return {source.name: source for source in found.sources}
 
 
 def _source(manifest: Manifest, stored: ShardPiece, found: dict[str, Source]) -> Source:

@@ -13,12 +13,17 @@ def add_corpus_flags(parser: argparse.ArgumentParser) -> None:
         "sources",
         nargs="+",
         metavar="SOURCE",
-        help="a file of text (UTF-8; also .gz .bz2 .xz .zst), JSON Lines (.jsonl) or Parquet; a "
-        "directory, which is searched recursively; tfds:NAME[/CONFIG]:SPLIT; gs://…; - for "
-        "standard input",
+        help="a file of text (UTF-8; also .gz .bz2 .xz .lzma .zst), JSON Lines, a JSON array or "
+        "Parquet; a directory, which is searched recursively; a pipe; tfds:NAME[/CONFIG]:SPLIT; "
+        "gs://…; - for standard input",
     )
     parser.add_argument(
         "--glob", metavar="PATTERN", help="in directories, only files of matching names: '*.txt'"
+    )
+    parser.add_argument(
+        "--hidden",
+        action="store_true",
+        help="in directories, also files and folders whose names begin with . or _",
     )
     add_flags(parser, PrepareOptions)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from pipeline.auditing.estimate import Estimate, estimate
 from pipeline.commands.flags import add_corpus_flags, add_workers
+from pipeline.commands.found import found_text
 from pipeline.errors import OptionError
 from pipeline.options import check_int, from_flags
 from pipeline.preparing.engines.local import checked_workers
@@ -14,8 +15,9 @@ from pipeline.reading.batches import Batches
 from pipeline.reading.geometry import Windows
 from pipeline.sizes import size_text, time_text
 from pipeline.terminal import show
-from pipeline.text.pieces import STANDARD_INPUT
+from pipeline.text.directories import Choice
 from pipeline.text.sources import find_sources
+from pipeline.text.streams import is_stream
 
 
 def add_command(subparsers: Any) -> None:
@@ -34,11 +36,14 @@ def add_command(subparsers: Any) -> None:
 def _run(arguments: argparse.Namespace) -> None:
     options = from_flags(PrepareOptions, arguments)
     windows, workers = _windows(arguments), checked_workers(arguments.workers)
-    if STANDARD_INPUT in arguments.sources:
-        raise OptionError("`SOURCE` - can be read only once; a plan would use it up: give files")
-    sources = find_sources(arguments.sources, glob=arguments.glob, reading=options.reading)
-    show(f"{len(sources):,} sources, {size_text(sum(s.source_bytes for s in sources))} of text")
-    plan = make_plan(sources, options)
+    for source in filter(is_stream, arguments.sources):
+        raise OptionError(
+            f"`SOURCE` {source} can be read only once; a plan would use it up: give files"
+        )
+    choice = Choice(glob=arguments.glob, hidden=arguments.hidden)
+    found = find_sources(arguments.sources, choice, options.reading)
+    show(found_text(found))
+    plan = make_plan(found.sources, options)
     result = estimate(plan, options, workers=workers, windows=windows)
     show(estimate_text(result, exact=options.vocabulary == "byte"))
     if windows:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.commands.flags import add_corpus_flags, add_workers
+from pipeline.commands.found import found_text
 from pipeline.errors import OptionError
 from pipeline.layout.manifest import Manifest
 from pipeline.options import from_flags
@@ -60,11 +61,13 @@ def _run(arguments: argparse.Namespace) -> None:
         arguments.output,
         options,
         glob=arguments.glob,
+        hidden=arguments.hidden,
         workers=workers,
         engine=engine,
         array_record=arguments.array_record,
         overwrite=arguments.overwrite,
         progress=sys.stderr.isatty(),
+        on_found=lambda found: show(found_text(found)),
     )
     show(made_text(manifest, seconds=time.monotonic() - started, workers=workers))
     corpus = shlex.quote(arguments.output)

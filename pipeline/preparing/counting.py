@@ -1,10 +1,16 @@
-"""Characters and samples of the text: what a vocabulary is made from."""
+"""Characters and samples of the text: what a vocabulary is made from.
+
+What is odd about a text is not said here, for it is when the shards are written.
+"""
 
 import dataclasses
+import functools
+import warnings
 from collections.abc import Iterator
 
 import numpy as np
 
+from pipeline.errors import TextWarning
 from pipeline.files import read_blocks
 from pipeline.preparing.engines import Advance
 from pipeline.preparing.plan import Pieces
@@ -27,6 +33,9 @@ class SampleTask:
     text_bytes: int
 
 
+_unsaid = functools.partial(warnings.catch_warnings, action="ignore", category=TextWarning)
+
+
 def find_code_points(pieces: Pieces, advance: Advance) -> np.ndarray:
     """Returns the code points that occur in the pieces, `[n]` uint32 ascending.
 
@@ -35,11 +44,12 @@ def find_code_points(pieces: Pieces, advance: Advance) -> np.ndarray:
     """
     seen = np.zeros(NUM_CODE_POINTS, bool)
     ascii_seen = b""
-    for points in _code_points(pieces, advance):
-        if points.dtype == np.uint8:  # ten times faster than a gather
-            ascii_seen += bytes(set(points.tobytes().translate(None, ascii_seen)))
-        else:
-            seen[points] = True
+    with _unsaid():
+        for points in _code_points(pieces, advance):
+            if points.dtype == np.uint8:  # ten times faster than a gather
+                ascii_seen += bytes(set(points.tobytes().translate(None, ascii_seen)))
+            else:
+                seen[points] = True
     seen[list(ascii_seen)] = True
     return np.flatnonzero(seen).astype(np.uint32)
 
@@ -51,9 +61,10 @@ def count_code_points(pieces: Pieces, advance: Advance) -> tuple[np.ndarray, np.
         UserError: text that is not UTF-8; it names the file and the byte offset.
     """
     counts = np.zeros(NUM_CODE_POINTS, np.int64)
-    for points in _code_points(pieces, advance):
-        found, times = np.unique(points, return_counts=True)
-        counts[found] += times
+    with _unsaid():
+        for points in _code_points(pieces, advance):
+            found, times = np.unique(points, return_counts=True)
+            counts[found] += times
     points = np.flatnonzero(counts)
     return points.astype(np.uint32), counts[points]
 
@@ -76,12 +87,13 @@ def sample_texts(task: SampleTask, advance: Advance) -> list[bytes]:
             advance(piece.source_bytes)
             wanted -= piece.source_bytes
             continue
-        for part in read_parts(piece):
-            advance(part.num_done)
-            if wanted <= 0:
-                texts.append(part.text[: task.text_bytes])
-                wanted += task.distance
-            wanted -= len(part.text)
+        with _unsaid():
+            for part in read_parts(piece):
+                advance(part.num_done)
+                if wanted <= 0:
+                    texts.append(part.text[: task.text_bytes])
+                    wanted += task.distance
+                wanted -= len(part.text)
     return texts
 
 

@@ -28,7 +28,7 @@ from pipeline.layout.records import Written
 from pipeline.layout.sealed import read_sealed, sealed
 from pipeline.locks import held_folder
 from pipeline.preparing.options import PrepareOptions
-from pipeline.text.pieces import STANDARD_INPUT, Source
+from pipeline.text.pieces import Source
 
 FOLDER = ".prepare"
 _PLAN = "plan.json"
@@ -168,7 +168,7 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 def _state(source: Source) -> int | str:
     """What changes when the source does."""
-    return digest(source.path) if source.name == STANDARD_INPUT else source.modified
+    return digest(source.path) if source.stream else source.modified
 
 
 def _entry(path: str) -> Path:

@@ -77,7 +77,8 @@ class PrepareOptions:
         metavar="file|line|blank_line|SEPARATOR",
     )
     text_field: str | None = option(
-        "of JSON Lines, Parquet and tfds: the field that holds the text; a row is a document",
+        "of JSON Lines, JSON arrays, Parquet and tfds: the field that holds the text; a row is a "
+        "document; a.b: the field b of the field a, where none is called a.b",
         default=None,
         parse=as_utf8,
         metavar="NAME",
@@ -87,6 +88,10 @@ class PrepareOptions:
         "memory as a whole",
         default=MAX_ROW_BYTES,
         parse=int,
+    )
+    allow_binary: bool = option(
+        "with byte: also files of known binary formats, such as .pdf and .zip, byte by byte",
+        default=False,
     )
     min_count: int = option("with char: rarer characters become U+FFFD", default=1, parse=int)
     unknown: str = option(
@@ -110,7 +115,10 @@ class PrepareOptions:
     def reading(self) -> Reading:
         """How the sources are read."""
         return Reading(
-            document=self.document, text_field=self.text_field, max_row_bytes=self.max_row_bytes
+            document=self.document,
+            text_field=self.text_field,
+            max_row_bytes=self.max_row_bytes,
+            allow_binary=self.allow_binary,
         )
 
     def __post_init__(self) -> None:
@@ -164,6 +172,11 @@ class PrepareOptions:
             raise OptionError(
                 f"`min_count` {self.min_count} has no effect with `vocabulary` {self.vocabulary}; "
                 "only of `char` are rare symbols left out"
+            )
+        if self.allow_binary and self.vocabulary != "byte":
+            raise OptionError(
+                f"`allow_binary` has no effect with `vocabulary` {self.vocabulary}; only `byte` "
+                "takes what is no text"
             )
         if self.unknown == "replace" and is_made:
             raise OptionError(

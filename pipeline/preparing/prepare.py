@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,10 @@ from pipeline.preparing.plan import Plan, make_plan
 from pipeline.preparing.shards import ShardTask, make_tasks, write_shard
 from pipeline.preparing.vocabularies import given_vocabulary, make_vocabulary
 from pipeline.progress import progress_bar
+from pipeline.text.directories import Choice
 from pipeline.text.pieces import DOCUMENTS, Source
-from pipeline.text.sources import check_unchanged, find_sources
-from pipeline.text.standard_input import spooled
+from pipeline.text.sources import Found, check_unchanged, find_sources
+from pipeline.text.streams import spooled
 from pipeline.vocabulary.base import Vocabulary
 from pipeline.vocabulary.characters import ByteVocabulary
 from pipeline.vocabulary.loading import load_vocabulary
@@ -34,11 +35,13 @@ def prepare(
     options: PrepareOptions | None = None,
     *,
     glob: str | None = None,
+    hidden: bool = False,
     workers: int | None = None,
     engine: Engine | None = None,
     array_record: bool = False,
     overwrite: bool = False,
     progress: bool = False,
+    on_found: Callable[[Found], None] | None = None,
 ) -> Manifest:
     """Prepares a corpus from text, in files, datasets or standard input.
 
@@ -46,10 +49,11 @@ def prepare(
     kept after their digest is checked.
 
     Args:
-        sources: files, directories, URIs, `tfds:NAME:SPLIT`, `-` for standard input.
+        sources: files, directories, URIs, `tfds:NAME:SPLIT`, pipes, `-` for standard input.
         output: the directory to make.
         options: what the corpus's bytes depend on.
         glob: within directories, only files whose name matches.
+        hidden: within directories, also what has a name that begins with `.` or `_`.
         workers: processes; `None` takes one a core. Changes no byte.
         engine: runs the tasks instead of processes of this machine, such as
             `functools.partial(beam.run, options=…, folder=…)` (`preparing.engines.beam`), on
@@ -57,6 +61,7 @@ def prepare(
         array_record: also writes the records as array_record files, for `tfds.data_source`.
         overwrite: replaces a corpus that is there, finished or not.
         progress: shows a progress bar.
+        on_found: is called with the sources, and what is left out, before they are read.
 
     Returns:
         What was made, as it stands in `manifest.json`.
@@ -83,15 +88,16 @@ def prepare(
         if replacement.is_under_way(directory):
             replaced = journal.begun(replacement.stage_of(directory))
             replacement.replace(directory)
-        spool = functools.partial(journal.temporary_path, str(directory / "standard_input"))
-        with spooled(sources, spool) as (sources, standard_input):
-            found = find_sources(
-                sources,
-                glob=glob,
-                reading=options.reading,
-                standard_input=standard_input,
-                leave_out=directory,
-            )
+        choice = Choice(glob=glob, hidden=hidden, leave_out=directory)
+
+        def make_path(name: str) -> str:
+            return journal.temporary_path(str(directory / name))
+
+        with spooled(sources, make_path) as kept:
+            listed = find_sources(kept, choice, options.reading)
+            if on_found is not None:
+                on_found(listed)
+            found = listed.sources
             given = given_vocabulary(options)
             options = _with_fingerprint(options, given)
             intent = journal.intent_of(options, found)
@@ -175,7 +181,12 @@ def _write(
         written = run(write_shard, tasks, advance=bar.update)
     for source in sources:
         check_unchanged(source)
-    manifest = vouched(_manifest(options, sources, tasks, written, formats), tasks[0].vocabulary)
+    try:
+        manifest = _manifest(options, sources, tasks, written, formats)
+    except UserError:
+        replacement.discard(target)  # the same text in the same way would come to the same
+        raise
+    manifest = vouched(manifest, tasks[0].vocabulary)
     write_companions(target, manifest, run, progress=progress)
     manifest.save(target)
     return manifest
@@ -271,7 +282,12 @@ def _info(source: Source) -> SourceInfo:
 def _check_documents(
     options: PrepareOptions, sources: tuple[Source, ...], shards: dict[str, list[Shard]]
 ) -> None:
-    """Refuses what only reading shows: a split without text, a separator that occurs nowhere."""
+    """Refuses what only reading shows: no text, or none in a split; a separator that is nowhere."""
+    if not any(shard.text_bytes for split in shards.values() for shard in split):
+        raise UserError(
+            f"the text is empty: {len(sources)} sources, such as {sources[0].shown}, hold "
+            "no byte of text; name others"
+        )
     num_documents = sum(shard.num_documents for split in shards.values() for shard in split)
     is_separated = options.document not in DOCUMENTS and all(
         source.format.is_plain_text for source in sources

@@ -5,6 +5,7 @@ old one goes, then its files, then the new files come, their manifest last. A pr
 any moment leaves the old corpus whole, or the new one: the next prepare finishes what it began.
 """
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -33,6 +34,9 @@ def discard(directory: Path) -> None:
     journal.forget(directory)
     for file in files_of(directory):
         file.unlink()
+    with contextlib.suppress(OSError):  # beside a corpus nothing is left; else it is locked
+        (directory / journal.FOLDER).rmdir()
+        directory.rmdir()
 
 
 def replace(directory: Path) -> None:

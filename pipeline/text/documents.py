@@ -28,6 +28,8 @@ def read_parts(piece: Piece) -> Iterator[Part]:
         yield from piece.source.format.documents(piece)
     except RowError as error:
         raise UserError(f"{piece.source.place_of(error.position)}: {error}") from error
+    except UserError as error:
+        raise UserError(piece.source.named(str(error))) from error
 
 
 def document_batches(piece: Piece) -> Iterator[list[Part]]:
@@ -56,8 +58,9 @@ def errors_name(source: Source, position: int) -> Iterator[None]:
         yield
     except UnicodeDecodeError as error:
         problem = source.format.problem_of(source.path, position, error.start)
+        problem = source.named(problem)
         raise UserError(f"{problem} ({error.reason}); {_CONVERT}") from error
     except UserError as error:
-        if source.path in str(error):
+        if source.shown in str(error):
             raise
         raise UserError(f"{source.place_of(position)}: {error}") from error

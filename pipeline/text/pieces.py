@@ -1,6 +1,7 @@
 """Sources, pieces of them and their formats: what is read, in the terms of the plan. Pure.
 
-    source      one input: a file, a split of a TensorFlow dataset, or standard input
+    candidate   what may be a source
+    source      one input: a file, a split of a TensorFlow dataset, or a stream (standard input)
     piece       a stretch of a source that stands in one shard
     part        a document of a piece, or a block of a document that fills its source
     format      how the documents of a source are written: a class in `text.formats`
@@ -8,13 +9,14 @@
 A source holds one document (text, by default) or many (rows; lines, by `--document line`).
 """
 
+import codecs
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 # What a document is in plain text. Anything else is a separator.
 DOCUMENTS = FILE, LINE, BLANK_LINE = "file", "line", "blank_line"
-STANDARD_INPUT = "-"
+STANDARD_INPUT = "-"  # as it is given, and its name
 MAX_ROW_BYTES = 256 * 2**20
 
 Blocks = Iterable[tuple[bytes, int]]  # of text, and how many bytes of the source each took
@@ -29,11 +31,55 @@ class Reading:
         text_field: what holds the text in rows, `None` where there are none.
         max_row_bytes: most bytes of a row, a line or another document of a source with many: it
             is held in memory as a whole.
+        allow_binary: takes files of known binary formats, byte by byte.
     """
 
     document: str = FILE
     text_field: str | None = None
     max_row_bytes: int = MAX_ROW_BYTES
+    allow_binary: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Candidate:
+    """What may be a source, as it looks before its format is known.
+
+    Attributes:
+        path: of a file, or what the user wrote where that is none.
+        name: of the source.
+        source_bytes: the size of the file.
+        stem: its path in lower case, without a suffix of compression.
+        compression: `.gz`, `.bz2`, `.xz`, `.lzma`, `.zst` or nothing.
+        head: the first bytes of its text; none where they were not read.
+        binary: which known binary format it is, or nothing.
+    """
+
+    path: str
+    name: str
+    source_bytes: int = 0
+    stem: str = ""
+    compression: str = ""
+    head: bytes = b""
+    binary: str = ""
+
+    @property
+    def is_json(self) -> bool:
+        """Whether it is called `.json`."""
+        return self.stem.endswith(".json")
+
+    def may_begin(self, character: bytes) -> bool:
+        """Whether its text begins with a character, but for space and a byte order mark."""
+        return self.head.removeprefix(codecs.BOM_UTF8).lstrip().startswith(character)
+
+    def source(self, written: "Format", *, num_rows: int | None = None) -> "Source":
+        """Returns the source that it is."""
+        return Source(
+            path=self.path,
+            name=self.name,
+            source_bytes=self.source_bytes,
+            format=written,
+            num_rows=num_rows,
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,6 +96,7 @@ class Format:
     max_row_bytes: int = MAX_ROW_BYTES
 
     prefix = ""  # that marks its sources, where they are no files
+    title = ""  # for people
     compression = ""  # the suffix, of formats that may be compressed
     is_plain_text = False  # else it holds rows, whose field `--text_field` names
 
@@ -59,13 +106,11 @@ class Format:
         return False
 
     @classmethod
-    def find(cls, path: str, source_bytes: int, name: str, reading: Reading) -> "Source | None":
-        """Returns the source at a path, or `None` where it is of another format.
+    def find(cls, candidate: "Candidate", reading: Reading) -> "Source | None":
+        """Returns the source that a candidate is, or `None` where it is of another format.
 
         Args:
-            path: of a file, or what the user wrote where that is none.
-            source_bytes: the size of the file.
-            name: of the source.
+            candidate: what may be a source.
             reading: how sources are read.
 
         Raises:
@@ -107,12 +152,27 @@ class Format:
         raise NotImplementedError
 
 
+class Stream(NamedTuple):
+    """What can be read only once, and was kept as a file.
+
+    Attributes:
+        path: of the file.
+        name: of the source.
+        shown: how people name it.
+    """
+
+    path: str
+    name: str
+    shown: str
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
     """One input.
 
     Attributes:
         path: where it lies on this machine.
+        stream: how people name it, where it is a stream, which is kept as a file.
         name: the same in every place; unique within a corpus. It stands in the manifest.
         source_bytes: its size where it lies, compressed or not.
         format: how its documents are written.
@@ -126,11 +186,17 @@ class Source:
     format: Format
     num_rows: int | None = None
     modified: int = 0
+    stream: str = ""
 
     @property
     def is_document(self) -> bool:
         """Whether it is one document, which may be read in blocks; else it holds many."""
         return self.format.is_document
+
+    @property
+    def shown(self) -> str:
+        """How people name it."""
+        return self.stream or self.path
 
     @property
     def length(self) -> int:
@@ -143,7 +209,11 @@ class Source:
 
     def place_of(self, position: int) -> str:
         """Names a document for people; see `Format.place_of`."""
-        return self.format.place_of(self.path, position)
+        return self.named(self.format.place_of(self.path, position))
+
+    def named(self, message: str) -> str:
+        """Returns a message with the name that people know in place of the path."""
+        return message.replace(self.path, self.shown)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,93 +5,125 @@ manifest, so that a corpus is the same wherever its sources lie.
 """
 
 import dataclasses
-import fnmatch
 import os
 import posixpath
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Container, Iterable, Sequence
 
 from pipeline.errors import OptionError, UserError
-from pipeline.files import file_status, files_below, is_uri
+from pipeline.files import file_status, is_uri, open_file
 from pipeline.terminal import as_utf8
-from pipeline.text.formats import FORMATS, JsonLines, PlainText
-from pipeline.text.formats.compressed import compression_of
-from pipeline.text.pieces import FILE, STANDARD_INPUT, Format, Reading, Source
+from pipeline.text.directories import EMPTY, Choice, list_files
+from pipeline.text.formats import FORMATS, PlainText
+from pipeline.text.formats.binary import HEAD_BYTES, binary_format
+from pipeline.text.formats.compressed import (
+    compression_told,
+    head_of,
+    read_beginning,
+    split_suffix,
+)
+from pipeline.text.pieces import FILE, Candidate, Reading, Source, Stream
 
 _ARCHIVES = (".zip", ".7z", ".rar", ".tar", ".tgz", ".tbz2", ".txz")
+_READ_BYTES = 4096  # of a file, to see what it is: as fast as one byte
+# Behind a URI, where each look costs a request, these names are believed.
+_BELIEVED = (".txt", ".text", ".md", ".jsonl", ".ndjson", ".parquet")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Found:
+    """What paths name.
+
+    Attributes:
+        sources: those that have any text, in the order in which they will be read.
+        left_out: why -> the paths of what is no source; folders end with a slash.
+    """
+
+    sources: tuple[Source, ...]
+    left_out: dict[str, list[str]]
 
 
 def find_sources(
-    paths: Iterable[str | os.PathLike[str]],
-    *,
-    glob: str | None = None,
+    paths: Iterable[str | os.PathLike[str] | Stream],
+    choice: Choice | None = None,
     reading: Reading | None = None,
-    standard_input: str | None = None,
-    leave_out: str | os.PathLike[str] | None = None,
-) -> tuple[Source, ...]:
-    """Lists the sources that `paths` name: as given, directories recursively and sorted.
+    *,
+    only: Container[str] | None = None,
+) -> Found:
+    """Finds the sources that `paths` name: as given, directories recursively and sorted.
 
     Args:
-        paths: files, directories, URIs, `tfds:NAME:SPLIT` and `-` for standard input.
-        glob: within directories, only files whose name matches; `None` takes all.
+        paths: files, directories, URIs, `tfds:NAME:SPLIT` and streams that were kept. A file that
+            is named itself is taken whatever its name.
+        choice: which files of directories.
         reading: what a document is.
-        standard_input: the file that holds what came there.
-        leave_out: a directory that is no source, such as the one that the corpus goes to.
-
-    Returns:
-        The sources that have any text, in the order in which they will be read.
+        only: names; other files of directories are passed over. `None` takes all.
 
     Raises:
-        UserError: nothing there, a file named twice, something that is not a file, rows
-            without their field, or no text at all.
+        UserError: nothing there, a file named twice, something that is not a file, a known
+            binary format, rows without their field, or no text at all.
         OptionError: an option that has no effect on these sources.
     """
-    given = [os.fspath(path) for path in paths]
+    given = [path if isinstance(path, Stream) else os.fspath(path) for path in paths]
     if not given:
         raise UserError("no source given; name at least one file or directory of text")
-    reading = reading or Reading()
-    names = _Names(given)
+    choice, reading = choice or Choice(), reading or Reading()
+    names = _Names([path for path in given if not isinstance(path, Stream)])
     sources: list[Source] = []
+    left_out: dict[str, list[str]] = defaultdict(list)
     seen: dict[object, str] = {}
     searched = False
     for path in given:
-        if path == STANDARD_INPUT:
-            assert standard_input is not None, "spooled by the caller"
-            _refuse_twice(seen, path, path)
-            sources.append(_standard_input(standard_input, reading))
+        if isinstance(path, Stream):
+            sources.append(_stream(path, reading))
             continue
         if _is_no_file(path):
-            source = _find(path, 0, path, reading)
+            source = _find(Candidate(path=path, name=path), reading)
             _refuse_twice(seen, source.name, path)
             modified = file_status(source.path).modified
             sources.append(dataclasses.replace(source, modified=modified))
             continue
         path = path if is_uri(path) else os.path.abspath(path)
         status = file_status(path)
-        searched |= status.is_directory
-        for file in _files_in(path, glob, leave_out) if status.is_directory else [path]:
+        files = [path]
+        if status.is_directory:
+            searched = True
+            listing = list_files(path, choice)
+            for why, what in listing.left_out.items():
+                left_out[why] += what
+            files = listing.files
+        for file in files:
+            name = names.name_of(file)
+            if only is not None and name not in only and file is not path:
+                continue
             status = file_status(file) if file is not path else status
             _refuse_twice(seen, status.identity, file)
-            source = _find(file, status.num_bytes, names.name_of(file), reading)
+            if status.num_bytes == 0:
+                left_out[EMPTY].append(file)
+                continue
+            source = _find(candidate_of(file, name, status.num_bytes, reading), reading)
+            if source.length == 0:
+                left_out["without a row"].append(file)
+                continue
             sources.append(dataclasses.replace(source, modified=status.modified))
-    if glob is not None and not searched:
-        raise OptionError(f"`glob` {glob!r} has no effect: no directory is given")
+    if choice.glob is not None and not searched:
+        raise OptionError(f"`glob` {choice.glob!r} has no effect: no directory is given")
+    if choice.hidden and only is None and not searched:
+        raise OptionError("`hidden` has no effect: no directory is given")
     _check_names(sources)
+    if not sources:
+        empty = [path for what in left_out.values() for path in what]
+        why = "; ".join(f"{len(what)} {why}" for why, what in left_out.items())
+        raise UserError(f"the text is empty: {why}, such as {', '.join(empty[:3])}")
     _check_effects(sources, reading)
-    if not any(source.length for source in sources):
-        listed = ", ".join(sorted({source.path for source in sources})[:3])
-        raise UserError(f"the text is empty: {len(sources)} files of 0 bytes, such as {listed}")
-    return tuple(source for source in sources if source.length)
+    return Found(sources=tuple(sources), left_out=dict(left_out))
 
 
 class _Names:
     """Paths -> names, relative to what the given paths have in common."""
 
     def __init__(self, given: Sequence[str]):
-        local = [
-            os.path.abspath(path)
-            for path in given
-            if not (is_uri(path) or path == STANDARD_INPUT or _is_no_file(path))
-        ]
+        local = [os.path.abspath(path) for path in given if not (is_uri(path) or _is_no_file(path))]
         folders = [path if os.path.isdir(path) else os.path.dirname(path) for path in local]
         self._base = os.path.commonpath(folders) if folders else ""
         # Beside local files a URI keeps its whole name, which no local one equals.
@@ -120,26 +152,86 @@ def _is_no_file(path: str) -> bool:
     return any(kind.prefix and path.startswith(kind.prefix) for kind in FORMATS)
 
 
-def _find(path: str, source_bytes: int, name: str, reading: Reading) -> Source:
-    """The source at a path, of the first format that takes it."""
-    if path[: len(path) - len(compression_of(path))].lower().endswith(_ARCHIVES):
+def candidate_of(path: str, name: str, num_bytes: int, reading: Reading) -> Candidate:
+    """What may be a source, after a look at its first bytes.
+
+    Raises:
+        UserError: it is not compressed as its name says, or cannot be read.
+    """
+    stem, expected = split_suffix(path)
+    stem = stem.lower()
+    known = (expected and not stem.endswith(".json")) or stem.endswith(_BELIEVED)
+    if is_uri(path) and known:
+        return Candidate(
+            path=path, name=name, source_bytes=num_bytes, stem=stem, compression=expected
+        )
+    with open_file(path) as file:
+        first = file.read(_READ_BYTES)
+    compression = compression_told(first, expected)
+    if expected and not compression:
+        raise UserError(
+            f"{path} is no {expected} file, whatever its name says: give it the name of what it "
+            "is, make it again, or leave it out with `--glob`"
+        )
+    candidate = Candidate(
+        path=path,
+        name=name,
+        source_bytes=num_bytes,
+        stem=stem,
+        compression=compression,
+        head=head_of(first, compression, HEAD_BYTES),
+        binary=binary_format(first[:HEAD_BYTES]),
+    )
+    if not compression:
+        return candidate
+    if not candidate.head and (reading.text_field is not None or candidate.is_json):
+        candidate = dataclasses.replace(candidate, head=read_beginning(candidate)[0][:HEAD_BYTES])
+    return dataclasses.replace(candidate, binary=binary_format(candidate.head))
+
+
+def _find(candidate: Candidate, reading: Reading) -> Source:
+    """The source that a candidate is, of the first format that takes it.
+
+    Raises:
+        UserError: it is an archive, or of another known binary format.
+    """
+    path = candidate.path
+    if candidate.stem.endswith(_ARCHIVES) and not reading.allow_binary:
         raise UserError(
             f"{path} is an archive: unpack it, or leave it out with `--glob`; textreel reads files "
             "of text, compressed or not, JSON Lines and Parquet"
         )
-    found = (kind.find(path, source_bytes, name, reading) for kind in FORMATS)
+    if candidate.binary:
+        if not reading.allow_binary:
+            raise UserError(
+                f"{path} is {candidate.binary}, by its first bytes, and no text: "
+                "convert it, leave it out with `--glob`, or take it byte by byte with "
+                "`--allow_binary`"
+            )
+        source = PlainText.find(candidate, reading)
+        assert source is not None
+        return source
+    found = (kind.find(candidate, reading) for kind in FORMATS)
     return next(source for source in found if source is not None)
 
 
-def _standard_input(path: str, reading: Reading) -> Source:
-    source_bytes = os.path.getsize(path)
-    if source_bytes == 0:
-        raise UserError("standard input is empty; nothing to prepare")
-    limit = reading.max_row_bytes
-    written: Format = PlainText(document=reading.document, max_row_bytes=limit)
-    if reading.text_field is not None:
-        written = JsonLines(text_field=reading.text_field, max_row_bytes=limit)
-    return Source(path=path, name=STANDARD_INPUT, source_bytes=source_bytes, format=written)
+def _stream(stream: Stream, reading: Reading) -> Source:
+    """The source that came as a stream; with `text_field`, JSON Lines unless it is told else.
+
+    Raises:
+        UserError: see `_find`; or nothing came.
+    """
+    num_bytes = os.path.getsize(stream.path)
+    if num_bytes == 0:
+        raise UserError(f"{stream.shown} is empty; nothing to prepare")
+    try:
+        candidate = candidate_of(stream.path, stream.name, num_bytes, reading)
+        if reading.text_field is not None:
+            candidate = dataclasses.replace(candidate, stem=".jsonl")
+        source = _find(candidate, reading)
+    except UserError as error:
+        raise UserError(str(error).replace(stream.path, stream.shown)) from error
+    return dataclasses.replace(source, stream=stream.shown)
 
 
 def _refuse_twice(seen: dict[object, str], identity: object, file: str) -> None:
@@ -161,10 +253,14 @@ def _check_names(sources: Sequence[Source]) -> None:
 
 def _check_effects(sources: Sequence[Source], reading: Reading) -> None:
     """Refuses options that change nothing, for they were meant to."""
+    if reading.allow_binary and not any(
+        isinstance(source.format, PlainText) and source.format.binary for source in sources
+    ):
+        raise OptionError("`allow_binary` has no effect: no source is of a known binary format")
     if reading.text_field is not None and all(source.format.is_plain_text for source in sources):
         raise OptionError(
             f"`text_field` {reading.text_field!r} has no effect: all sources are plain text, and "
-            "only JSON Lines (.jsonl), Parquet and tfds: have fields"
+            "only JSON Lines, JSON arrays, Parquet and tfds: have fields"
         )
     if reading.document != FILE and not any(source.format.is_plain_text for source in sources):
         raise OptionError(
@@ -179,7 +275,7 @@ def check_unchanged(source: Source) -> None:
     Raises:
         UserError: it has another size or time, or is gone.
     """
-    if source.name == STANDARD_INPUT:
+    if source.stream:  # which only we have
         return
     status = file_status(source.path)
     is_file = not status.is_directory
@@ -188,17 +284,3 @@ def check_unchanged(source: Source) -> None:
             f"{source.path} changed while it was being prepared; nothing was made of it: when it "
             "changes no more, prepare it again with `--overwrite`"
         )
-
-
-def _files_in(
-    directory: str, glob: str | None, leave_out: str | os.PathLike[str] | None
-) -> list[str]:
-    files = [
-        file
-        for file in files_below(directory, leave_out=leave_out)
-        if glob is None or fnmatch.fnmatch(os.path.basename(file), glob)
-    ]
-    if not files:
-        wanted = f"no file in it matches `glob` {glob!r}" if glob else "the directory is empty"
-        raise UserError(f"{directory}: {wanted}; nothing to prepare")
-    return files

@@ -23,7 +23,7 @@ def made_and_estimated(
 ) -> tuple[Manifest, Estimate]:
     manifest = prepared(folder, source, **chosen).manifest
     options = PrepareOptions(**chosen)
-    plan = make_plan(find_sources([source], reading=options.reading), options)
+    plan = make_plan(find_sources([source], reading=options.reading).sources, options)
     return manifest, estimate(plan, options, workers=2, windows=windows)
 
 
@@ -101,7 +101,7 @@ def test_estimates_of_subwords(tmp_path: Path) -> None:
 def test_more_workers_take_less_time_and_more_memory(tmp_path: Path) -> None:
     source = write(tmp_path / "x", text(300_000))
     options = PrepareOptions()
-    plan = make_plan(find_sources([source]), options)
+    plan = make_plan(find_sources([source]).sources, options)
     one, eight = (estimate(plan, options, workers=workers) for workers in (1, 8))
     assert eight.memory_bytes > one.memory_bytes
     assert eight.seconds < one.seconds

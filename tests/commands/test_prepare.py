@@ -1,11 +1,13 @@
 """`textreel prepare` at the terminal: what stands on the screen, exit codes, standard input."""
 
 import gzip
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from corpora import TRAIN, documents, files, text, write
-from terminal import textreel
+from terminal import ENVIRONMENT, textreel
 
 from pipeline import open_corpus
 
@@ -90,12 +92,111 @@ def test_standard_input(tmp_path: Path) -> None:
     assert documents(corpus, "train") == [content]
     assert corpus.manifest.options["splits"] == TRAIN
     assert sorted(path.name for path in (tmp_path / "c").iterdir()) == sorted(files(tmp_path / "c"))
-    for wrong, message in [(gzip.compress(b"x"), b"compressed with gzip"), (b"", b"is empty")]:
-        result = textreel(*arguments[:3], "d", *arguments[4:], cwd=tmp_path, input=wrong)
-        assert result.returncode == 1
-        assert message in result.stderr
-        assert b"Traceback" not in result.stderr
-        assert not (tmp_path / "d").exists()
+    compressed = textreel(
+        "prepare", "-", "--output", "e", "--splits", "train=1", cwd=tmp_path,
+        input=gzip.compress(content),
+    )  # fmt: skip
+    assert compressed.returncode == 0, compressed.stderr
+    assert documents(open_corpus(tmp_path / "e"), "train") == [content]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "given", "message"),
+    [
+        ((), b"", "error: standard input is empty"),
+        ((), b"\x28\xb5\x2f\xfd broken", "error: standard input is damaged: after 0 bytes"),
+        ((), gzip.compress(b"text")[:-4], "error: standard input is cut off: after 4 bytes"),
+        ((), b"\x89PNG\r\n\x1a\n", "error: standard input is a picture (PNG)"),
+        (("--vocabulary", "char"), b"ab\xff", "error: standard input is not UTF-8 at byte 2"),
+        (
+            ("--text_field", "text"),
+            b'{"text":"ok"}\nnot json\n',
+            "error: standard input, line 2: not valid JSON",
+        ),
+        (
+            ("--document", "line", "--max_row_bytes", "5"),
+            b"a\nlonger\n",
+            "error: standard input, the document at byte 2: it is longer than 5 bytes",
+        ),
+    ],
+)
+def test_messages_name_standard_input_not_the_file_that_keeps_it(
+    tmp_path: Path, arguments: tuple[str, ...], given: bytes, message: str
+) -> None:
+    result = textreel(
+        "prepare", "-", "--output", "d", "--splits", "train=1", *arguments, cwd=tmp_path,
+        input=given,
+    )  # fmt: skip
+    assert result.returncode == 1
+    assert message in result.stderr.decode()
+    assert b".incomplete" not in result.stderr
+    assert b"Traceback" not in result.stderr
+
+
+def test_a_pipe_of_a_shell_is_a_source(tmp_path: Path) -> None:
+    write(tmp_path / "a.txt", "from a file\n")
+    command = (
+        f"{sys.executable} -m pipeline prepare <(echo from a pipe) a.txt <(echo from another) "
+        "--output c --splits train=1"
+    )
+    result = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    corpus = open_corpus(tmp_path / "c")
+    assert [source.name for source in corpus.manifest.sources] == ["pipe:1", "a.txt", "pipe:2"]
+    assert documents(corpus, "train") == [b"from a pipe\n", b"from a file\n", b"from another\n"]
+    refused = textreel("plan", "-", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "`SOURCE` - can be read only once" in refused.stderr
+
+
+def test_it_says_what_it_reads_and_what_it_leaves_out(tmp_path: Path) -> None:
+    write(tmp_path / "in/a.txt", "text")
+    write(tmp_path / "in/b.txt.gz", gzip.compress(b"text"))
+    write(tmp_path / "in/c.jsonl", '{"text": "row"}\n')
+    for name in (".DS_Store", "._a.txt", "_metadata", ".git/x", "empty.txt"):
+        write(tmp_path / "in" / name, "" if name == "empty.txt" else "x")
+    prepared = textreel(
+        "prepare", "in", "--output", "in/c", "--text_field", "text", "--splits", "train=1",
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert prepared.returncode == 0, prepared.stderr
+    planned = textreel("plan", "in", "--text_field", "text", "--splits", "train=1", cwd=tmp_path)
+    assert planned.returncode == 0, planned.stderr
+    for result in (prepared, planned):
+        size = (tmp_path / "in/b.txt.gz").stat().st_size + 20
+        lines = result.stdout.splitlines()
+        assert lines[0] == f"3 sources, {size} B: 1 text, 1 text (.gz), 1 JSON Lines"
+        hidden = "left out: 4 hidden, their names begin with . or _ (`--hidden` takes them)"
+        assert f"{hidden}: .DS_Store, ._a.txt, .git/, …" in lines
+        assert "left out: 1 without a byte: empty.txt" in lines
+    assert "left out: 1 made by textreel: c/" in planned.stdout
+
+
+@pytest.mark.parametrize("vocabulary", ["byte", "char", "bpe:300"])
+def test_what_is_odd_about_a_text_is_said_once(tmp_path: Path, vocabulary: str) -> None:
+    for name in ("a.gz", "b.gz"):
+        write(tmp_path / "in" / name, gzip.compress(text(200_000).encode()) + b"and more")
+    result = textreel(
+        "prepare", "in", "--output", "c", "--splits", "train=1", "--workers", "2",
+        "--shard_bytes", "100", "--vocabulary", vocabulary, cwd=tmp_path,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    warned = [line for line in result.stderr.splitlines() if line.startswith("textreel: warning: ")]
+    assert sorted(line.partition(".gz:")[0][-1] for line in warned) == ["a", "b"]
+    assert len(result.stderr.splitlines()) == 2
+
+
+def test_binary_formats_are_taken_where_they_are_meant(tmp_path: Path) -> None:
+    write(tmp_path / "x.pdf", b"%PDF-1.7 \xff\0")
+    arguments = ("prepare", "x.pdf", "--output", "c", "--splits", "train=1", "--allow_binary")
+    result = textreel(*arguments, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "1 sources, 11 B: 1 a PDF document, byte by byte" in result.stdout
+    refused = textreel(*arguments, "--vocabulary", "char", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "`allow_binary` has no effect with `vocabulary` char" in refused.stderr
 
 
 def test_subwords(tmp_path: Path) -> None:

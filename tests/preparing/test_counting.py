@@ -24,7 +24,7 @@ from pipeline.text.sources import find_sources
 
 def pieces_of(path: Path, **options: Any) -> list[Pieces]:
     chosen = PrepareOptions(splits={"train": 1.0}, **options)
-    return list(make_plan(find_sources([path], reading=chosen.reading), chosen))
+    return list(make_plan(find_sources([path], reading=chosen.reading).sources, chosen))
 
 
 @pytest.fixture(params=["file", "pieces", "line", "rows", "compressed"])

@@ -322,3 +322,38 @@ def test_rows_are_repaired(tmp_path: Path) -> None:
     bad[1].unlink()
     assert repair(tmp_path / "c", [folder]) == tuple(path.name for path in bad)
     assert files(tmp_path / "c") == before
+
+
+@pytest.mark.parametrize("vocabulary", ["byte", "char"])
+@pytest.mark.parametrize(
+    ("name", "content", "options"),
+    [
+        ("x.gz", gzip.compress(b""), {}),
+        ("x.txt", b"\n\n\n", {"document": "line"}),
+        ("x.txt", b"\n\r\n\n", {"document": "blank_line"}),
+        ("x.jsonl", b'{"text": ""}\n\n{"text": ""}\n', {"text_field": "text"}),
+        ("x.jsonl", b"\n", {"text_field": "text"}),
+        ("x.json", b"[]", {"text_field": "text"}),
+    ],
+)
+def test_sources_without_a_byte_of_text_are_no_corpus(
+    tmp_path: Path, name: str, content: bytes, options: dict[str, Any], vocabulary: str
+) -> None:
+    write(tmp_path / "in" / name, content)
+    options = {"vocabulary": vocabulary, "splits": TRAIN, **options}
+    with pytest.raises(UserError, match=rf"the text is empty: 1 sources, such as .*{name}, hold"):
+        prepare([tmp_path / "in"], tmp_path / "out", PrepareOptions(**options))
+    assert not (tmp_path / "out").exists()
+    write(tmp_path / "whole.txt", "text")
+    prepare([tmp_path / "whole.txt"], tmp_path / "out", PrepareOptions(splits=TRAIN))
+    whole = files(tmp_path / "out")
+    with pytest.raises(UserError, match="the text is empty"):
+        prepare([tmp_path / "in"], tmp_path / "out", PrepareOptions(**options), overwrite=True)
+    assert files(tmp_path / "out") == whole
+
+
+def test_what_only_reading_shows_leaves_nothing_in_the_way_of_the_remedy(tmp_path: Path) -> None:
+    write(tmp_path / "x.txt", "one line")
+    with pytest.raises(UserError, match=r"0.98 of 1 documents is no document at all"):
+        prepare([tmp_path / "x.txt"], tmp_path / "out", PrepareOptions(document="line"))
+    prepare([tmp_path / "x.txt"], tmp_path / "out", PrepareOptions(document="line", splits=TRAIN))

@@ -226,7 +226,7 @@ def test_a_vocabulary_that_is_not_the_begun_one_is_made_again(tmp_path: Path) ->
 
 
 def _sources(path: Path) -> tuple[Source, ...]:
-    return find_sources([path])
+    return find_sources([path]).sources
 
 
 def test_an_empty_directory_that_was_there_stays(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def ignore(num_bytes: int) -> None:
 
 def tasks_of(folder: Path, path: Path, **chosen: Any) -> list[ShardTask]:
     options = PrepareOptions(**{"splits": SPLITS, "record_tokens": 50, **chosen})
-    plan = make_plan(find_sources([path], reading=options.reading), options)
+    plan = make_plan(find_sources([path], reading=options.reading).sources, options)
     (folder / "out").mkdir(exist_ok=True)
     return make_tasks(plan, options, ByteVocabulary(), folder / "out")
 

@@ -22,7 +22,9 @@ RUN = functools.partial(local.run, workers=1)
 def made(path: Path, **chosen: Any) -> Vocabulary:
     options = PrepareOptions(splits=TRAIN, shard_bytes=100, **chosen)
     assert given_vocabulary(options) is None
-    return make_vocabulary(make_plan(find_sources([path]), options), options, RUN, progress=False)
+    return make_vocabulary(
+        make_plan(find_sources([path]).sources, options), options, RUN, progress=False
+    )
 
 
 def test_it_is_given_or_is_to_be_made(tmp_path: Path) -> None:

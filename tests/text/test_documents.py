@@ -17,7 +17,7 @@ from pipeline.text.sources import find_sources
 
 
 def whole(path: Path, **reading: str) -> Piece:
-    (source,) = find_sources([path], reading=Reading(**reading))
+    (source,) = find_sources([path], reading=Reading(**reading)).sources
     return Piece(source=source, start=0, stop=source.length)
 
 

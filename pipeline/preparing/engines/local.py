@@ -19,6 +19,7 @@ from typing import Any
 
 from pipeline.errors import OptionError, UserError
 from pipeline.preparing.engines import Advance, Result, Task
+from pipeline.terminal import show_warnings
 
 _JOIN_SECONDS = 5.0
 # Libraries that may have started threads of their own, which Python does not count.
@@ -155,6 +156,7 @@ def _work(
 ) -> None:
     """In a worker: runs the tasks that come, until it is ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    show_warnings()
     threading.Thread(target=_die_with_parent, daemon=True).start()
 
     def advance(num_bytes: int) -> None:

@@ -3,6 +3,7 @@
 None knows of vocabularies or of the plan. See `pipeline.text.pieces.Format`.
 """
 
+from pipeline.text.formats.json_array import JsonArray
 from pipeline.text.formats.json_lines import JsonLines
 from pipeline.text.formats.parquet import Parquet
 from pipeline.text.formats.plain_text import PlainText
@@ -10,6 +11,12 @@ from pipeline.text.formats.tfds import TfdsExamples
 from pipeline.text.pieces import Format
 
 # A source is of the first format that finds it. Plain text takes whatever is left.
-FORMATS: tuple[type[Format], ...] = (TfdsExamples, Parquet, JsonLines, PlainText)
+FORMATS: tuple[type[Format], ...] = (
+    TfdsExamples,
+    Parquet,
+    JsonArray,
+    JsonLines,
+    PlainText,
+)
 
-__all__ = ["FORMATS", "JsonLines", "Parquet", "PlainText", "TfdsExamples"]
+__all__ = ["FORMATS", "JsonArray", "JsonLines", "Parquet", "PlainText", "TfdsExamples"]

@@ -1,35 +1,105 @@
-"""Compressed files, `.gz .bz2 .xz .zst`: their text, streamed."""
+"""Compressed files, `.gz .bz2 .xz .lzma .zst`: told by their first bytes; their text, streamed."""
 
-import bz2
-import gzip
-import lzma
+import contextlib
+import io
 import os
-import sys
-import zlib
+import re
 from collections.abc import Iterator
-from typing import Any, BinaryIO
 
 from pipeline.errors import UserError
 from pipeline.files import BLOCK_BYTES, open_file, read_blocks
-from pipeline.text.pieces import Blocks
+from pipeline.text.formats.decompression import DecompressedFile, DecompressionError, zstd_module
+from pipeline.text.pieces import Blocks, Candidate
 
-SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
+_SUFFIXES = {
+    ".gz": ".gz",
+    ".gzip": ".gz",
+    ".bz2": ".bz2",
+    ".bz": ".bz2",
+    ".xz": ".xz",
+    ".lzma": ".lzma",
+    ".zst": ".zst",
+    ".zstd": ".zst",
+}
+# What each begins with, so long that no text begins so: "BZh9" alone could be a word.
+_FIRST_BYTES = {
+    ".gz": re.compile(rb"\x1f\x8b\x08[\x00-\x1f]"),
+    ".bz2": re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"),
+    ".xz": re.compile(rb"\xfd7zXZ\x00"),
+    ".zst": re.compile(rb"\(\xb5/\xfd"),
+}
+# Where the name tells the compression, these will do.
+_EXPECTED_BYTES = {
+    ".lzma": re.compile(rb"[\x00-\xe0].{4}(\xff{8}|.{5}\x00{3})", re.DOTALL),
+    ".zst": re.compile(rb"[\x50-\x5f]\*M\x18"),  # a frame that holds no text
+}
+
+
+def split_suffix(name: str) -> tuple[str, str]:
+    """Returns a name without the suffix that says how it is compressed, and the compression.
+
+    The compression is `.gz`, `.bz2`, `.xz`, `.lzma`, `.zst` or nothing.
+    """
+    stem, suffix = os.path.splitext(name)
+    compression = _SUFFIXES.get(suffix.lower(), "")
+    return (stem, compression) if compression else (name, "")
 
 
 def compression_of(name: str) -> str:
-    """Returns the suffix that says how a file is compressed, or nothing."""
-    suffix = os.path.splitext(name)[1].lower()
-    return suffix if suffix in SUFFIXES else ""
+    """Returns the compression that the suffix of a name tells, or nothing."""
+    return split_suffix(name)[1]
 
 
-def check_compression(path: str, suffix: str) -> None:
+def compression_told(head: bytes, expected: str = "") -> str:
+    """Returns the compression that the first bytes of a file tell, or nothing.
+
+    Args:
+        head: at least 16 bytes, where the file has them.
+        expected: the compression that its name tells.
+    """
+    for compression, first_bytes in _FIRST_BYTES.items():
+        if first_bytes.match(head):
+            return compression
+    if expected in _EXPECTED_BYTES and _EXPECTED_BYTES[expected].match(head):
+        return expected
+    return ""
+
+
+def check_compression(path: str, compression: str) -> None:
     """Finds out at once whether this machine can read a compression.
 
     Raises:
         UserError: a package is missing.
     """
-    if suffix == ".zst":
-        _zstd(path)
+    if compression == ".zst":
+        zstd_module(path)
+
+
+def read_beginning(candidate: Candidate) -> tuple[bytes, bool]:
+    """Returns the beginning of a file's text, a block of it, and whether that is all.
+
+    Raises:
+        UserError: a compressed file is cut off or damaged there.
+    """
+    stop = min(BLOCK_BYTES, candidate.source_bytes)
+    blocks = iter(text_blocks(candidate.path, candidate.compression, 0, stop))
+    beginning, _ = next(blocks, (b"", 0))
+    return beginning, len(beginning) < BLOCK_BYTES
+
+
+def head_of(head: bytes, compression: str, num_bytes: int) -> bytes:
+    """Returns the first bytes of a text, from those of its file; nothing where they are too few.
+
+    Args:
+        head: of the file.
+        compression: how it is compressed, or nothing.
+        num_bytes: most bytes to return.
+    """
+    if not compression:
+        return head[:num_bytes]
+    with contextlib.suppress(EOFError, DecompressionError, UserError):
+        return DecompressedFile(io.BytesIO(head), "", compression).read(num_bytes)
+    return b""
 
 
 def text_blocks(path: str, compression: str, start: int, stop: int) -> Blocks:
@@ -37,7 +107,8 @@ def text_blocks(path: str, compression: str, start: int, stop: int) -> Blocks:
 
     Args:
         path: the file.
-        compression: its suffix, or nothing. A compressed file is read from its beginning.
+        compression: `.gz`, `.bz2`, `.xz`, `.lzma`, `.zst` or nothing. A compressed file is read
+            from its beginning.
         start: the first byte.
         stop: the byte after the last.
     """
@@ -46,23 +117,25 @@ def text_blocks(path: str, compression: str, start: int, stop: int) -> Blocks:
     return ((block, len(block)) for block in read_blocks(path, start, stop))
 
 
-def read_compressed(path: str, suffix: str) -> Iterator[tuple[bytes, int]]:
+def read_compressed(path: str, compression: str) -> Iterator[tuple[bytes, int]]:
     """Yields blocks of the text, and the compressed bytes read for each.
+
+    Warns (`TextWarning`) of what follows the last member of a `.gz` and is no member.
 
     Raises:
         UserError: the file is truncated or damaged, or a package is missing.
     """
     num_bytes = done = 0
     with open_file(path) as file:
-        stream, errors = _open(file, path, suffix)
+        text = DecompressedFile(file, path, compression)
         while True:
             try:
-                block = stream.read(BLOCK_BYTES)
-            except errors as error:
+                block = text.read(BLOCK_BYTES)
+            except (EOFError, DecompressionError) as error:
                 problem = "is cut off" if isinstance(error, EOFError) else "is damaged"
                 raise UserError(
-                    f"{path} {problem}: after {num_bytes} bytes of text: {error}; make the file "
-                    "again, or leave it out with `--glob`"
+                    f"{path} {problem}: after {num_bytes + text.num_held} bytes of text: {error}; "
+                    "make the file again, or leave it out with `--glob`"
                 ) from error
             if not block:
                 return
@@ -70,34 +143,3 @@ def read_compressed(path: str, suffix: str) -> Iterator[tuple[bytes, int]]:
             position = file.tell()
             yield block, position - done
             done = position
-
-
-def _open(file: BinaryIO, path: str, suffix: str) -> tuple[Any, tuple[type[Exception], ...]]:
-    """Returns the text's stream, and what it raises where the file is not as it should be."""
-    if suffix == ".bz2":
-        return bz2.BZ2File(file), (EOFError, OSError)
-    if suffix == ".xz":
-        return lzma.LZMAFile(file), (EOFError, lzma.LZMAError)
-    if suffix == ".zst":
-        # Not `zstandard`, whose streams end without an error where a file is cut off.
-        zstd = _zstd(path)
-        return zstd.ZstdFile(file), (EOFError, zstd.ZstdError)
-    try:
-        from isal import igzip, igzip_lib  # three times faster
-    except ImportError:
-        return gzip.GzipFile(fileobj=file), (EOFError, OSError, zlib.error)
-    damaged: Any = igzip_lib.IsalError  # no error of the above
-    return igzip.IGzipFile(fileobj=file), (EOFError, OSError, damaged)
-
-
-def _zstd(path: str) -> Any:
-    try:
-        if sys.version_info >= (3, 14):
-            from compression import zstd
-        else:
-            from backports import zstd
-    except ImportError as error:
-        raise UserError(
-            f"{path}: reading .zst needs a package: pip install 'textreel[formats]'"
-        ) from error
-    return zstd

@@ -1,13 +1,34 @@
-"""JSON Lines: one JSON object a line, one of its fields the text. Blank lines are no rows."""
+"""JSON Lines: one JSON object a line, one of its fields the text. Blank lines are no rows.
+
+Told by its name, `.jsonl` or `.ndjson`, or by its content: of a `.json`, which is refused without
+`--text_field` as a `.jsonl` is; and where `--text_field` is given, of any file.
+"""
 
 import dataclasses
-import json
 from collections.abc import Iterable, Iterator
 
-from pipeline.text.formats.compressed import check_compression, compression_of, text_blocks
+from pipeline.errors import UserError
+from pipeline.text.formats.compressed import check_compression, read_beginning, text_blocks
 from pipeline.text.formats.delimited import cut_documents, split_at
+from pipeline.text.formats.json_rows import (
+    LINES,
+    OBJECT,
+    has_object_lines,
+    json_shape,
+    parse_json,
+    text_of_row,
+)
 from pipeline.text.formats.rows import RowError, RowFormat, field_of
-from pipeline.text.pieces import LINE, MAX_ROW_BYTES, Part, Piece, Reading, Source, parts_of_blocks
+from pipeline.text.pieces import (
+    LINE,
+    MAX_ROW_BYTES,
+    Candidate,
+    Part,
+    Piece,
+    Reading,
+    Source,
+    parts_of_blocks,
+)
 
 _SUFFIXES = (".jsonl", ".ndjson")
 
@@ -17,24 +38,24 @@ class JsonLines(RowFormat):
     """Rows in a file of JSON Lines.
 
     Attributes:
-        compression: `.gz`, `.bz2`, `.xz`, `.zst` or nothing.
+        compression: `.gz`, `.bz2`, `.xz`, `.lzma`, `.zst` or nothing.
     """
 
     compression: str = ""
+    title = "JSON Lines"
 
     @classmethod
-    def find(cls, path: str, source_bytes: int, name: str, reading: Reading) -> Source | None:
+    def find(cls, candidate: Candidate, reading: Reading) -> Source | None:
         """See `Format.find`."""
-        compression = compression_of(path)
-        if not path[: len(path) - len(compression)].lower().endswith(_SUFFIXES):
+        if not candidate.stem.endswith(_SUFFIXES) and not _is_told(candidate, reading):
             return None
-        check_compression(path, compression)
+        check_compression(candidate.path, candidate.compression)
         written = cls(
-            text_field=field_of(path, reading),
-            compression=compression,
+            text_field=field_of(candidate.path, reading),
+            compression=candidate.compression,
             max_row_bytes=reading.max_row_bytes,
         )
-        return Source(path=path, name=name, source_bytes=source_bytes, format=written)
+        return candidate.source(written)
 
     def cut(self, source: Source, offset: int, search_bytes: int) -> int:
         """See `Format.cut`: after the line, however long; a compressed file at its end."""
@@ -83,26 +104,36 @@ def read_json_lines(
     for start, line in split_at(blocks, b"\n", position, max_row_bytes=max_row_bytes):
         if not line or line.isspace():
             continue
-        yield start, _text_of(start, line, text_field)
+        yield start, text_of_row(start, _row_of(start, line), text_field)
 
 
-def _text_of(start: int, line: bytes, text_field: str) -> bytes:
+def _row_of(start: int, line: bytes) -> object:
     try:
         # A byte order mark is allowed at the beginning of the file.
-        row = json.loads(line.decode("utf-8-sig" if start == 0 else "utf-8"))
+        return parse_json(line.decode("utf-8-sig" if start == 0 else "utf-8"))
     except UnicodeDecodeError as error:
         raise RowError(start, f"not UTF-8 at byte {start + error.start} of the file") from error
     except (ValueError, RecursionError) as error:
         raise RowError(start, f"not valid JSON: {error}") from error
-    if not isinstance(row, dict):
-        raise RowError(start, f"not a JSON object but {type(row).__name__}")
-    if text_field not in row:
-        fields = ", ".join(map(repr, row)) or "none"
-        raise RowError(start, f"no field {text_field!r}; the fields are: {fields}")
-    text = row[text_field]
-    if not isinstance(text, str):
-        raise RowError(start, f"the field {text_field!r} is not a text: {str(text)[:50]}")
-    try:
-        return text.encode()
-    except UnicodeEncodeError as error:
-        raise RowError(start, f"the field {text_field!r} has half a surrogate pair") from error
+
+
+def _is_told(candidate: Candidate, reading: Reading) -> bool:
+    """Whether the content says that it is JSON Lines.
+
+    Raises:
+        UserError: a `.json` with one object over many lines, where rows are asked for.
+    """
+    if not candidate.is_json:
+        if reading.text_field is None or not candidate.may_begin(b"{"):
+            return False
+        beginning, is_whole = read_beginning(candidate)
+        return json_shape(beginning, is_whole=is_whole) == LINES
+    beginning, is_whole = read_beginning(candidate)
+    if reading.text_field is None:
+        return has_object_lines(beginning)
+    if json_shape(beginning, is_whole=is_whole) == OBJECT:
+        raise UserError(
+            f"{candidate.path} is one JSON object over many lines, and holds no rows: write an "
+            "object a line, or an array of objects, or leave it out with `--glob`"
+        )
+    return True  # or its first line says why not

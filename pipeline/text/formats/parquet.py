@@ -1,4 +1,7 @@
-"""Parquet: one row a document, one column the text. Row groups are streamed by pyarrow."""
+"""Parquet: one row a document, one column the text. Row groups are streamed by pyarrow.
+
+Told by its name, or by its first and last bytes.
+"""
 
 import bisect
 import dataclasses
@@ -8,11 +11,10 @@ from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.files import open_file
-from pipeline.text.formats.compressed import compression_of
 from pipeline.text.formats.rows import RowError, RowFormat, field_of, parts_of_rows
-from pipeline.text.pieces import Part, Piece, Reading, Source
+from pipeline.text.pieces import Candidate, Part, Piece, Reading, Source
 
-_SUFFIX = ".parquet"
+_SUFFIX, _MAGIC = ".parquet", b"PAR1"
 _BATCH_ROWS = 128
 _BATCH_BYTES = 16 * 2**20
 _BUFFER_BYTES = 2**20  # of a column being read; without it a row group is read as a whole
@@ -28,27 +30,22 @@ class Parquet(RowFormat):
 
     row_groups: tuple[int, ...]
 
+    title = "Parquet"
+
     @classmethod
-    def find(cls, path: str, source_bytes: int, name: str, reading: Reading) -> Source | None:
+    def find(cls, candidate: Candidate, reading: Reading) -> Source | None:
         """See `Format.find`."""
-        compression = compression_of(path)
-        if not path[: len(path) - len(compression)].lower().endswith(_SUFFIX):
+        path = candidate.path
+        if not candidate.stem.endswith(_SUFFIX) and not _is_told(candidate):
             return None
-        if compression:
+        if candidate.compression:
             raise UserError(f"{path}: decompress it; Parquet files are compressed inside")
         text_field = field_of(path, reading)
         row_groups = find_row_groups(path, text_field)
-        return Source(
-            path=path,
-            name=name,
-            source_bytes=source_bytes,
-            format=cls(
-                text_field=text_field,
-                row_groups=row_groups,
-                max_row_bytes=reading.max_row_bytes,
-            ),
-            num_rows=row_groups[-1] if row_groups else 0,
+        written = cls(
+            text_field=text_field, row_groups=row_groups, max_row_bytes=reading.max_row_bytes
         )
+        return candidate.source(written, num_rows=row_groups[-1] if row_groups else 0)
 
     def cut(self, source: Source, offset: int, search_bytes: int) -> int:
         """See `Format.cut`: after the row group."""
@@ -70,13 +67,7 @@ def find_row_groups(path: str, text_field: str) -> tuple[int, ...]:
     """
     with open_file(path) as file, _errors_name(path):
         parquet = _open(file, path)
-        schema = parquet.schema_arrow
-        if text_field not in schema.names:
-            raise UserError(
-                f"{path} has no field {text_field!r}; the fields are: "
-                f"{', '.join(map(repr, schema.names))}; choose one with `--text_field`"
-            )
-        kind = schema.field(text_field).type
+        kind = _type_of(parquet.schema_arrow, path, text_field)
         if not _is_text(kind):
             raise UserError(f"{path}: the field {text_field!r} is not a text but {kind}")
         metadata = parquet.metadata
@@ -91,7 +82,7 @@ def read_rows(
 
     Args:
         path: the file.
-        text_field: the column.
+        text_field: the column; with dots, where no column is called so: a field of a struct.
         row_groups: what `find_row_groups` returned.
         start: the first row of a row group.
         stop: the last row of a row group, plus 1.
@@ -112,7 +103,7 @@ def read_rows(
         )
         row = start
         for batch in batches:
-            for text in _texts(batch.column(0)):
+            for text in _texts(_column(batch, text_field)):
                 if text is None:
                     raise RowError(row, f"the field {text_field!r} is null")
                 yield row, text
@@ -122,6 +113,59 @@ def read_rows(
             f"{path} has {row} rows, but had {stop} when the work was planned; it changed "
             "meanwhile: run the same command again"
         )
+
+
+def _is_told(candidate: Candidate) -> bool:
+    if not candidate.head.startswith(_MAGIC) or candidate.compression:
+        return False
+    with open_file(candidate.path) as file:
+        file.seek(max(0, candidate.source_bytes - len(_MAGIC)))
+        return candidate.source_bytes > 2 * len(_MAGIC) and file.read(len(_MAGIC)) == _MAGIC
+
+
+def _type_of(schema: Any, path: str, text_field: str) -> Any:
+    """The type of a column, or of the field of a struct that dots lead to.
+
+    Raises:
+        UserError: there is none, or more than one of this name.
+    """
+    names = [text_field] if text_field in schema.names else text_field.split(".")
+    fields: Any = schema
+    for depth, name in enumerate(names):
+        found = [fields.field(index) for index in range(_num_fields(fields))]
+        found = [field for field in found if field.name == name]
+        if len(found) > 1:
+            raise UserError(
+                f"{path} has {len(found)} fields {'.'.join(names[: depth + 1])!r}: which one is "
+                "meant? Write the file with other names, or leave it out with `--glob`"
+            )
+        if not found:
+            raise UserError(
+                f"{path} has no field {text_field!r}; the fields are: "
+                f"{', '.join(map(repr, schema.names))}; choose one with `--text_field`"
+            )
+        fields = found[0].type
+    return fields
+
+
+def _column(batch: Any, text_field: str) -> Any:
+    """The column of a batch that `_type_of` tells the type of."""
+    import pyarrow.compute
+
+    index = batch.schema.get_field_index(text_field)
+    if index >= 0:  # of a struct and a column with one path, both are read
+        return batch.column(index)
+    name, _, inner = text_field.partition(".")
+    column = batch.column(batch.schema.get_field_index(name))
+    return pyarrow.compute.struct_field(column, inner.split("."))
+
+
+def _num_fields(fields: Any) -> int:
+    import pyarrow as pa
+
+    if isinstance(fields, pa.Schema):
+        return len(fields)
+    return int(fields.num_fields) if pa.types.is_struct(fields) else 0
 
 
 def _batch_rows(parquet: Any, chosen: list[int]) -> int:

@@ -4,9 +4,18 @@ import dataclasses
 from collections.abc import Iterator
 
 from pipeline.files import open_file
-from pipeline.text.formats.compressed import check_compression, compression_of, text_blocks
+from pipeline.text.formats.compressed import check_compression, text_blocks
 from pipeline.text.formats.delimited import cut_documents, split_documents
-from pipeline.text.pieces import FILE, Format, Part, Piece, Reading, Source, parts_of_blocks
+from pipeline.text.pieces import (
+    FILE,
+    Candidate,
+    Format,
+    Part,
+    Piece,
+    Reading,
+    Source,
+    parts_of_blocks,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -15,12 +24,15 @@ class PlainText(Format):
 
     Attributes:
         document: `file`, `line`, `blank_line` or the separator between documents.
-        compression: `.gz`, `.bz2`, `.xz`, `.zst` or nothing.
+        compression: `.gz`, `.bz2`, `.xz`, `.lzma`, `.zst` or nothing.
+        binary: which known binary format it is, whose bytes are taken for text; or nothing.
     """
 
     document: str = FILE
     compression: str = ""
+    binary: str = ""
     is_plain_text = True
+    title = "text"
 
     @property
     def is_document(self) -> bool:
@@ -28,16 +40,16 @@ class PlainText(Format):
         return self.document == FILE
 
     @classmethod
-    def find(cls, path: str, source_bytes: int, name: str, reading: Reading) -> Source | None:
+    def find(cls, candidate: Candidate, reading: Reading) -> Source | None:
         """See `Format.find`."""
-        compression = compression_of(path)
-        check_compression(path, compression)
+        check_compression(candidate.path, candidate.compression)
         written = cls(
             document=reading.document,
-            compression=compression,
+            compression=candidate.compression,
+            binary=candidate.binary,
             max_row_bytes=reading.max_row_bytes,
         )
-        return Source(path=path, name=name, source_bytes=source_bytes, format=written)
+        return candidate.source(written)
 
     def cut(self, source: Source, offset: int, search_bytes: int) -> int:
         """See `Format.cut`.

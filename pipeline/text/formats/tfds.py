@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.errors import UserError
 from pipeline.files import is_uri
 from pipeline.text.formats.rows import RowFormat, field_of, parts_of_rows
-from pipeline.text.pieces import Part, Piece, Reading, Source
+from pipeline.text.pieces import Candidate, Part, Piece, Reading, Source
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,15 +27,17 @@ class TfdsExamples(RowFormat):
 
     split: str
     prefix = "tfds:"
+    title = "TensorFlow dataset"
 
     @classmethod
-    def find(cls, path: str, source_bytes: int, name: str, reading: Reading) -> Source | None:
+    def find(cls, candidate: Candidate, reading: Reading) -> Source | None:
         """See `Format.find`.
 
         Raises:
             UserError: no such dataset, split or feature, a dataset that is not prepared, or a
                 feature that is no text.
         """
+        path = candidate.path
         if not path.startswith(cls.prefix):
             return None
         text_field = field_of(path, reading)

@@ -5,29 +5,38 @@ import pickle
 import random
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from samples import SAMPLES, Sample
 
-from pipeline.text.formats import FORMATS
-from pipeline.text.pieces import Format, Part, Piece, Source
+from pipeline.text.formats import FORMATS, JsonArray
+from pipeline.text.pieces import Candidate, Format, Part, Piece, Source
+from pipeline.text.sources import candidate_of
 
 # Each sample at two sizes of a search, which only cuts inside a document depend on.
 SEARCHES = (0, 8)
 
 
+class Found(NamedTuple):
+    sample: Sample
+    candidate: Candidate
+    source: Source
+
+
 @pytest.fixture(scope="module", params=[pytest.param(s, id=s.name) for s in SAMPLES])
-def found(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Sample, Source]:
-    """A sample, and its source."""
+def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Found:
+    """A sample, and what was found."""
     sample: Sample = request.param
     path = sample.make(tmp_path_factory.mktemp("sample"))
     size = Path(path).stat().st_size if Path(path).exists() else 0
-    sources = [kind.find(path, size, "a name", sample.reading) for kind in FORMATS]
+    candidate = Candidate(path=path, name="a name")
+    if size:
+        candidate = candidate_of(path, "a name", size, sample.reading)
+    sources = [kind.find(candidate, sample.reading) for kind in FORMATS]
     source = next(source for source in sources if source is not None)
     assert sources[FORMATS.index(sample.kind)] == source, "of its own format, the first that takes"
-    return sample, source
+    return Found(sample, candidate, source)
 
 
 def read(source: Source, start: int, stop: int) -> list[Part]:
@@ -48,12 +57,12 @@ def test_every_format_has_a_sample(kind: type[Format]) -> None:
     assert any(sample.kind is kind for sample in SAMPLES)
 
 
-def test_a_source_is_found_by_its_own_format_alone(found: tuple[Sample, Source]) -> None:
+def test_a_source_is_found_by_its_own_format_alone(found: Found) -> None:
     """But plain text, which takes what is left."""
-    sample, source = found
+    sample, candidate, source = found
     assert type(source.format) is sample.kind
     for kind in FORMATS[: FORMATS.index(sample.kind)]:
-        assert kind.find(source.path, source.source_bytes, source.name, sample.reading) is None
+        assert kind.find(candidate, sample.reading) is None
     assert source.length > 0
     assert source.source_bytes >= source.length
     assert source.name
@@ -61,25 +70,25 @@ def test_a_source_is_found_by_its_own_format_alone(found: tuple[Sample, Source])
     assert source.format.is_plain_text == (sample.reading.text_field is None)
 
 
-def test_the_documents_are_those_of_the_sample(found: tuple[Sample, Source]) -> None:
-    sample, source = found
+def test_the_documents_are_those_of_the_sample(found: Found) -> None:
+    sample, _, source = found
     assert texts(source, []) == list(sample.documents)
 
 
-def test_a_cut_is_a_boundary_at_the_offset_or_soon_after(found: tuple[Sample, Source]) -> None:
-    sample, source = found
+def test_a_cut_is_a_boundary_at_the_offset_or_soon_after(found: Found) -> None:
+    sample, _, source = found
     cuts = set()
     for offset, search_bytes in itertools.product(range(1, source.length), SEARCHES):
         cut = source.cut(offset, search_bytes)
         assert offset <= cut <= source.length
         cuts.add(cut)
-    assert len(cuts) > 1 or source.format.compression
+    assert len(cuts) > 1 or source.format.compression or sample.kind is JsonArray
     for cut in cuts:
         assert texts(source, [cut]) == list(sample.documents)
 
 
-def test_any_cuts_give_every_document_exactly_once(found: tuple[Sample, Source]) -> None:
-    sample, source = found
+def test_any_cuts_give_every_document_exactly_once(found: Found) -> None:
+    sample, _, source = found
     draw = random.Random(0)
     for _ in range(6):
         offsets = draw.sample(range(1, source.length), k=min(3, source.length - 1))
@@ -87,8 +96,8 @@ def test_any_cuts_give_every_document_exactly_once(found: tuple[Sample, Source])
         assert texts(source, cuts) == list(sample.documents)
 
 
-def test_what_is_done_is_never_more_than_the_piece(found: tuple[Sample, Source]) -> None:
-    sample, source = found
+def test_what_is_done_is_never_more_than_the_piece(found: Found) -> None:
+    sample, _, source = found
     parts = read(source, 0, source.length)
     assert all(part.num_done >= 0 for part in parts)
     assert source.source_bytes // 2 < sum(part.num_done for part in parts) <= source.source_bytes
@@ -99,8 +108,8 @@ def test_what_is_done_is_never_more_than_the_piece(found: tuple[Sample, Source])
     assert source.is_document or len(set(positions)) == len(sample.documents)
 
 
-def test_a_place_names_the_source_and_the_document(found: tuple[Sample, Source]) -> None:
-    _, source = found
+def test_a_place_names_the_source_and_the_document(found: Found) -> None:
+    _, _, source = found
     positions = {part.position for part in read(source, 0, source.length)}
     places = {source.place_of(position) for position in positions}
     assert all(source.path in place for place in places)
@@ -111,6 +120,6 @@ def test_a_place_names_the_source_and_the_document(found: tuple[Sample, Source])
     assert all("is not UTF-8 at byte" in problem for problem in problems)
 
 
-def test_a_source_goes_to_workers_as_it_is(found: tuple[Sample, Source]) -> None:
-    _, source = found
+def test_a_source_goes_to_workers_as_it_is(found: Found) -> None:
+    _, _, source = found
     assert pickle.loads(pickle.dumps(source)) == source

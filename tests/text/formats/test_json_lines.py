@@ -7,11 +7,14 @@ from corpora import TRAIN, prepared, write
 
 from pipeline import UserError
 from pipeline.text.formats.json_lines import JsonLines, read_json_lines
-from pipeline.text.pieces import Reading, Source
+from pipeline.text.pieces import Candidate, Reading, Source
 
 
 def source_of(path: Path) -> Source:
-    found = JsonLines.find(str(path), path.stat().st_size, path.name, Reading(text_field="text"))
+    candidate = Candidate(
+        path=str(path), name=path.name, source_bytes=path.stat().st_size, stem=str(path)
+    )
+    found = JsonLines.find(candidate, Reading(text_field="text"))
     assert found is not None
     return found
 

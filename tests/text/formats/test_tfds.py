@@ -9,7 +9,7 @@ from samples import ROWS, dataset
 from pipeline import UserError
 from pipeline.text.formats import TfdsExamples
 from pipeline.text.formats.tfds import read_examples
-from pipeline.text.pieces import Reading
+from pipeline.text.pieces import Candidate, Reading
 
 SPLITS = {"train": 0.5, "test": 0.5}
 
@@ -28,7 +28,9 @@ def test_a_dataset_is_a_source(tmp_path: Path, data_dir: Path) -> None:
 
 
 def test_its_name_is_that_of_the_dataset(data_dir: Path) -> None:
-    found = TfdsExamples.find(f"tfds:{data_dir}:train", 0, "", Reading(text_field="text"))
+    found = TfdsExamples.find(
+        Candidate(path=f"tfds:{data_dir}:train", name=""), Reading(text_field="text")
+    )
     assert found is not None
     assert found.name == "tfds:rows/1.0.0:train"
     assert found.path == str(data_dir)
@@ -59,8 +61,12 @@ def test_what_cannot_be_read_is_named(
     data_dir: Path, source: str, field: str | None, message: str
 ) -> None:
     with pytest.raises(UserError, match=message):
-        TfdsExamples.find(source.format(data_dir), 0, "", Reading(text_field=field))
+        TfdsExamples.find(
+            Candidate(path=source.format(data_dir), name=""), Reading(text_field=field)
+        )
 
 
 def test_other_paths_are_of_other_formats() -> None:
-    assert TfdsExamples.find("/a/tfds:x:train", 5, "x", Reading(text_field="text")) is None
+    assert (
+        TfdsExamples.find(Candidate(path="/a/tfds:x", name="x"), Reading(text_field="text")) is None
+    )

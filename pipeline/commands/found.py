@@ -1,0 +1,35 @@
+"""What paths name, for people: how many sources of which format, and what is left out."""
+
+import os
+from collections import Counter
+
+from pipeline.sizes import size_text
+from pipeline.text.formats import PlainText
+from pipeline.text.pieces import Source
+from pipeline.text.sources import Found
+
+_NUM_SHOWN = 3
+
+
+def found_text(found: Found) -> str:
+    """Returns the sources by their formats, and what is left out, and why."""
+    num_bytes = sum(source.source_bytes for source in found.sources)
+    formats = Counter(map(_format_text, found.sources))
+    shown = ", ".join(f"{count:,} {name}" for name, count in formats.most_common())
+    lines = [f"{len(found.sources):,} sources, {size_text(num_bytes)}: {shown}"]
+    for why, paths in found.left_out.items():
+        names = [_name_text(path) for path in paths[:_NUM_SHOWN]]
+        names += ["…"] if len(paths) > _NUM_SHOWN else []
+        lines.append(f"left out: {len(paths):,} {why}: {', '.join(names)}")
+    return "\n".join(lines)
+
+
+def _name_text(path: str) -> str:
+    return f"{os.path.basename(path[:-1])}/" if path.endswith("/") else os.path.basename(path)
+
+
+def _format_text(source: Source) -> str:
+    written = source.format
+    if isinstance(written, PlainText) and written.binary:
+        return f"{written.binary}, byte by byte"
+    return f"{written.title} ({written.compression})" if written.compression else written.title

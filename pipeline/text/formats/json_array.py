@@ -1,0 +1,178 @@
+"""JSON arrays: `[{…}, {…}]`, each object a row, one of its fields the text.
+
+Told by the content, where `--text_field` is given; without it a `.json` is text. Read element by
+element: no more than one is in memory. An array cannot be cut: one process reads it.
+"""
+
+import codecs
+import dataclasses
+import json
+from collections.abc import Iterable, Iterator
+
+from pipeline.text.formats.compressed import check_compression, read_beginning, text_blocks
+from pipeline.text.formats.json_rows import ARRAY, decode_json, json_shape, text_of_row
+from pipeline.text.formats.rows import RowError, RowFormat, check_row_bytes
+from pipeline.text.pieces import (
+    MAX_ROW_BYTES,
+    Candidate,
+    Part,
+    Piece,
+    Reading,
+    Source,
+    parts_of_blocks,
+)
+
+_SPACE = " \t\r\n"
+_LONGEST_WORD = 16  # characters, such as -Infinity or \\ud83d, that may be cut by a block's end
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class JsonArray(RowFormat):
+    """Rows in a file with one JSON array.
+
+    Attributes:
+        compression: `.gz`, `.bz2`, `.xz`, `.lzma`, `.zst` or nothing.
+    """
+
+    compression: str = ""
+    title = "JSON array"
+
+    @classmethod
+    def find(cls, candidate: Candidate, reading: Reading) -> Source | None:
+        """See `Format.find`."""
+        if reading.text_field is None or not candidate.may_begin(b"["):
+            return None
+        beginning, is_whole = read_beginning(candidate)
+        if not candidate.is_json and json_shape(beginning, is_whole=is_whole) != ARRAY:
+            return None
+        check_compression(candidate.path, candidate.compression)
+        written = cls(
+            text_field=reading.text_field,
+            compression=candidate.compression,
+            max_row_bytes=reading.max_row_bytes,
+        )
+        return candidate.source(written)
+
+    def cut(self, source: Source, offset: int, search_bytes: int) -> int:
+        """See `Format.cut`: at its end alone."""
+        return source.length
+
+    def documents(self, piece: Piece) -> Iterator[Part]:
+        """See `Format.documents`."""
+        return parts_of_blocks(
+            text_blocks(piece.source.path, self.compression, piece.start, piece.stop),
+            lambda blocks: read_json_array(
+                blocks, self.text_field, max_row_bytes=self.max_row_bytes
+            ),
+        )
+
+
+def read_json_array(
+    blocks: Iterable[bytes], text_field: str, *, max_row_bytes: int = MAX_ROW_BYTES
+) -> Iterator[tuple[int, bytes]]:
+    """Yields the text of every element, with its number.
+
+    Args:
+        blocks: the file's bytes, cut anywhere.
+        text_field: the field that holds the text.
+        max_row_bytes: most characters of an element.
+
+    Raises:
+        RowError: it is no JSON array, or an element is too long or no object with a text in that
+            field.
+    """
+    array = _Characters(blocks, max_row_bytes)
+    array.expect("[")
+    if array.peek() != "]":
+        yield 0, text_of_row(0, array.element(), text_field)
+        while array.peek() != "]":
+            array.row += 1
+            array.expect(",")
+            yield array.row, text_of_row(array.row, array.element(), text_field)
+    array.expect("]")
+    array.expect("")
+
+
+class _Characters:
+    """A text that is read as it is needed.
+
+    Attributes:
+        row: the element in hand, for errors.
+    """
+
+    def __init__(self, blocks: Iterable[bytes], max_row_bytes: int):
+        self._blocks = iter(blocks)
+        self._max_row_bytes = max_row_bytes
+        self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
+        self._num_bytes = 0  # that the decoder has got
+        self._bad_byte: int | None = None
+        self._text, self._start = "", 0  # what is there, and how much of it is done
+        self.row = 0
+
+    def peek(self) -> str:
+        """Returns the next character that is no space; nothing at the end."""
+        while True:
+            rest = self._text[self._start : self._start + 64].lstrip(_SPACE)
+            if rest:
+                self._start = self._text.index(rest[0], self._start)
+                return rest[0]
+            self._start = min(self._start + 64, len(self._text))
+            if self._start == len(self._text) and not self._more(1):
+                return ""
+
+    def expect(self, character: str) -> None:
+        """Passes a character, or the end for none."""
+        found = self.peek()
+        if found != character:
+            wanted = repr(character) if character else "the end of the file"
+            problem = repr(found) if found else "the file ends"
+            raise RowError(self.row, f"not valid JSON: {wanted} is expected, but {problem}")
+        self._start += len(character)
+
+    def element(self) -> object:
+        """Passes an element."""
+        self.peek()
+        while True:
+            held = len(self._text) - self._start
+            try:
+                value, self._start = decode_json(self._text, self._start)
+                return value
+            except json.JSONDecodeError as error:
+                # Perhaps it only ends in what was not read yet. That is read in ever larger
+                # parts, so that an element is not parsed once a block.
+                may_go_on = (
+                    error.msg.startswith("Unterminated string")
+                    or error.pos >= len(self._text) - _LONGEST_WORD
+                )
+                if not may_go_on or not self._more(max(1, held)):
+                    raise RowError(self.row, f"not valid JSON: {error.msg}") from error
+                check_row_bytes(self.row, held, self._max_row_bytes)
+            except RecursionError as error:
+                raise RowError(self.row, f"not valid JSON: {error}") from error
+
+    def _more(self, least: int) -> bool:
+        """Reads at least so many characters; whether there were any."""
+        texts = [self._text[self._start :]]
+        num_read = 0
+        while num_read < least:
+            block = next(self._blocks, b"")
+            if not block and (cut_off := self._decoder.getstate()[0]):
+                self._bad_byte = self._num_bytes - len(cut_off)
+            if self._bad_byte is not None:
+                raise RowError(self.row, f"not UTF-8 at byte {self._bad_byte} of the file")
+            if not block:
+                break
+            text = self._decoded(block)
+            texts.append(text)
+            num_read += len(text)
+        self._text, self._start = "".join(texts), 0
+        return num_read > 0
+
+    def _decoded(self, block: bytes) -> str:
+        """Decodes a block; what stands before a byte that is no UTF-8 belongs to other rows."""
+        self._num_bytes += len(block)
+        try:
+            return self._decoder.decode(block)
+        except UnicodeDecodeError as error:
+            self._bad_byte = self._num_bytes - len(error.object) + error.start
+            return error.object[: error.start].decode()

@@ -1,0 +1,107 @@
+"""Rows as JSON objects: what JSON Lines and JSON arrays share, and how one tells them apart."""
+
+import codecs
+import json
+from typing import Any
+
+from pipeline.text.formats.rows import RowError
+
+_DECODER = json.JSONDecoder()
+# Python refuses integers of thousands of digits, which matter to no text; as floats they are read.
+_ANY_NUMBERS = json.JSONDecoder(parse_int=float)
+_SPACE = " \t\r\n"
+
+LINES, ARRAY, OBJECT = "lines", "array", "object"
+
+
+def json_shape(beginning: bytes, *, is_whole: bool) -> str:
+    """Returns how a text is written: `LINES` or an `ARRAY` of objects, one `OBJECT`, or neither.
+
+    Args:
+        beginning: of the text.
+        is_whole: nothing follows.
+    """
+    text = beginning.removeprefix(codecs.BOM_UTF8).lstrip()
+    if text.startswith(b"["):
+        return ARRAY if text[1:].lstrip().startswith(b"{") else ""
+    if not text.startswith(b"{"):
+        return ""
+    line, newline, _ = text.partition(b"\n")
+    if not newline and not is_whole:  # a long row, or an object that will say that it is none
+        return LINES if text[1:].lstrip().startswith(b'"') else ""
+    try:
+        parse_json(line.decode())
+    except json.JSONDecodeError as error:
+        return OBJECT if error.pos >= len(error.doc.rstrip()) else ""
+    except (ValueError, RecursionError):
+        return ""
+    return LINES
+
+
+def has_object_lines(beginning: bytes) -> bool:
+    """Whether a text begins with two lines that are an object each: rows, whatever it is called."""
+    lines = beginning.removeprefix(codecs.BOM_UTF8).split(b"\n")
+    whole = [line for line in lines[:-1] if line.strip()][:2]
+    return len(whole) == 2 and all(map(_is_object, whole))
+
+
+def decode_json(text: str, start: int) -> tuple[Any, int]:
+    """Returns the JSON value that begins at `start`, and where it ends.
+
+    Raises:
+        ValueError: there is none; of what the text says, a `json.JSONDecodeError`.
+        RecursionError: it is nested too deep.
+    """
+    try:
+        return _DECODER.raw_decode(text, start)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:
+        return _ANY_NUMBERS.raw_decode(text, start)
+
+
+def parse_json(text: str) -> Any:
+    """Returns the JSON value that a text is.
+
+    Raises:
+        ValueError, RecursionError: see `decode_json`.
+    """
+    value, end = decode_json(text, len(text) - len(text.lstrip(_SPACE)))
+    if text[end:].strip(_SPACE):
+        raise json.JSONDecodeError("Extra data", text, end)
+    return value
+
+
+def text_of_row(position: int, row: Any, text_field: str) -> bytes:
+    """Returns the text of a row.
+
+    Args:
+        position: of the row.
+        row: a JSON value.
+        text_field: the field that holds the text; with dots, where no field is called so: the
+            fields that lead to it.
+
+    Raises:
+        RowError: it is no object with a text in that field.
+    """
+    if not isinstance(row, dict):
+        raise RowError(position, f"not a JSON object but {type(row).__name__}")
+    text: Any = row
+    for name in [text_field] if text_field in row else text_field.split("."):
+        if not isinstance(text, dict) or name not in text:
+            fields = ", ".join(map(repr, row)) or "none"
+            raise RowError(position, f"no field {text_field!r}; the fields are: {fields}")
+        text = text[name]
+    if not isinstance(text, str):
+        raise RowError(position, f"the field {text_field!r} is not a text: {str(text)[:50]}")
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise RowError(position, f"the field {text_field!r} has half a surrogate pair") from error
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        return isinstance(parse_json(line.decode()), dict)
+    except (ValueError, RecursionError):
+        return False
