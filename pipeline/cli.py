@@ -12,7 +12,7 @@ from absl.flags import argparse_flags
 
 from pipeline.commands import index, inspect, plan, prepare, repair, trace, verify
 from pipeline.errors import OptionError, UserError
-from pipeline.terminal import show, show_warnings
+from pipeline.terminal import escape_what_cannot_be_shown, show, show_warnings
 
 
 def main_with(build_parser: Callable[[], argparse.ArgumentParser]) -> None:
@@ -21,6 +21,7 @@ def main_with(build_parser: Callable[[], argparse.ArgumentParser]) -> None:
     What a user did ends with a message and no traceback: exit code 2 for an option, 1 for a
     failure, 130 for an interruption.
     """
+    escape_what_cannot_be_shown()
 
     def parse(argv: list[str]) -> argparse.Namespace:
         return parse_arguments(build_parser(), argv[1:])

@@ -5,6 +5,7 @@ File names, manifests and generated text come from whomever: an escape sequence 
 move the cursor, rename the window or hide what stands there.
 """
 
+import io
 import os
 import sys
 import unicodedata
@@ -42,6 +43,13 @@ def show(text: str = "", *, end: str = "\n", file: TextIO | None = None) -> None
     encoding = getattr(stream, "encoding", None) or "utf-8"
     stream.write(shown.encode(encoding, "backslashreplace").decode(encoding))
     stream.flush()
+
+
+def escape_what_cannot_be_shown() -> None:
+    """Lets what others print, such as a parser its help, pass a terminal of few characters."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def show_warnings() -> None:

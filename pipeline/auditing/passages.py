@@ -1,6 +1,7 @@
 """Passages of the sources: shard and token -> bytes of their text. Without TensorFlow."""
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Iterator
 
@@ -12,6 +13,7 @@ from pipeline.reading.corpus import Corpus
 from pipeline.vocabulary.characters import ByteVocabulary
 
 _CHUNK_TOKENS = 2**20
+_SEPARATED = " (not exact: the text has U+0000, which ends a document)"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,7 +26,8 @@ class Passage:
         stop: the byte after the last.
         document: of a source with many documents, which of them the bytes are of, for people;
             exact to the row where the corpus has one split, else to the document of the piece,
-            counted from 0.
+            counted from 0. It says so where a text with U+0000, which is the separator, makes the
+            number too high.
     """
 
     source: str
@@ -114,23 +117,34 @@ def _document_passage(
 ) -> Passage:
     """Bytes of the text of a shard's document, by its number in the shard."""
     sources = corpus.manifest.sources
-    pieces = iter(shard.pieces)
-    piece = next(pieces)
-    source = sources[piece.source_index]
-    while document >= piece.num_documents and not (document == 0 and source.is_document):
-        document -= piece.num_documents
-        piece = next(pieces)
+    for piece in shard.pieces:
         source = sources[piece.source_index]
+        if document < piece.num_documents or (document == 0 and source.is_document):
+            break
+        document -= piece.num_documents
+    doubt = _SEPARATED if _has_separators_in_text(corpus, shard) else ""
     if source.is_document:
         begin = piece.start if source.is_plain else 0
-        return Passage(source=source.name, start=begin + start, stop=begin + stop)
+        return Passage(
+            source=source.name, start=begin + start, stop=begin + stop, document=doubt.strip()
+        )
     if len(corpus.splits) == 1 and source.unit == "row":
         where = f"row {piece.start + document}"
     else:
         split = "" if len(corpus.splits) == 1 else " that are in this split"
         stretch = f"{source.unit}s {piece.start}-{piece.stop - 1}"
         where = f"document {document} of those from {stretch}{split}"
-    return Passage(source=source.name, start=start, stop=stop, document=where)
+    return Passage(source=source.name, start=start, stop=stop, document=where + doubt)
+
+
+@functools.lru_cache(maxsize=1024)
+def _has_separators_in_text(corpus: Corpus, shard: Shard) -> bool:
+    """Whether a shard has more separators than documents that end in it."""
+    num_separators = sum(
+        int(np.count_nonzero(tokens == corpus.vocabulary.separator_id))
+        for tokens in _chunks(corpus, shard, shard.num_tokens)
+    )
+    return num_separators > shard.num_documents
 
 
 def _chunks(corpus: Corpus, shard: Shard, stop: int) -> Iterator[np.ndarray]:

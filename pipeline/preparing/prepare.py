@@ -201,6 +201,11 @@ def _with_fingerprint(options: PrepareOptions, given: Vocabulary | None) -> Prep
 
 def _check_directory(directory: Path) -> None:
     """Refuses an output that cannot be written, or that has other files; touches nothing."""
+    if directory.is_symlink() and not directory.exists():
+        raise UserError(
+            f"`output` {directory} is a symbolic link to a directory that is not there; make that, "
+            "or name another"
+        )
     if directory.exists() and not directory.is_dir():
         raise UserError(f"`output` {directory} exists and is not a directory")
     parent = next(path for path in [directory, *directory.absolute().parents] if path.exists())

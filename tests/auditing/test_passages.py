@@ -109,3 +109,32 @@ def test_compressed_text_is_placed_in_its_text(tmp_path: Path) -> None:
     for window in trace(corpus, "train", step=1, seq_len=100, batch_size=8):
         parts = [contents[p.source][p.start : p.stop] for p in window.passages]
         assert b"".join(parts).decode("utf-8", "replace") == window.text.replace("\0", "")
+
+
+@pytest.mark.parametrize("vocabulary", VOCABULARIES)
+def test_a_row_with_the_separator_in_it_is_placed_with_a_doubt(
+    tmp_path: Path, vocabulary: str
+) -> None:
+    """It looks like many documents, so that whatever follows is counted too far."""
+    json_lines(tmp_path / "in/a.jsonl", ["one", "two\0\0\0\0\0\0\0", "three"])
+    write(tmp_path / "in/b.txt.gz", gzip.compress(b"four\0"))
+    corpus = prepared(
+        tmp_path, str(tmp_path / "in"), vocabulary=vocabulary, splits=TRAIN, text_field="text"
+    )
+    tokens = corpus.splits["train"].num_tokens
+    doubts = set()
+    for first in range(tokens):
+        for passage in found(corpus, first, first + 1):
+            assert passage.source in ("a.jsonl", "b.txt.gz")
+            doubts.add("not exact: the text has U+0000" in passage.document)
+    assert doubts == {True}
+    assert len(trace(corpus, "train", step=0, seq_len=tokens - 1, batch_size=1)) == 1
+
+
+def test_without_it_there_is_no_doubt(tmp_path: Path) -> None:
+    corpus = prepared(
+        tmp_path, json_lines(tmp_path / "a.jsonl", ["one", "two"]), splits=TRAIN, text_field="text"
+    )
+    assert {passage.document for passage in found(corpus, 0, 8)} == {
+        f"document {index} of those from bytes 0-31" for index in (0, 1)
+    }

@@ -53,3 +53,31 @@ def test_escapes_in_names_and_characters_beyond_ascii_are_shown_as_such(tmp_path
     assert b"\x07" not in shown
     assert b"c\\x1b[2J" in shown
     assert b"no\\x1b[1m" in shown
+
+
+def test_help_passes_a_strict_terminal(tmp_path: Path) -> None:
+    for command in ("prepare", "plan", "inspect", "verify", "repair", "trace", "index"):
+        result = run(command, "--help", cwd=tmp_path, **ASCII, PYTHONIOENCODING="ascii:strict")
+        assert result.returncode == 0, result.stderr
+
+
+def test_names_that_are_no_utf8_pass_a_strict_terminal(tmp_path: Path) -> None:
+    for name in (b"\xff.txt", b"in/\xfe.gz"):
+        path = os.path.join(os.fsencode(tmp_path), name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(b"text \xff")
+    strict = {**ASCII, "PYTHONIOENCODING": "ascii:strict"}
+    made = run("prepare", "\udcff.txt", "--output", "c\udcff", "--splits", "train=1",
+               cwd=tmp_path, **strict)  # fmt: skip
+    assert (made.returncode, made.stderr) == (0, b"")
+    assert b"made the corpus c\\udcff;" in made.stdout
+    for arguments, message in [
+        (("\udcff.txt", "--vocabulary", "char"), b"/\\udcff.txt is not UTF-8 at byte 5"),
+        (("in",), b"/in/\\udcfe.gz is no .gz file"),
+    ]:
+        splits = ("--splits", "train=1")
+        result = run("prepare", *arguments, "--output", "d", *splits, cwd=tmp_path, **strict)
+        assert result.returncode == 1
+        assert message in result.stderr
+        assert b"Traceback" not in result.stderr
