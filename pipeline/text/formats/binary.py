@@ -49,6 +49,8 @@ _SIGNATURES = (
     ("a font", rb"wOF[F2]\x00|\x00\x01\x00{3}|OTTO\x00"),
     ("a macOS resource file", rb"\x00\x05\x16[\x00\x07]|\x00{3}\x01Bud1"),
 )  # fmt: skip
+_RECORDS = "a TFRecord file (`textreel index` reads it)"
+NAMES = (*(name for name, _ in _SIGNATURES), _RECORDS)
 _ANY = re.compile(b"|".join(b"(?:%b)" % signature for _, signature in _SIGNATURES), re.DOTALL)
 _EACH = [(name, re.compile(signature, re.DOTALL)) for name, signature in _SIGNATURES]
 
@@ -61,7 +63,7 @@ def binary_format(head: bytes) -> str:
     """
     if _ANY.match(head):
         return next(name for name, signature in _EACH if signature.match(head))
-    return "a TFRecord file (`textreel index` reads it)" if _begins_record(head) else ""
+    return _RECORDS if _begins_record(head) else ""
 
 
 def _begins_record(head: bytes) -> bool:

@@ -15,6 +15,7 @@ What lies between two, or after the last:
 
 import bz2
 import lzma
+import re
 import sys
 import warnings
 import zlib
@@ -34,6 +35,8 @@ _NEXT = {
     ".lzma": (),
 }
 _NEXT_BYTES = 6
+# The method and the flags that are; isal takes others as well. What is cut off is no matter here.
+_GZIP_HEADER = re.compile(rb"\x1f\x8b\x08[\x00-\x1f]|.{0,3}\Z", re.DOTALL)
 
 
 class DecompressionError(Exception):
@@ -51,8 +54,9 @@ class DecompressedFile:
         self._file, self._path, self._compression = file, path, compression
         self._begin, self._errors = _decompressor(path, compression)
         self.num_held = 0
-        self._stream: Any = self._begin()
         self._read = b""  # of the file, but not decompressed yet
+        self._stream: Any = None
+        self._is_begun = False
 
     def read(self, num_bytes: int) -> bytes:
         """Returns the next bytes of text: as many as asked for, fewer at the end of the file.
@@ -63,6 +67,10 @@ class DecompressedFile:
         """
         texts: list[bytes] = []
         self.num_held = 0
+        if not self._is_begun:
+            self._is_begun = True
+            self._fill()
+            self._begin_stream()
         while self.num_held < num_bytes and self._stream is not None:
             if self._stream.eof:
                 self._next_stream()
@@ -98,7 +106,7 @@ class DecompressedFile:
             return
         # At the end of the file, the beginning of one will do: it is cut off.
         if any(each.startswith(self._read[: len(each)]) for each in _NEXT[self._compression]):
-            self._stream = self._begin()
+            self._begin_stream()
             return
         what = (
             f"what stands at byte {self._position} of the file, after the {self._compression} "
@@ -112,6 +120,14 @@ class DecompressedFile:
             TextWarning,
             stacklevel=2,
         )
+
+    def _begin_stream(self) -> None:
+        if self._compression == ".gz" and not _GZIP_HEADER.match(self._read):
+            raise DecompressionError(
+                f"the header of the member at byte {self._position} of the file is of no kind that "
+                "is known"
+            )
+        self._stream = self._begin()
 
     @property
     def _position(self) -> int:
