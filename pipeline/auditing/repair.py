@@ -15,7 +15,7 @@ from pipeline.preparing import journal
 from pipeline.preparing.companions import write_companions
 from pipeline.preparing.engines import Engine, local
 from pipeline.preparing.options import PrepareOptions
-from pipeline.preparing.plan import SplitOf, written_together
+from pipeline.preparing.plan import written_together
 from pipeline.preparing.shards import ShardTask, write_shard
 from pipeline.progress import progress_bar
 from pipeline.text.directories import Choice
@@ -93,7 +93,6 @@ def _tasks(
     found: dict[str, Source],
 ) -> list[ShardTask]:
     """The tasks that write the shards `bad`, and those that are written with them."""
-    split_of = SplitOf(options.splits)
     tasks = []
     for shards in _written_together(manifest):
         if not any(shard.file in bad for shard in shards.values()):
@@ -101,12 +100,12 @@ def _tasks(
         pieces = {}  # one of many documents stands in the shard of every split
         for split, shard in shards.items():
             for stored in shard.pieces:
-                source = _source(manifest, stored, found)
+                is_document = manifest.sources[stored.source_index].is_document
                 pieces[stored.source_index, stored.start] = Piece(
-                    source=source,
+                    source=_source(manifest, stored, found),
                     start=stored.start,
                     stop=stored.stop,
-                    split=split if len(shards) == 1 else split_of.source(source),
+                    split=split if is_document else None,
                 )
         tasks.append(
             ShardTask(

@@ -1,9 +1,9 @@
-"""Plan of a corpus: sources and options -> where the text is cut. Pure arithmetic.
+"""Plan of a corpus: sources and options -> where the text is cut.
 
-The cuts follow from the sources' sizes, names and the options alone, never from the number
-of workers, so the same input and options give the same bytes in every file.
+The cuts follow from the sources and the options alone, never from the number of workers, so the
+same input and options give the same bytes in every file.
 
-1. Where every source is a document, each goes to a split by the hash of its name. Where that
+1. Where every source is a document, each goes to a split by the hash of what it is. Where that
    cannot come near the fractions asked for (few documents, or one that outweighs the rest), the
    sources, laid end to end, are cut into contiguous ranges instead.
 2. Each split's text, laid end to end, is cut into equal shards of about `shard_bytes`: at the
@@ -11,7 +11,7 @@ of workers, so the same input and options give the same bytes in every file.
 3. Where any source holds many documents (rows, lines), their content decides on their split,
    and only who reads them knows it: all sources, laid end to end, are cut as above, and each
    task writes one shard for every split, perhaps an empty one. So two equal documents are
-   never in two splits. Sources that are documents still go by their names.
+   never in two splits. Sources that are documents still go as above.
 
 A cut inside a document moves on to the next newline or UTF-8 boundary, a cut in many documents
 to the end of one (`Format.cut`). Compressed files are not cut, and count as compressed.
@@ -19,12 +19,12 @@ to the end of one (`Format.cut`). Compressed files are not cut, and count as com
 
 import bisect
 import dataclasses
-import hashlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from pipeline.errors import UserError
 from pipeline.preparing.options import PrepareOptions
+from pipeline.preparing.splits import SplitOf
 from pipeline.text.pieces import Piece, Source
 
 SEARCH_BYTES = 64 * 1024  # how far a cut may move to meet a newline
@@ -65,10 +65,11 @@ def make_plan(sources: Sequence[Source], options: PrepareOptions) -> Plan:
     Raises:
         UserError: a split gets no text at all.
     """
-    split_of = SplitOf(options.splits)
     shard_bytes = _shard_bytes(sources, options)
     together = written_together(options.splits, [source.is_document for source in sources])
-    whole = [_whole(source, split_of.source(source)) for source in sources]
+    documents = [source for source in sources if source.is_document]
+    splits = iter(SplitOf(options.splits).documents(documents))
+    whole = [_whole(source, next(splits) if source.is_document else None) for source in sources]
     if len(together) == 1:
         return Plan(shards={together[0]: _shards_of(whole, shard_bytes)})
     lines = _split_by_document(whole, options.splits)
@@ -97,33 +98,6 @@ def written_together(splits: Iterable[str], are_documents: Iterable[bool]) -> li
 def num_source_bytes(pieces: Sequence[Piece]) -> int:
     """Returns the bytes of the sources in some pieces."""
     return sum(piece.source_bytes for piece in pieces)
-
-
-class SplitOf:
-    """Bytes -> the split that their hash falls into.
-
-    Args:
-        fractions: split -> its share, in order; the shares sum to 1.
-    """
-
-    def __init__(self, fractions: dict[str, float]):
-        self._splits = list(fractions)
-        self._bounds = list(itertools.accumulate(fractions.values()))[:-1]
-
-    def __call__(self, data: bytes) -> str:
-        """Returns the split: the same for the same bytes, on every machine, for all time."""
-        digest = hashlib.blake2b(data, digest_size=8).digest()
-        fraction = int.from_bytes(digest, "big") / 2**64
-        return self._splits[bisect.bisect_right(self._bounds, fraction)]
-
-    def source(self, source: Source) -> str | None:
-        """Returns the split of a source that is a document, by its name; else `None`.
-
-        In a source of many documents, the content of each decides.
-        """
-        if not source.is_document:
-            return None
-        return self(source.name.encode("utf-8", "surrogateescape"))
 
 
 def _of_compressed(sources: Sequence[Source]) -> str:

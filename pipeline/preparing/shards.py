@@ -15,7 +15,8 @@ from pipeline.preparing import journal
 from pipeline.preparing.engines import Advance
 from pipeline.preparing.journal import WrittenShard
 from pipeline.preparing.options import PrepareOptions
-from pipeline.preparing.plan import Pieces, Plan, SplitOf, num_source_bytes
+from pipeline.preparing.plan import Pieces, Plan, num_source_bytes
+from pipeline.preparing.splits import SplitOf
 from pipeline.text.documents import document_batches, errors_name, read_parts
 from pipeline.text.pieces import Part, Piece, Source
 from pipeline.text.sources import check_unchanged

@@ -128,6 +128,14 @@ class Format:
         """
         raise NotImplementedError
 
+    def sample(self, source: "Source") -> bytes:
+        """Returns bytes by which a document is known: equal for equal ones, whatever their names.
+
+        Args:
+            source: of this format, one document.
+        """
+        raise NotImplementedError
+
     def documents(self, piece: "Piece") -> "Iterator[Part]":
         """Yields what a piece holds: blocks where the source is a document, else documents.
 
@@ -206,6 +214,10 @@ class Source:
     def cut(self, offset: int, search_bytes: int) -> int:
         """Returns where it may be cut at `offset` or soon after; see `Format.cut`."""
         return self.format.cut(self, offset, search_bytes)
+
+    def sample(self) -> bytes:
+        """Returns bytes by which it is known; see `Format.sample`."""
+        return self.format.sample(self)
 
     def place_of(self, position: int) -> str:
         """Names a document for people; see `Format.place_of`."""

@@ -11,8 +11,9 @@ from corpora import files, text, write
 from samples import json_lines
 
 from pipeline import PrepareOptions, UserError
-from pipeline.preparing.plan import SplitOf, make_plan
+from pipeline.preparing.plan import make_plan
 from pipeline.preparing.shards import ShardTask, make_tasks, write_shard
+from pipeline.preparing.splits import SplitOf
 from pipeline.text.sources import find_sources
 from pipeline.vocabulary.characters import ByteVocabulary, CharVocabulary
 

@@ -17,6 +17,8 @@ from pipeline.text.pieces import (
     parts_of_blocks,
 )
 
+_SAMPLE_BYTES = 4 * 1024
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class PlainText(Format):
@@ -73,6 +75,23 @@ class PlainText(Format):
             if byte & 0xC0 != 0x80:  # not a continuation byte: a character starts here
                 return offset + distance
         return offset
+
+    def sample(self, source: Source) -> bytes:
+        """See `Format.sample`.
+
+        Its size, then its bytes as they lie there: all of a short file, else those at its
+        beginning, its middle and its end.
+        """
+        places = [(0, source.source_bytes)]
+        if source.source_bytes > 3 * _SAMPLE_BYTES:
+            last = source.source_bytes - _SAMPLE_BYTES
+            places = [(start, _SAMPLE_BYTES) for start in (0, last // 2, last)]
+        samples = [b"%d\n" % source.source_bytes]
+        with open_file(source.path) as file:
+            for start, num_bytes in places:
+                file.seek(start)
+                samples.append(file.read(num_bytes))
+        return b"".join(samples)
 
     def documents(self, piece: Piece) -> Iterator[Part]:
         """See `Format.documents`."""
