@@ -182,10 +182,13 @@ def _cut_line(
         piece = line[index]
         source = piece.source
         offset = piece.start + (bound - piece_starts[index]) * source.length // source.source_bytes
+        if (index, offset) < cuts[-1]:
+            cuts.append(cuts[-1])  # what the last cut went through holds no other
+            continue
         if offset > piece.start:
             offset = min(cut(piece, offset), piece.stop)
         at_end = offset == piece.stop
-        cuts.append(max(cuts[-1], (index + 1, 0) if at_end else (index, offset)))
+        cuts.append((index + 1, 0) if at_end else (index, offset))
     cuts.append((len(line), 0))
     return [
         [part for part in _between(line, start, stop) if part.start < part.stop]

@@ -1,17 +1,24 @@
 """Plans of sources that are no files: a format of the test says where they may be cut."""
 
 import dataclasses
+import io
 import itertools
+from pathlib import Path
 
 import pytest
+from corpora import write
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+import pipeline.files
 from pipeline.errors import UserError
+from pipeline.files import BLOCK_BYTES
 from pipeline.preparing.options import PrepareOptions
 from pipeline.preparing.plan import Plan, make_plan, num_source_bytes, written_together
 from pipeline.preparing.splits import SplitOf
+from pipeline.text.formats import plain_text
 from pipeline.text.pieces import Format, Source
+from pipeline.text.sources import find_sources
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -171,3 +178,49 @@ def test_splits_are_written_alone_where_all_sources_are_documents() -> None:
     assert written_together(["a", "b"], [True, True]) == [("a",), ("b",)]
     assert written_together(["a", "b"], [True, False]) == [("a", "b")]
     assert num_source_bytes(()) == 0
+
+
+_END = b"the end"
+
+
+@pytest.mark.parametrize(
+    ("content", "reading"),
+    [
+        (b"a" * 2_000_000, {"document": "line"}),
+        (b"a\n" * 1_000_000, {"document": "blank_line"}),
+        (b"<|end" * 400_000, {"document": "<|endoftext|>"}),
+        (b"-" * 1_000_000 + _END, {"document": "---"}),
+        (b'{"text": "' + b"a" * 2_000_000 + b'"}', {"text_field": "text"}),
+        (b"a" * 2_000_000 + b"\n" + _END, {"document": "line"}),
+        (b"a" * 2_000_000, {}),
+        (b"\n\n<|endoftext|>" * 100_000, {"document": "<|endoftext|>"}),
+    ],
+)
+@pytest.mark.parametrize("shard_bytes", [10_000, 100_000])
+def test_planning_reads_no_byte_twice(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    content: bytes,
+    reading: dict[str, str],
+    shard_bytes: int,
+) -> None:
+    """But those around a cut, whatever the text lacks: delimiters, newlines."""
+    suffix = ".jsonl" if "text_field" in reading else ".txt"
+    path = write(tmp_path / f"x{suffix}", content)
+    num_read = [0]
+
+    class Counted(io.FileIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            data = super().read(-1 if size is None else size)
+            num_read[0] += len(data or b"")
+            return data or b""
+
+    monkeypatch.setattr(pipeline.files, "open_file", lambda path: Counted(path))
+    monkeypatch.setattr(plain_text, "open_file", lambda path: Counted(path))
+    options = PrepareOptions(splits={"train": 1.0}, shard_bytes=shard_bytes, **reading)
+    plan = make_plan(find_sources([path], reading=options.reading), options)
+    pieces = [piece for shard in plan for piece in shard]
+    assert [piece.start for piece in pieces[1:]] == [piece.stop for piece in pieces[:-1]]
+    assert pieces[-1].stop == len(content)
+    num_shards = -(-len(content) // shard_bytes)
+    assert num_read[0] <= len(content) + num_shards * BLOCK_BYTES
