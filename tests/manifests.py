@@ -17,7 +17,6 @@ MANIFEST = Manifest(
     ),
     splits={
         "train": Split(
-            num_documents=3,
             shards=(
                 Shard(
                     file="text-train.tfrecord-00000-of-00002",
@@ -40,7 +39,6 @@ MANIFEST = Manifest(
             ),
         ),
         "test": Split(
-            num_documents=0,
             shards=(
                 Shard(
                     file="text-test.tfrecord-00000-of-00001",

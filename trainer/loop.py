@@ -94,7 +94,7 @@ class _Loop:
         self._stop_request = StopRequest()
         self._save_policy = SavePolicy(config, run.agreement, self._stop_request)
         self._early_stopping = EarlyStopping(
-            config, run.checkpointer.best_step(config.validation_split)
+            config, run.checkpointer.best_step(config.evaluated_split)
         )
         self._evaluator = (
             Evaluator(run.corpus, config, run.assembly.runner) if config.eval_every else None
@@ -207,7 +207,7 @@ class _Loop:
         config, began = self._config, time.perf_counter()
         evaluation = self._evaluator.evaluate()
         # The best first: where its figures are there, a start takes the evaluation for done.
-        if self._run.checkpointer.save_best(self._step, evaluation.loss, config.validation_split):
+        if self._run.checkpointer.save_best(self._step, evaluation.loss, config.evaluated_split):
             self._early_stopping.improved(self._step)
         self._reports.validation(self._step, evaluation, seconds=self._meter.seconds)
         if config.sample_tokens and self._run.agreement.is_chief:

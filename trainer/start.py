@@ -17,7 +17,7 @@ from trainer.run.checkpointer import Checkpointer
 from trainer.run.directory import prepare_output
 from trainer.run.identity import RunIdentity
 from trainer.steps.assembly import Assembly, assemble
-from trainer.steps.feed import check_splits, num_training_windows
+from trainer.steps.feed import check_splits, num_training_windows, without_validation
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,6 +61,7 @@ def start_run(
     """
     run = config.output
     corpus = open_corpus(config.corpus)
+    config, note = without_validation(corpus, config)
     check_splits(corpus, config)
     newest, best = find_newest(run), find_best(run)
     saved = None if newest is None else read_identity(newest.path).settings
@@ -95,8 +96,9 @@ def start_run(
     reports = Reports(reported, start_step=step, quiet=quiet)
     for line in checkpointer.set_damaged_aside():
         reports.message(line)
-    if vectors is not None:
-        reports.message(vectors_text(vectors))
+    for text in (note, None if vectors is None else vectors_text(vectors)):
+        if text is not None:
+            reports.message(text)
     return StartedRun(
         config=config,
         corpus=corpus,

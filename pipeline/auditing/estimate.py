@@ -137,7 +137,7 @@ def _estimate_split(
         round(size * ratios.tokens + fraction * sum(_ends_only_document(p) for p in shard))
         for size, shard in zip(sizes, shards, strict=True)
     ]
-    alone = {piece.source.name for shard in shards for piece in shard if piece.source.is_document}
+    alone = [piece for shard in shards for piece in shard if _ends_only_document(piece)]
     return SplitEstimate(
         num_shards=len(shards),
         text_bytes=round(sum(sizes) * ratios.text_bytes),

@@ -106,6 +106,7 @@ def _tasks(
                     start=stored.start,
                     stop=stored.stop,
                     split=split if is_document else None,
+                    ends_document=stored.num_documents > 0,
                 )
         tasks.append(
             ShardTask(

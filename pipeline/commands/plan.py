@@ -3,6 +3,7 @@
 import argparse
 from typing import Any
 
+from pipeline.auditing.balance import amounts_of_plan, one_sided_splits, one_sided_text
 from pipeline.auditing.estimate import Estimate, estimate
 from pipeline.commands.flags import add_corpus_flags, add_workers
 from pipeline.commands.found import found_text
@@ -46,6 +47,8 @@ def _run(arguments: argparse.Namespace) -> None:
     plan = make_plan(found.sources, options)
     result = estimate(plan, options, workers=workers, windows=windows)
     show(estimate_text(result, exact=options.vocabulary == "byte"))
+    for found in one_sided_splits(amounts_of_plan(plan, options.splits)):
+        show(one_sided_text(found))
     if windows:
         show(_training_text(result, windows, arguments.batch_size, arguments.hosts))
 

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from pipeline.auditing.balance import amounts_of_manifest, one_sided_splits, one_sided_text
 from pipeline.commands.flags import add_corpus_flags, add_workers
 from pipeline.commands.found import found_text
 from pipeline.errors import OptionError
@@ -18,6 +19,7 @@ from pipeline.preparing.engines import Engine, beam
 from pipeline.preparing.engines.local import checked_workers
 from pipeline.preparing.options import PrepareOptions
 from pipeline.preparing.prepare import prepare
+from pipeline.reading.batches import DEFAULT_SEQ_LEN
 from pipeline.sizes import size_text
 from pipeline.terminal import show
 
@@ -70,9 +72,9 @@ def _run(arguments: argparse.Namespace) -> None:
         on_found=lambda found: show(found_text(found)),
     )
     show(made_text(manifest, seconds=time.monotonic() - started, workers=workers))
-    corpus = shlex.quote(arguments.output)
-    show(f"\nmade the corpus {arguments.output}; train a model on it:")
-    show(f"  textreel train --corpus {corpus} --output RUN")
+    for found in one_sided_splits(amounts_of_manifest(manifest)):
+        show(one_sided_text(found))
+    show("\n" + next_text(manifest, arguments.output))
 
 
 def made_text(manifest: Manifest, *, seconds: float, workers: int | None) -> str:
@@ -94,6 +96,37 @@ def made_text(manifest: Manifest, *, seconds: float, workers: int | None) -> str
     if workers is not None:
         lines.append(f"peak memory: {size_text(_peak_memory(workers))} over all processes")
     return "\n".join(lines)
+
+
+def next_text(manifest: Manifest, output: str) -> str:
+    """Returns what to do with a corpus, for people: a command that works on just this one."""
+    made = f"made the corpus {output}"
+    train = "train" if "train" in manifest.splits else _largest_split(manifest)
+    seq_len = min(DEFAULT_SEQ_LEN, _longest_shard(manifest, train) - 1)
+    if seq_len < 1:
+        return f"{made}, which is too short to train on: prepare more text"
+    corpus = f"./{output}" if output.startswith("-") else output
+    command = ["textreel", "train", "--corpus", corpus, "--output", "RUN"]
+    if train != "train":
+        command += ["--train_split", train]
+    if seq_len < DEFAULT_SEQ_LEN:
+        command += ["--seq_len", str(seq_len)]
+    others = [split for split in manifest.splits if split != train]
+    if "validation" not in others:
+        for split in others:
+            if _longest_shard(manifest, split) > seq_len:
+                command += ["--validation_split", split]
+                break
+    return f"{made}; train a model on it:\n  {shlex.join(command)}"
+
+
+def _largest_split(manifest: Manifest) -> str:
+    return max(manifest.splits, key=lambda split: manifest.splits[split].num_tokens)
+
+
+def _longest_shard(manifest: Manifest, split: str) -> int:
+    """The tokens of the longest shard of a split: a window lies in one."""
+    return max(shard.num_tokens for shard in manifest.splits[split].shards)
 
 
 def _beam_engine(arguments: argparse.Namespace) -> Engine:

@@ -145,10 +145,7 @@ def _split(
             f"{shard.file}: {shard.num_tokens} tokens are not {shard.num_records} records of "
             f"{shard.disk_bytes} bytes",
         )
-    num_documents = _natural(content, "num_documents")
-    ended = sum(shard.num_documents for shard in shards)
-    _hold(num_documents - ended in (0, 1), f"split {split!r} has not {num_documents} documents")
-    return Split(shards=shards, num_documents=num_documents)
+    return Split(shards=shards)
 
 
 def _shard(content: Any, sources: tuple[SourceInfo, ...]) -> Shard:

@@ -13,7 +13,7 @@ from pipeline.files import join, sync_directory, whole_file
 from pipeline.layout.sealed import digest_of, sealed
 
 FILE_NAME = "manifest.json"
-FORMAT = 2
+FORMAT = 3
 
 
 class ShardPiece(NamedTuple):
@@ -23,8 +23,9 @@ class ShardPiece(NamedTuple):
         source_index: of the source in the manifest.
         start: where it starts: a byte of the source (of a compressed file: 0), or a row.
         stop: where it stops, likewise.
-        num_documents: documents that end in it, empty ones included. Of sources with many
-            documents, a shard has those that the hash of their content sends to its split.
+        num_documents: documents that end in it, empty ones included, each with a separator; the
+            ranges of a document that is cut among splits count as documents. Of sources with
+            many, a shard has those that go to its split.
     """
 
     source_index: int
@@ -67,11 +68,14 @@ class Split:
 
     Attributes:
         shards: its files, in order.
-        num_documents: documents with text in it; rows count even where they are empty.
     """
 
     shards: tuple[Shard, ...]
-    num_documents: int
+
+    @property
+    def num_documents(self) -> int:
+        """Documents in it, and ranges of documents that are cut among splits: its separators."""
+        return sum(shard.num_documents for shard in self.shards)
 
     @property
     def num_tokens(self) -> int:
@@ -96,8 +100,9 @@ class SourceInfo(NamedTuple):
         name: the same in every place; unique within a corpus.
         source_bytes: its size where it lay, compressed or not.
         length: what its pieces count: bytes, or rows of Parquet and TFDS.
-        is_document: whether it is one document, else it holds many.
-        is_plain: whether it is one document, and its bytes are the text's.
+        is_document: whether it is one document whose pieces are each of one split; else it holds
+            many, or is a compressed one in ranges, and its pieces stand in every split.
+        is_plain: whether it is a document, and its bytes are the text's.
     """
 
     name: str
@@ -180,7 +185,6 @@ def _splits_content(splits: dict[str, Split]) -> dict[str, Any]:
     names = [field.name for field in dataclasses.fields(Shard)]
     return {
         name: {
-            "num_documents": split.num_documents,
             "shards": [{name: getattr(shard, name) for name in names} for shard in split.shards],
         }
         for name, split in splits.items()

@@ -99,7 +99,7 @@ def sample_texts(task: SampleTask, advance: Advance) -> list[bytes]:
 
 def _code_points(pieces: Pieces, advance: Advance) -> Iterator[np.ndarray]:
     for piece in pieces:
-        if piece.split is not None:
+        if piece.source.is_document:
             decoder = CodePoints()
             for part in read_parts(piece):
                 with errors_name(piece.source, part.position):

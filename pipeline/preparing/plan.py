@@ -3,15 +3,17 @@
 The cuts follow from the sources and the options alone, never from the number of workers, so the
 same input and options give the same bytes in every file.
 
-1. Where every source is a document, each goes to a split by the hash of what it is. Where that
-   cannot come near the fractions asked for (few documents, or one that outweighs the rest), the
-   sources, laid end to end, are cut into contiguous ranges instead.
-2. Each split's text, laid end to end, is cut into equal shards of about `shard_bytes`: at the
-   end of a document, or inside one that is larger than a shard.
-3. Where any source holds many documents (rows, lines), their content decides on their split,
-   and only who reads them knows it: all sources, laid end to end, are cut as above, and each
-   task writes one shard for every split, perhaps an empty one. So two equal documents are
-   never in two splits. Sources that are documents still go as above.
+1. A source that is a document goes to a split by the hash of what it is (`SplitOf`). One that
+   outweighs the smallest split is cut into ranges instead, in periods: the last part of each
+   period is validation, the parts before it are the other splits. Where few documents miss the
+   fractions nevertheless, all are cut so.
+2. A source of many documents (rows, lines) goes to all splits, by the content of each document,
+   and a compressed document that is to be cut by where its text stands (`split_stream`): only who
+   reads them knows that.
+3. Each split's text, laid end to end, is cut into equal shards of about `shard_bytes`: at the
+   end of a document, or inside one that is larger than a shard. Where any source goes to all
+   splits, all of them are laid end to end and cut as one, and each task writes one shard for
+   every split, perhaps an empty one.
 
 A cut inside a document moves on to the next newline or UTF-8 boundary, a cut in many documents
 to the end of one (`Format.cut`). Compressed files are not cut, and count as compressed.
@@ -24,10 +26,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from pipeline.errors import UserError
 from pipeline.preparing.options import PrepareOptions
-from pipeline.preparing.splits import SplitOf
+from pipeline.preparing.splits import SEARCH_BYTES, SplitOf, range_ends
 from pipeline.text.pieces import Piece, Source
 
-SEARCH_BYTES = 64 * 1024  # how far a cut may move to meet a newline
+_MAX_PERIODS = 8  # of a source: each has a cut for every split, at which text is told apart
+_RANGE_BYTES = 64 * 1024  # of the smallest range where there are several periods
+_MIN_RANGE_BYTES = 256  # of the smallest range of a source; shorter ones have one with others
 
 Pieces = tuple[Piece, ...]
 
@@ -65,34 +69,30 @@ def make_plan(sources: Sequence[Source], options: PrepareOptions) -> Plan:
     Raises:
         UserError: a split gets no text at all.
     """
+    pieces = _split(sources, options.splits)
     shard_bytes = _shard_bytes(sources, options)
-    together = written_together(options.splits, [source.is_document for source in sources])
-    documents = [source for source in sources if source.is_document]
-    splits = iter(SplitOf(options.splits).documents(documents))
-    whole = [_whole(source, next(splits) if source.is_document else None) for source in sources]
+    together = written_together(options.splits, [piece.split is not None for piece in pieces])
     if len(together) == 1:
-        return Plan(shards={together[0]: _shards_of(whole, shard_bytes)})
-    lines = _split_by_document(whole, options.splits)
-    if lines is None:
-        lines = _split_by_range(sources, options.splits)
+        return Plan(shards={together[0]: _shards_of(pieces, shard_bytes)})
+    lines = {split: [piece for piece in pieces if piece.split == split] for split in options.splits}
     for split, line in lines.items():
         if not line:
             raise UserError(
                 f"`splits`: {split}={options.splits[split]:g} of "
                 f"{sum(source.source_bytes for source in sources)} bytes is no text at all; "
-                "give more text, or `--splits train=1`" + _of_compressed(sources)
+                "give more text, or `--splits train=1`"
             )
     return Plan(shards={(split,): _shards_of(lines[split], shard_bytes) for (split,) in together})
 
 
-def written_together(splits: Iterable[str], are_documents: Iterable[bool]) -> list[tuple[str, ...]]:
+def written_together(splits: Iterable[str], have_split: Iterable[bool]) -> list[tuple[str, ...]]:
     """Returns the splits by whose shards are written from the same pieces.
 
     Args:
         splits: their names.
-        are_documents: of every source, whether it is one document.
+        have_split: of every piece or source, whether its text is of a split that is known.
     """
-    return [(split,) for split in splits] if all(are_documents) else [tuple(splits)]
+    return [(split,) for split in splits] if all(have_split) else [tuple(splits)]
 
 
 def num_source_bytes(pieces: Sequence[Piece]) -> int:
@@ -100,45 +100,85 @@ def num_source_bytes(pieces: Sequence[Piece]) -> int:
     return sum(piece.source_bytes for piece in pieces)
 
 
-def _of_compressed(sources: Sequence[Source]) -> str:
-    if not any(source.format.compression for source in sources):
-        return ""
-    return (
-        ". A compressed file is not cut: decompress it, or pipe it "
-        "(`zcat FILE | textreel prepare - …`)"
-    )
+def _split(sources: Sequence[Source], fractions: dict[str, float]) -> list[Piece]:
+    """Returns the pieces of all sources, in order, each with its split where that is known."""
+    total = sum(source.source_bytes for source in sources)
+    pieces: list[Piece] = []
+    for most_bytes in (int(total * min(fractions.values())), 0):
+        pieces = _split_documents(sources, fractions, most_bytes)
+        if _is_near(pieces, fractions):
+            break
+    return pieces
+
+
+def _split_documents(
+    sources: Sequence[Source], fractions: dict[str, float], most_bytes: int
+) -> list[Piece]:
+    """The same, where documents of more bytes are cut and the others stay whole."""
+    whole, ranges, others = [], [], []
+    for source in sources:
+        if source.is_document and (source.source_bytes <= most_bytes or len(fractions) == 1):
+            whole.append(source)
+        elif source.is_document and not source.format.compression:
+            ranges.append(source)
+        else:
+            others.append(source)
+    pieces = [_whole(source, None) for source in others] + _cut_ranges(ranges, fractions)
+    splits = SplitOf(fractions).documents(whole)
+    pieces += [_whole(source, split) for source, split in zip(whole, splits, strict=True)]
+    index_of = {source.name: index for index, source in enumerate(sources)}
+    return sorted(pieces, key=lambda piece: (index_of[piece.source.name], piece.start))
 
 
 def _whole(source: Source, split: str | None) -> Piece:
     return Piece(source=source, start=0, stop=source.length, split=split)
 
 
-def _split_by_document(
-    whole: list[Piece], splits: dict[str, float]
-) -> dict[str, list[Piece]] | None:
-    """Each document to its split, or `None` where a share would be off by a factor of 2."""
-    lines = {split: [piece for piece in whole if piece.split == split] for split in splits}
-    total = num_source_bytes(whole)
-    for split, fraction in splits.items():
-        if not fraction / 2 <= num_source_bytes(lines[split]) / total <= fraction * 2:
-            return None
-    return lines
+def _is_near(pieces: list[Piece], fractions: dict[str, float]) -> bool:
+    """Whether no split's share is off by a factor of 2. Text that is split later has its share."""
+    num_bytes: dict[str | None, int] = dict.fromkeys([None, *fractions], 0)
+    for piece in pieces:
+        num_bytes[piece.split] += piece.source_bytes
+    known = sum(num_bytes.values()) - num_bytes[None]
+    return all(
+        known * fraction / 2 <= num_bytes[split] <= known * fraction * 2
+        for split, fraction in fractions.items()
+    )
 
 
-def _split_by_range(sources: Sequence[Source], splits: dict[str, float]) -> dict[str, list[Piece]]:
-    line = [_whole(source, None) for source in sources]
-    total = num_source_bytes(line)
-    bounds = [round(total * fraction) for fraction in itertools.accumulate(splits.values())][:-1]
-    # Half of the smallest range: a cut that moves on to a newline must not swallow a split.
-    search_bytes = min(SEARCH_BYTES, int(total * min(splits.values()) / 2))
+def _cut_ranges(sources: Sequence[Source], fractions: dict[str, float]) -> list[Piece]:
+    """Cuts every source into ranges for all splits; short ones, laid end to end, with others."""
+    smallest = min(fractions.values())
+    lines: list[list[Piece]] = [[]]
+    for source in sources:
+        if num_source_bytes(lines[-1]) * smallest >= _MIN_RANGE_BYTES:
+            lines.append([])
+        lines[-1].append(_whole(source, None))
+    if len(lines) > 1 and num_source_bytes(lines[-1]) * smallest < _MIN_RANGE_BYTES:
+        lines[-2:] = [lines[-2] + lines[-1]]
+    return [piece for line in lines for piece in _cut_line_into_ranges(line, fractions)]
+
+
+def _cut_line_into_ranges(line: list[Piece], fractions: dict[str, float]) -> Iterator[Piece]:
+    total, smallest = num_source_bytes(line), min(fractions.values())
+    num_periods = min(max(int(total * smallest) // _RANGE_BYTES, 1), _MAX_PERIODS)
+    # Half of the smallest range: a cut that moves on must not swallow a split.
+    most_bytes = int(total / num_periods * smallest / 2)
+    bounds = [
+        round(total * (period + end) / num_periods)
+        for period in range(num_periods)
+        for end in range_ends(fractions)
+    ]
 
     def cut(piece: Piece, offset: int) -> int:
-        return piece.source.cut(offset, search_bytes)
+        if piece.source_bytes <= most_bytes:
+            return piece.stop  # a short document stays whole
+        return piece.source.cut(offset, min(SEARCH_BYTES, most_bytes))
 
-    return {
-        split: [dataclasses.replace(piece, split=split) for piece in pieces]
-        for split, pieces in zip(splits, _cut_line(line, bounds, cut), strict=True)
-    }
+    parts = _cut_line(line, bounds[:-1], cut)
+    for split, part in zip(itertools.cycle(fractions), parts, strict=False):
+        for piece in part:
+            yield dataclasses.replace(piece, split=split, ends_document=True)
 
 
 def _shard_bytes(sources: Sequence[Source], options: PrepareOptions) -> int:
@@ -202,5 +242,8 @@ def _between(line: list[Piece], start: tuple[int, int], stop: tuple[int, int]) -
         piece = line[index]
         first = max(piece.start, start[1]) if index == start[0] else piece.start
         last = max(piece.start, stop[1]) if index == stop[0] else piece.stop
-        parts.append(dataclasses.replace(piece, start=first, stop=last))
+        ends_document = piece.ends_document and last == piece.stop
+        parts.append(
+            dataclasses.replace(piece, start=first, stop=last, ends_document=ends_document)
+        )
     return parts

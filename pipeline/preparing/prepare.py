@@ -230,12 +230,9 @@ def _manifest(
     vocabulary = tasks[0].vocabulary
     index_of = {source.name: index for index, source in enumerate(sources)}
     shards: dict[str, list[Shard]] = {split: [] for split in options.splits}
-    cut_off = dict.fromkeys(options.splits, False)  # the split ends before its last document
     for task, results in zip(tasks, written, strict=True):
         for split, result in results.items():
             pieces = task.pieces_of(split)
-            if pieces:
-                cut_off[split] = not (pieces[-1].split is None or pieces[-1].ends_document)
             shards[split].append(
                 Shard(
                     file=os.path.basename(task.paths[split]),
@@ -253,6 +250,7 @@ def _manifest(
                 )
             )
     _check_documents(options, sources, shards)
+    in_all = {piece.source.name for task in tasks for piece in task.pieces if piece.split is None}
     return Manifest(
         name=options.name,
         options=dataclasses.asdict(options),
@@ -261,26 +259,20 @@ def _manifest(
         dtype=vocabulary.dtype.name,
         separator_id=vocabulary.separator_id,
         record_tokens=options.record_tokens,
-        sources=tuple(_info(source) for source in sources),
-        splits={
-            split: Split(
-                shards=tuple(shards[split]),
-                num_documents=sum(s.num_documents for s in shards[split]) + cut_off[split],
-            )
-            for split in options.splits
-        },
+        sources=tuple(_info(source, source.name in in_all) for source in sources),
+        splits={split: Split(shards=tuple(shards[split])) for split in options.splits},
         file_formats=formats,
         files={},
     )
 
 
-def _info(source: Source) -> SourceInfo:
+def _info(source: Source, in_all: bool) -> SourceInfo:
     return SourceInfo(
         name=source.name,
         source_bytes=source.source_bytes,
         length=source.length,
-        is_document=source.is_document,
-        is_plain=source.is_document and not source.format.compression,
+        is_document=not in_all,
+        is_plain=not in_all and not source.format.compression,
     )
 
 

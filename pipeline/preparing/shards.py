@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import os
+from collections.abc import Iterator
 from typing import BinaryIO, cast
 
 import numpy as np
@@ -16,11 +17,11 @@ from pipeline.preparing.engines import Advance
 from pipeline.preparing.journal import WrittenShard
 from pipeline.preparing.options import PrepareOptions
 from pipeline.preparing.plan import Pieces, Plan, num_source_bytes
-from pipeline.preparing.splits import SplitOf
+from pipeline.preparing.splits import SplitOf, split_stream
 from pipeline.text.documents import document_batches, errors_name, read_parts
 from pipeline.text.pieces import Part, Piece, Source
 from pipeline.text.sources import check_unchanged
-from pipeline.vocabulary.base import Vocabulary
+from pipeline.vocabulary.base import Encoder, Vocabulary
 
 _CHECK_DISTANCE = 16 * 2**20  # bytes of text from one check of the encoding to the next
 
@@ -80,8 +81,9 @@ def make_tasks(
 def write_shard(task: ShardTask, advance: Advance) -> dict[str, WrittenShard]:
     """Encodes the pieces of a task into one file for each of its splits.
 
-    A separator ends each document. A document in a source of many goes to the split that the
-    hash of its content says: equal documents are never in two. The files appear whole, each by
+    A separator ends each document, and each range of a document that is cut among splits. A
+    document in a source of many goes to the split that the hash of its content says: equal
+    documents are never in two. The files appear whole, each by
     a rename, or not at all. Where the journal says that all are finished, and their digests are
     right, they are kept: to run a task twice costs reading its files.
 
@@ -109,10 +111,12 @@ def write_shard(task: ShardTask, advance: Advance) -> dict[str, WrittenShard]:
             for split, shard in shards.items():
                 if piece.may_hold(split):
                     shard.begin_piece()
-            if piece.split is None:
-                _write_documents(piece, shards, split_of, advance)
-            else:
+            if piece.split is not None:
                 shards[piece.split].write_piece(piece, advance)
+            elif piece.source.is_document:
+                _write_ranges(piece, shards, task.fractions, advance)
+            else:
+                _write_documents(piece, shards, split_of, advance)
         written = {split: shard.finish() for split, shard in shards.items()}
         for source in {piece.source.name: piece.source for piece in task.pieces}.values():
             check_unchanged(source)
@@ -131,6 +135,7 @@ class _Shard:
         self._writer = RecordWriter(file, record_tokens=task.record_tokens, itemsize=dtype.itemsize)
         self._num_text_bytes = self._next_check = 0
         self._documents: list[int] = []
+        self._encoder: Encoder | None = None  # of the document that is being written
 
     def begin_piece(self) -> None:
         """Counts documents anew."""
@@ -138,16 +143,26 @@ class _Shard:
 
     def write_piece(self, piece: Piece, advance: Advance) -> None:
         """Writes a document, or a part of one, block by block."""
-        encoder = self._vocabulary.encoder()
         for part in read_parts(piece):
-            with errors_name(piece.source, part.position):
-                self._check(part.text)
-                self._writer.write(encoder.encode(part.text, final=part.final))
-            self._num_text_bytes += len(part.text)
+            self.write_block(piece.source, part)
             advance(part.num_done)
         if piece.ends_document:
-            self._writer.write(self._separator)
-            self._documents[-1] += 1
+            self.end_document()
+
+    def write_block(self, source: Source, block: Part) -> None:
+        """Writes a block of a document."""
+        self._encoder = self._encoder or self._vocabulary.encoder()
+        with errors_name(source, block.position):
+            self._check(block.text)
+            self._writer.write(self._encoder.encode(block.text, final=block.final))
+        self._num_text_bytes += len(block.text)
+        if block.final:
+            self._encoder = None
+
+    def end_document(self) -> None:
+        """Writes the separator."""
+        self._writer.write(self._separator)
+        self._documents[-1] += 1
 
     def write_documents(self, source: Source, documents: list[Part]) -> None:
         """Writes whole documents."""
@@ -175,6 +190,20 @@ class _Shard:
             num_text_bytes=self._num_text_bytes,
             documents=tuple(self._documents),
         )
+
+
+def _write_ranges(
+    piece: Piece, shards: dict[str, _Shard], fractions: dict[str, float], advance: Advance
+) -> None:
+    def blocks() -> Iterator[bytes]:
+        for part in read_parts(piece):
+            yield part.text
+            advance(part.num_done)
+
+    for split, block in split_stream(blocks(), fractions):
+        shards[split].write_block(piece.source, block)
+        if block.final:
+            shards[split].end_document()
 
 
 def _write_documents(

@@ -1,15 +1,28 @@
-"""Splits: which one a text belongs to, by what the text is."""
+"""Splits: which one a text belongs to, by what it is or where it stands."""
 
 import bisect
 import concurrent.futures
 import hashlib
 import itertools
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 
-from pipeline.text.pieces import Source
+from pipeline.text.pieces import Part, Source, boundary
 
+SEARCH_BYTES = 64 * 1024  # how far a cut may move to meet a newline
+_FIRST_RANGE_BYTES = 64  # of the smallest split in a stream
 _THREADS = 16  # where files lie in a store, or on a disk that seeks
 _SOURCES = 64  # that a thread takes at once: a hand-over takes longer than a file that is cached
+
+
+def range_ends(fractions: dict[str, float]) -> list[float]:
+    """Returns where the range of each split ends in a period, as a fraction of it: the last at 1.
+
+    Args:
+        fractions: split -> its share, in order; the shares sum to 1.
+    """
+    *ends, _ = itertools.accumulate(fractions.values())
+    return [*ends, 1.0]
 
 
 class SplitOf:
@@ -21,7 +34,7 @@ class SplitOf:
 
     def __init__(self, fractions: dict[str, float]):
         self._splits = list(fractions)
-        self._bounds = list(itertools.accumulate(fractions.values()))[:-1]
+        self._bounds = range_ends(fractions)[:-1]
 
     def __call__(self, data: bytes) -> str:
         """Returns the split: the same for the same bytes, on every machine, for all time."""
@@ -48,3 +61,59 @@ class SplitOf:
         with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
             found = pool.map(splits_of, range(0, len(sources), _SOURCES))
             return list(itertools.chain.from_iterable(found))
+
+
+def split_stream(
+    blocks: Iterable[bytes], fractions: dict[str, float]
+) -> Iterator[tuple[str, Part]]:
+    """Cuts a text of unknown length into ranges for all splits, in periods that grow by a quarter.
+
+    So every part of the text has its share of each split, there are few cuts (some 70 periods in
+    50 GB), and whatever its length, a split's share is at most a fifth too small once the text is
+    some periods long.
+
+    Args:
+        blocks: the text, cut anywhere.
+        fractions: split -> its share, in order.
+
+    Yields:
+        A split, and a block of a range of it: `position` is where the range starts in the text,
+        `final` says that it ends.
+    """
+    ranges = _growing_ranges(fractions)
+    split, stop, search_bytes = next(ranges)
+    start = position = 0  # of the range, of what is held
+    held = b""
+    for block, following in itertools.chain(((each, True) for each in blocks), [(b"", False)]):
+        held += block
+        while True:
+            before = stop - position
+            if len(held) <= before + (max(search_bytes, 4) if following else 0):
+                break
+            cut = before + boundary(held[before : before + max(search_bytes, 4)], search_bytes)
+            if cut == len(held):
+                break  # no empty range at the end of the text
+            yield split, Part(held[:cut], start, 0, True)
+            start = position = position + cut
+            held = held[cut:]
+            split, stop, search_bytes = next(ranges)
+        if following and before > 0 and held:
+            yield split, Part(held[:before], start, 0, False)
+            position += len(held[:before])
+            held = held[before:]
+    if position + len(held) > start:
+        yield split, Part(held, start, 0, True)
+
+
+def _growing_ranges(fractions: dict[str, float]) -> Iterator[tuple[str, int, int]]:
+    """Yields splits, where a range of each stops, and how far that may move. Without end."""
+    smallest = min(fractions.values())
+    ends = range_ends(fractions)
+    start, period = 0, math.ceil(_FIRST_RANGE_BYTES / smallest)
+    while True:
+        # Half of the smallest range: a cut that moves on must not swallow a split.
+        search_bytes = min(SEARCH_BYTES, int(period * smallest / 2))
+        for split, end in zip(fractions, ends, strict=True):
+            yield split, start + round(period * end), search_bytes
+        start += period
+        period += period // 4

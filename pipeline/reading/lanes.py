@@ -54,9 +54,8 @@ def make_lanes(
         tokens, _ = read_pieces(files, cut_spans(files, first, length))
         # The last tile is padding; [rows, steps * seq_len + 2]
         tokens = tf.reshape(tokens[: length * rows.count], [rows.count, steps * seq_len + 2])
-        places = (first[:, None] + 1 + tf.range(steps * seq_len, dtype=tf.int64)) % num_tokens
-        before = tf.cast(tokens[:, :-2], tf.int32)
-        return tokens, (before == separator_id) | (places == 0)
+        # A split ends with a separator, so what begins it anew is reset as well.
+        return tokens, tf.cast(tokens[:, :-2], tf.int32) == separator_id
 
     @tf.autograph.experimental.do_not_convert
     def batches_of(block: tf.Tensor, loaded: tuple[tf.Tensor, tf.Tensor]) -> tf.data.Dataset:

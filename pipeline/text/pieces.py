@@ -236,22 +236,21 @@ class Piece:
         source: the source.
         start: where it starts: a byte of the file, or a row.
         stop: where it stops, likewise. A compressed file is one piece, `0 … source_bytes`.
-        split: the split of its document, `None` where it holds many.
+        split: the split of its text; `None` where its text goes to several, document by document
+            or, of a compressed document, range by range.
+        ends_document: whether a document ends here, or a range of one that is in another split
+            than what follows, so that a separator comes next; where the source is a document.
     """
 
     source: Source
     start: int
     stop: int
     split: str | None = None
+    ends_document: bool = True
 
     def may_hold(self, split: str) -> bool:
         """Whether it may have text in a split."""
         return self.split in (None, split)
-
-    @property
-    def ends_document(self) -> bool:
-        """Whether the document ends here, so that a separator follows."""
-        return self.stop == self.source.length
 
     @property
     def source_bytes(self) -> int:
@@ -277,6 +276,25 @@ class Part(NamedTuple):
     position: int
     num_done: int
     final: bool
+
+
+def boundary(following: bytes, search_bytes: int) -> int:
+    """Returns how far after a wanted place in a text it may be cut.
+
+    After the first newline of the `search_bytes` that follow; where there is none, at the first
+    UTF-8 boundary or the end, at most 3 bytes away (in bytes that are not UTF-8 at all: at once).
+
+    Args:
+        following: the text from that place on, `max(search_bytes, 4)` bytes or up to its end.
+        search_bytes: how far to look for a newline.
+    """
+    newline = following.find(b"\n", 0, search_bytes)
+    if newline >= 0:
+        return newline + 1
+    for distance, byte in enumerate(following[:4]):
+        if byte & 0xC0 != 0x80:  # not a continuation byte: a character starts here
+            return distance
+    return len(following) if len(following) < 4 else 0
 
 
 def parts_of_blocks(

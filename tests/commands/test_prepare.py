@@ -1,15 +1,25 @@
 """`textreel prepare` at the terminal: what stands on the screen, exit codes, standard input."""
 
+import argparse
+import dataclasses
 import gzip
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from corpora import TRAIN, documents, files, text, write
+from manifests import MANIFEST
 from terminal import ENVIRONMENT, textreel
 
 from pipeline import open_corpus
+from pipeline.commands.prepare import next_text
+from pipeline.layout.manifest import Split
+from pipeline.options import from_flags
+from trainer import task
+from trainer.config import TrainConfig
+from trainer.steps.feed import check_splits, without_validation
 
 
 def test_it_says_what_it_made_and_what_to_run_next(tmp_path: Path) -> None:
@@ -39,6 +49,45 @@ def test_it_says_what_it_made_and_what_to_run_next(tmp_path: Path) -> None:
     replaced = textreel("prepare", tmp_path / "in", "--output", output, "--overwrite")
     assert replaced.returncode == 0
     assert open_corpus(output).vocabulary.kind == "byte"
+
+
+@pytest.mark.parametrize(
+    ("num_bytes", "splits", "proposed"),
+    [
+        (20_000, "train=0.98,validation=0.02", ""),
+        (20_000, "train=1", ""),
+        (20_000, "train=0.9,test=0.1", " --validation_split test"),
+        (20_000, "a=0.1,b=0.9", " --train_split b --validation_split a"),
+        (60, "train=0.9,validation=0.1", " --seq_len 54"),
+        (60, "train=0.5,test=0.4,other=0.1", " --seq_len 30"),
+        (2_000, "train=0.99,test=0.01", ""),
+        (1, "train=1", " --seq_len 1"),
+    ],
+)
+def test_what_it_proposes_works(tmp_path: Path, num_bytes: int, splits: str, proposed: str) -> None:
+    """The options are those that training takes, and its checks let them pass."""
+    source = write(tmp_path / "x.txt", b"a" * num_bytes)
+    output = tmp_path / "a corpus"
+    result = textreel("prepare", source, "--output", output, "--splits", splits)
+    assert result.returncode == 0, result.stderr
+    command = result.stdout.splitlines()[-1].strip()
+    assert command == f"textreel train --corpus '{output}' --output RUN{proposed}"
+    parser = argparse.ArgumentParser()
+    task.add_arguments(parser)
+    config = from_flags(TrainConfig, parser.parse_args(shlex.split(command)[2:]))
+    corpus = open_corpus(config.corpus)
+    config, _ = without_validation(corpus, config)
+    check_splits(corpus, config)
+    assert config.train_split in corpus.splits
+
+
+def test_where_nothing_works_nothing_is_proposed() -> None:
+    (shard,) = MANIFEST.splits["test"].shards
+    empty = dataclasses.replace(MANIFEST, splits={"train": Split(shards=(shard,))})
+    assert next_text(empty, "c") == (
+        "made the corpus c, which is too short to train on: prepare more text"
+    )
+    assert "--corpus ./-c " in next_text(MANIFEST, "-c")
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def set_in(*keys: Any, value: Any) -> Callable[[Any], None]:
 
 SHARD = ("splits", "train", "shards", 0)
 LIES = {
-    "another format": (set_in("format", value=1), "of format 1, and this textreel reads 2"),
+    "another format": (set_in("format", value=1), "of format 1, and this textreel reads 3"),
     "no record": (set_in("record_tokens", value=0), "`record_tokens` is 0"),
     "negative": (set_in("record_tokens", value=-1), "`record_tokens` is -1"),
     "another record": (set_in("record_tokens", value=168), "9 tokens are not 3 records"),
@@ -69,7 +69,6 @@ LIES = {
     "row": (set_in(*SHARD, "pieces", 0, value=[0, 0, 1]), "is damaged"),
     "source": (set_in("sources", 0, value=["a", 0, 0, True, True]), "is no source"),
     "twice": (set_in("sources", 1, value=["a b.txt", 5, 5, True, True]), "have one name"),
-    "documents": (set_in("splits", "train", "num_documents", value=5), "has not 5 documents"),
     "no shard": (set_in("splits", "train", "shards", value=[]), "has no shard"),
     "no split": (set_in("splits", value={}), "there is no split"),
     "other splits": (set_in("options", "splits", value={"a": 1.0}), "not those of the options"),

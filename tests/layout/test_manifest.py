@@ -12,15 +12,15 @@ from pipeline import open_corpus
 
 # A new field, another order or another name makes another format.
 REST = (
-    '"format": 2, "name": "text", "options": {"vocabulary": "char", "splits": {"train": 0.9, '
+    '"format": 3, "name": "text", "options": {"vocabulary": "char", "splits": {"train": 0.9, '
     '"test": 0.1}}, "vocabulary_fingerprint": "F0", "vocabulary_size": 300, "dtype": "uint16", '
     '"separator_id": 0, "record_tokens": 4, "sources": [["a b.txt", 90, 90, true, true], '
     '["\\u65e5.gz", 50, 50, true, false], ["x.parquet", 70, 7, false, false]], "splits": {"train": '
-    '{"num_documents": 3, "shards": [{"file": "text-train.tfrecord-00000-of-00002", "num_tokens": '
+    '{"shards": [{"file": "text-train.tfrecord-00000-of-00002", "num_tokens": '
     '9, "num_records": 3, "disk_bytes": 120, "text_bytes": 7, "sha256": "AB", "pieces": [[0, 0, '
     '40, 0], [2, 0, 7, 2]]}, {"file": "text-train.tfrecord-00001-of-00002", "num_tokens": 5, '
     '"num_records": 2, "disk_bytes": 78, "text_bytes": 4, "sha256": "CD", "pieces": [[0, 40, 90, '
-    '1]]}]}, "test": {"num_documents": 0, "shards": [{"file": "text-test.tfrecord-00000-of-00001", '
+    '1]]}]}, "test": {"shards": [{"file": "text-test.tfrecord-00000-of-00001", '
     '"num_tokens": 0, "num_records": 0, "disk_bytes": 0, "text_bytes": 0, "sha256": "EF", '
     '"pieces": []}]}}, "file_formats": ["tfrecord"], "files": {"vocabulary.json": "01", '
     '"dataset_info.json": "02", "features.json": "03"}}\n'

@@ -37,6 +37,8 @@ class Cuttable(Format):
         return source.name.encode()
 
     def cut(self, source: Source, offset: int, search_bytes: int) -> int:
+        if self.compression:
+            return source.length
         jump = self.jump if self.many else min(self.jump, search_bytes)
         return min(offset + jump, source.length)
 
@@ -151,6 +153,83 @@ def test_one_document_is_cut_into_ranges() -> None:
     assert ranges == {"train": [(0, 250), (250, 500), (500, 750)], "test": [(750, 1000)]}
 
 
+def ranges_of(plan: Plan, split: str) -> list[tuple[int, int, int]]:
+    """Every (source, start, stop) of a split that is written alone."""
+    return [
+        (int(p.source.path[1:]), p.start, p.stop) for shard in plan.shards[split,] for p in shard
+    ]
+
+
+def test_every_large_source_is_in_every_split() -> None:
+    """Six languages of unequal size: each is validated on, in several places."""
+    sizes = [n * 2**20 for n in (20, 30, 50, 80, 130, 210)]
+    plan = make_plan(sources_of(sizes), PrepareOptions())
+    held_out = ranges_of(plan, "validation")
+    for index, size in enumerate(sizes):
+        own = [(start, stop) for source, start, stop in held_out if source == index]
+        assert sum(stop - start for start, stop in own) == pytest.approx(0.02 * size, rel=0.001)
+        assert len(own) == min(size // 50 // 65_536, 8) > 4
+        assert own[-1][1] == size
+        distances = [later[0] - earlier[0] for earlier, later in itertools.pairwise(own)]
+        assert max(distances) - min(distances) <= 1
+    pieces = list(itertools.chain.from_iterable(plan))
+    assert all(piece.ends_document for piece in pieces if piece.split == "validation")
+
+
+def test_a_large_document_leaves_the_others_where_they_are() -> None:
+    """It is cut; their hashes decide as before."""
+    options = PrepareOptions(splits={"train": 0.9, "test": 0.1})
+    alone = make_plan(sources_of([100] * 1000), options)
+    sources = sources_of([100] * 1000 + [10**6])
+    plan = make_plan(sources, options)
+    small = [each for each in ranges_of(plan, "test") if each[0] < 1000]
+    assert small == ranges_of(alone, "test")
+    (large,) = [each for each in ranges_of(plan, "test") if each[0] == 1000]
+    assert large == (1000, 900_000, 10**6)
+
+
+@pytest.mark.parametrize("num_sources", [10, 100])
+def test_few_short_documents_share_ranges(num_sources: int) -> None:
+    """Where their hashes miss the fractions: a range has several of them, most of them whole."""
+    options = PrepareOptions(splits={"train": 0.99, "test": 0.01})
+    plan = make_plan(sources_of([990] * num_sources), options)
+    held_out = ranges_of(plan, "test")
+    num_bytes = sum(stop - start for _, start, stop in held_out)
+    assert num_bytes == pytest.approx(num_sources * 9.9, abs=num_sources / 26 * 990 / 2)
+    assert len(held_out) <= max(1, num_sources // 26)
+
+
+def test_a_short_document_in_a_long_range_is_not_cut() -> None:
+    """One document outweighs the rest, which misses the fractions: all are cut, but whole."""
+    options = PrepareOptions(splits={"train": 0.5, "test": 0.5})
+    sizes = [100] * 3 + [10_000] + [100] * 97
+    plan = make_plan(sources_of(sizes), options)
+    assert all(
+        (start, stop) == (0, sizes[index])
+        for index, start, stop in covered(plan)
+        if sizes[index] == 100
+    )
+
+
+def test_compressed_documents_that_outweigh_go_to_all_splits_together() -> None:
+    compressed = sources_of([10**6, 10**6], compression=".gz")
+    plain = dataclasses.replace(sources_of([10**6])[0], path="/2", name="2.txt")
+    plan = make_plan([*compressed, plain], PrepareOptions(shard_bytes=10**6))
+    assert list(plan.shards) == [("train", "validation")]
+    pieces = list(itertools.chain.from_iterable(plan))
+    assert [(p.source.path, p.start, p.stop, p.split) for p in pieces] == [
+        ("/0", 0, 10**6, None),
+        ("/1", 0, 10**6, None),
+        ("/2", 0, 980_000, "train"),
+        ("/2", 980_000, 10**6, "validation"),
+    ]
+    assert make_plan(compressed, PrepareOptions(splits={"train": 1.0})).shards.keys() == {
+        ("train",)
+    }
+    many = sources_of([100] * 1000, compression=".gz")
+    assert list(make_plan(many, PrepareOptions()).shards) == [("train",), ("validation",)]
+
+
 def test_small_documents_are_not_cut_between_shards() -> None:
     options = PrepareOptions(splits={"train": 1.0}, shard_bytes=250)
     plan = make_plan(sources_of([100] * 7 + [600]), options)
@@ -170,8 +249,6 @@ def test_a_split_without_text_is_refused() -> None:
     options = PrepareOptions(splits={"train": 0.99, "test": 0.01})
     with pytest.raises(UserError, match=r"test=0.01 of 20 bytes is no text at all.*train=1`$"):
         make_plan(sources_of([20]), options)
-    with pytest.raises(UserError, match=r"A compressed file is not cut: decompress it"):
-        make_plan(sources_of([20], compression=".gz", jump=100), options)
 
 
 def test_splits_are_written_alone_where_all_sources_are_documents() -> None:

@@ -2,8 +2,10 @@
 
 import gzip
 import hashlib
+import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -24,11 +26,12 @@ from corpora import (
     write,
     write_many,
 )
-from samples import ROWS, json_lines, parquet
+from samples import COMPRESS, ROWS, json_lines, parquet
 from terminal import ENVIRONMENT
 
 from pipeline import OptionError, PrepareOptions, UserError, open_corpus, prepare
 from pipeline.auditing.repair import repair
+from pipeline.auditing.trace import trace
 from pipeline.auditing.verify import verify
 
 HALVES = {"train": 0.5, "test": 0.5}
@@ -101,12 +104,76 @@ def test_the_shards_are_what_the_manifest_says(tmp_path: Path) -> None:
     assert pieces[-1].stop == corpus.manifest.sources[0].source_bytes
 
 
-def test_a_document_that_a_split_cuts_off_counts_in_both(tmp_path: Path) -> None:
+def test_a_document_that_is_cut_among_splits_counts_in_both(tmp_path: Path) -> None:
     corpus = make(tmp_path, text(3000), splits=HALVES, shard_bytes=500)
-    train, test = corpus.splits.values()
-    assert [shard.num_documents for shard in train.shards] == [0] * len(train.shards)
-    assert sum(shard.num_documents for shard in test.shards) == 1
-    assert (train.num_documents, test.num_documents) == (1, 1)
+    for split in corpus.splits.values():
+        assert [shard.num_documents for shard in split.shards] == [0] * (len(split.shards) - 1) + [
+            1
+        ]
+    assert b"".join(documents(corpus, "train") + documents(corpus, "test")) == text(3000).encode()
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+@pytest.mark.parametrize("vocabulary", ["byte", "char"])
+def test_one_compressed_file_has_text_for_every_split(
+    tmp_path: Path, suffix: str, vocabulary: str
+) -> None:
+    """As a user of the README gives it: the splits, the workers and all else by default."""
+    content = text(100_000).encode()
+    source = write(tmp_path / f"x.txt{suffix}", COMPRESS[suffix](content))
+    options = PrepareOptions(vocabulary=vocabulary)
+    for workers in (1, 2):
+        prepare([source], tmp_path / f"{workers}", options, workers=workers)
+    assert files(tmp_path / "1") == files(tmp_path / "2")
+    corpus = open_corpus(tmp_path / "1")
+    ranges = {split: documents(corpus, split) for split in corpus.splits}
+    assert len(ranges["train"]) - len(ranges["validation"]) in (0, 1)
+    order = itertools.zip_longest(ranges["train"], ranges["validation"], fillvalue=b"")
+    assert b"".join(train + validation for train, validation in order) == content
+    assert 0.015 < sum(map(len, ranges["validation"])) / len(content) < 0.025
+    assert all(part.endswith(b"\n") for part in ranges["train"][5:-1]), "cut after newlines"
+    assert verify(corpus.directory).problems == ()
+    for window in trace(corpus, "validation", step=0, seq_len=50, batch_size=4):
+        (place, *_) = window.passages
+        document = int(re.search(r"\d+", place.document)[0])  # type: ignore[index]
+        expected = ranges["validation"][document][place.start : place.stop]
+        assert window.text.startswith(expected.decode("utf-8", "replace"))
+    before = files(tmp_path / "1")
+    shard_files(tmp_path / "1")[0].unlink()
+    repair(tmp_path / "1", [source])
+    assert files(tmp_path / "1") == before
+
+
+def test_compressed_files_beside_others_are_cut_where_they_outweigh(tmp_path: Path) -> None:
+    """A large one in ranges, a plain one likewise, small ones whole, and rows by their content."""
+    folder = tmp_path / "in"
+    large, plain = text(200_000).encode(), text(100_000, seed=1).encode()
+    small = {f"{index}.txt": text(200, seed=index + 2).encode() for index in range(300)}
+    write(folder / "large.txt.gz", gzip.compress(large))
+    write(folder / "plain.txt", plain)
+    for name, content in small.items():
+        write(folder / name, content)
+    options = PrepareOptions(text_field="text", splits={"train": 0.9, "test": 0.1})
+    with pytest.raises(OptionError, match="`text_field` 'text' has no effect"):
+        prepare([folder], tmp_path / "corpus", options)
+    json_lines(folder / "rows.jsonl", [text(100, seed=seed) for seed in range(300)])
+    for workers in (1, 2):
+        prepare([folder], tmp_path / f"{workers}", options, workers=workers)
+    assert files(tmp_path / "1") == files(tmp_path / "2")
+    corpus = open_corpus(tmp_path / "1")
+    found = {split: documents(corpus, split) for split in corpus.splits}
+    assert {
+        b"".join(found["train"]).count(c) + b"".join(found["test"]).count(c) for c in small.values()
+    } == {1}
+    for content in (large, plain):
+        held_out = [part for part in found["test"] if len(part) > 50 and part in content]
+        assert 0.05 < sum(map(len, held_out)) / len(content) < 0.15
+    assert verify(corpus.directory).problems == ()
+    before = files(tmp_path / "1")
+    for path in shard_files(tmp_path / "1"):
+        path.unlink()
+    repair(tmp_path / "1", [folder])
+    assert files(tmp_path / "1") == before
 
 
 def test_cuts_inside_a_document_stand_after_newlines(tmp_path: Path) -> None:
@@ -259,7 +326,7 @@ if __name__ == "__main__":
 """
     script = write(tmp_path / "program.py", program)
     subprocess.run([sys.executable, script], check=True, env=ENVIRONMENT)
-    assert json.loads((tmp_path / "out/manifest.json").read_text())["format"] == 2
+    assert json.loads((tmp_path / "out/manifest.json").read_text())["format"] == 3
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])

@@ -102,8 +102,8 @@ def test_no_file_appears_where_one_fails(tmp_path: Path) -> None:
     assert files(tmp_path / "out/.prepare") == {}
 
 
-def test_a_part_of_a_document_has_no_separator(tmp_path: Path) -> None:
+def test_a_part_of_a_document_has_no_separator_but_a_range_has(tmp_path: Path) -> None:
     tasks = tasks_of(tmp_path, write(tmp_path / "x", text(3000)), shard_bytes=1000)
     written = [shard for task in tasks for shard in write_shard(task, ignore).values()]
-    assert [shard.documents for shard in written] == [(0,), (0,), (0,), (1,)]
-    assert [shard.num_tokens - shard.num_text_bytes for shard in written] == [0, 0, 0, 1]
+    assert [shard.documents for shard in written] == [(0,), (1,), (0,), (1,)]
+    assert [shard.num_tokens - shard.num_text_bytes for shard in written] == [0, 1, 0, 1]

@@ -1,15 +1,19 @@
 """Splits: what a text is decides, and nothing else."""
 
+import math
 import shutil
 from pathlib import Path
 
 import pytest
 from corpora import text, write
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline import PrepareOptions, prepare
-from pipeline.preparing.splits import SplitOf
+from pipeline.preparing.splits import SplitOf, split_stream
 from pipeline.text.sources import find_sources
 
+DEFAULT = {"train": 0.98, "validation": 0.02}
 SPLITS = {"train": 0.7, "validation": 0.3}
 
 
@@ -100,3 +104,64 @@ def test_with_one_split_nothing_is_read(tmp_path: Path) -> None:
     sources = find_sources([write(tmp_path / "x", "text")])
     (tmp_path / "x").unlink()
     assert SplitOf({"train": 1.0}).documents(sources) == ["train"]
+
+
+def ranges_of(content: bytes, *, block: int, splits: dict[str, float]) -> list[tuple[str, bytes]]:
+    """The ranges of a text that comes in blocks, joined."""
+    blocks = (content[start : start + block] for start in range(0, len(content), block))
+    found: list[tuple[str, bytes]] = []
+    ends, position = True, 0
+    for split, part in split_stream(blocks, splits):
+        if ends:
+            found.append((split, b""))
+            position = sum(len(each) for _, each in found)
+        assert found[-1][0] == split
+        assert part.position == position
+        found[-1] = (split, found[-1][1] + part.text)
+        ends = part.final
+    assert ends
+    return found
+
+
+@settings(max_examples=150)
+@given(
+    st.integers(0, 30_000),
+    st.sampled_from([{"train": 0.98, "validation": 0.02}, {"a": 0.3, "b": 0.3, "c": 0.4}]),
+    st.sampled_from(["lines", "characters", "bytes"]),
+)
+def test_a_stream_is_cut_alike_however_it_comes(
+    size: int, splits: dict[str, float], kind: str
+) -> None:
+    content = {
+        "lines": b"a line of text\n" * (size // 15 + 1),
+        "characters": "日𝄞é".encode() * (size // 9 + 1),
+        "bytes": b"\x80" * size,
+    }[kind][:size]
+    if kind == "characters":
+        content = content.decode("utf-8", "ignore").encode()
+    whole = ranges_of(content, block=2**20, splits=splits)
+    assert b"".join(part for _, part in whole) == content
+    assert all(part for _, part in whole)
+    names = list(splits) * len(whole)
+    assert [split for split, _ in whole] == names[: len(whole)]
+    for block in (1, 7, 1000):
+        if block * 100 >= size:
+            assert ranges_of(content, block=block, splits=splits) == whole
+    for _, part in whole[:-1]:
+        if kind == "characters":
+            part.decode()
+        if kind == "lines" and len(part) > 500:
+            assert part.endswith(b"\n")
+
+
+@pytest.mark.parametrize("size", [4_000, 50_000, 1_000_000, 20_000_000])
+def test_every_part_of_a_stream_has_its_share(size: int) -> None:
+    ranges = ranges_of(b"a line of text\n" * (size // 15), block=2**16, splits=DEFAULT)
+    held_out = [(split, len(part)) for split, part in ranges if split == "validation"]
+    assert 0.01 * size < sum(length for _, length in held_out) < 0.022 * size
+    assert len(ranges) < 2 * (math.log(size / 3200 * 0.25 + 1) / math.log(1.25) + 1)
+    position, starts = 0, []
+    for split, part in ranges:
+        starts += [position] if split == "validation" else []
+        position += len(part)
+    assert size < 50_000 or starts[-1] > size * 0.75, "also the end of the text"

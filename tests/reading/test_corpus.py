@@ -18,7 +18,7 @@ def test_what_a_corpus_tells(tmp_path: Path) -> None:
     corpus = make(tmp_path, text(1000), vocabulary="char")
     assert list(corpus.splits) == ["train", "validation"]
     train, validation = corpus.splits.values()
-    assert train.num_tokens + validation.num_tokens == 1001  # and one separator
+    assert train.num_tokens + validation.num_tokens == 1002  # and a separator each
     assert train.text_bytes + validation.text_bytes == len(text(1000).encode())
     assert corpus.vocabulary.decode(corpus.vocabulary.encode("日本")) == "日本"
     assert corpus.num_windows("train", seq_len=10) == (train.num_tokens - 11) // 10 + 1

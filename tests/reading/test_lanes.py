@@ -136,12 +136,12 @@ def test_what_cannot_be_is_refused(
         corpora[0].lanes("train", **{"seq_len": 5, "batch_size": 4, **options})
 
 
-def test_a_lane_that_begins_anew_forgets_though_no_separator_stands_before(tmp_path: Path) -> None:
-    """A split that is cut out of a document ends in the middle of it."""
+def test_a_lane_that_begins_anew_forgets(tmp_path: Path) -> None:
+    """Also where the split is a range of a document, which it ends with a separator."""
     halves = {"train": 0.5, "validation": 0.5}
     corpus = make(tmp_path, text(60), vocabulary="char", record_tokens=7, splits=halves)
     ring = read_tokens(corpus)
-    assert corpus.vocabulary.separator_id not in ring
+    assert np.flatnonzero(ring == corpus.vocabulary.separator_id).tolist() == [len(ring) - 1]
     num_steps = len(ring) // 5 + 1
     batches = take(corpus.lanes("train", seq_len=5, batch_size=1), num_steps)
     resets = np.concatenate([resets for _, resets, _ in batches], axis=1)[0]

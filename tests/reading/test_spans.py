@@ -113,7 +113,7 @@ def test_a_hundred_thousand_shards(tmp_path: Path) -> None:
     for file in files[:64]:
         shutil.copy(tmp_path / "shard", directory / file)
     shards = tuple(dataclasses.replace(shard, file=file) for file in files)
-    split = Split(shards=shards, num_documents=num_shards)
+    split = Split(shards=shards)
     dataclasses.replace(corpus.manifest, splits={"train": split}).save(directory)
     large = open_corpus(directory)
     assert len(large.splits["train"].shards) == num_shards

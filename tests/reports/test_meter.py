@@ -23,7 +23,7 @@ def test_the_meter_means_over_steps_and_rates_over_time() -> None:
         pieces=(),
     )
     config = tiny("c", "r", batch_size=4, seq_len=8, steps=20, eval_every=6)
-    split = Split(shards=(shard,), num_documents=1)
+    split = Split(shards=(shard,))
     meter = Meter(config, split, start_step=2, start_seconds=100.0)
     meter.evaluation_seconds = 7.0
     meter.add(StepMetrics(4.0, -1, 1.0, 1, 0.25), 1, seconds=1.0)
@@ -66,7 +66,7 @@ def test_sums_that_were_saved_go_into_the_next_report() -> None:
     shard = Shard(
         file="x", num_tokens=50, num_records=1, disk_bytes=1, sha256="", text_bytes=100, pieces=()
     )
-    config, split = tiny("c", "r"), Split(shards=(shard,), num_documents=1)
+    config, split = tiny("c", "r"), Split(shards=(shard,))
     first = StepMetrics(1.1, -1, 0.3, 1, 0.25), StepMetrics(0.7, -1, 0.1, 0, 0.5)
     straight = Meter(config, split, start_step=0, start_seconds=1.0)
     assert straight.sums() == {}

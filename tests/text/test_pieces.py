@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 
+import pytest
+
 from pipeline.text.formats import Parquet, PlainText
-from pipeline.text.pieces import Part, Piece, Source, parts_of_blocks
+from pipeline.text.pieces import Part, Piece, Source, boundary, parts_of_blocks
 
 ROWS = Parquet(text_field="text", row_groups=(4, 10))
 
@@ -19,10 +21,16 @@ def test_a_piece_counts_bytes_or_rows() -> None:
     assert Piece(source=rows, start=0, stop=10).source_bytes == 1000
 
 
-def test_a_piece_ends_its_document_where_the_source_ends() -> None:
-    file = Source(path="/x", name="x", source_bytes=1000, format=PlainText())
-    assert Piece(source=file, start=10, stop=1000).ends_document
-    assert not Piece(source=file, start=0, stop=999).ends_document
+@pytest.mark.parametrize("search_bytes", [0, 1, 2, 5, 100])
+def test_a_text_is_cut_after_a_newline_or_between_characters(search_bytes: int) -> None:
+    text = "aé日𝄞\nb𝄞\n\n日本語"
+    data, ends = text.encode(), {len(text[:n].encode()) for n in range(len(text) + 1)}
+    for place in range(len(data) + 1):
+        cut = place + boundary(data[place : place + max(search_bytes, 4)], search_bytes)
+        newline = data.find(b"\n", place, place + search_bytes)
+        expected = newline + 1 if newline >= 0 else min(end for end in ends if end >= place)
+        assert cut == expected
+    assert boundary(b"\x80" * 9, 2) == 0  # no UTF-8 at all
 
 
 def test_a_piece_without_a_split_may_hold_any() -> None:

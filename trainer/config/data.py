@@ -7,6 +7,7 @@ from pipeline.errors import OptionError
 from pipeline.options import check_int, check_text, option
 from pipeline.reading.batches import DEFAULT_BATCH_SIZE, DEFAULT_SEQ_LEN
 
+VALIDATION = "validation"
 TARGETS = ("sequence", "last")
 
 
@@ -16,8 +17,11 @@ class DataOptions:
 
     corpus: str = option("directory of the prepared corpus", metavar="DIR", identity=False)
     train_split: str = option("split to train on", default="train", metavar="NAME")
-    validation_split: str = option(
-        "split to evaluate on", default="validation", metavar="NAME", identity=False
+    validation_split: str | None = option(
+        "split to evaluate on; without it: validation, or none where the corpus has no such split",
+        default=None,
+        metavar="NAME",
+        identity=False,
     )
     seq_len: int = option("tokens of input in one window", default=DEFAULT_SEQ_LEN, parse=int)
     stride: int | None = option(
@@ -48,7 +52,8 @@ class DataOptions:
         Raises:
             OptionError: an option does.
         """
-        check_text(self, "corpus", "train_split", "validation_split")
+        named = [] if self.validation_split is None else ["validation_split"]
+        check_text(self, "corpus", "train_split", *named)
         check_int(self, 1, "seq_len", "batch_size")
         check_int(self, 1, "stride", or_none=True)
         if self.lanes and self.stride is not None:
@@ -64,6 +69,11 @@ class DataOptions:
         check_int(self, 0, "seed")
         if self.seed >= 2**31:  # NumPy's and TensorFlow's seeds are 32-bit
             raise OptionError(f"`seed` must be below 2**31, got {self.seed}; use a smaller one")
+
+    @property
+    def evaluated_split(self) -> str:
+        """The split to evaluate on: `validation_split`, or `validation` without it."""
+        return VALIDATION if self.validation_split is None else self.validation_split
 
     @property
     def window_stride(self) -> int:

@@ -80,15 +80,15 @@ def evaluate(
             "with the run's vocabulary"
         )
     windows = Windows(seq_len=config.seq_len, stride=evaluation_stride(config))
-    num_windows = opened.checked_num_windows(config.validation_split, windows)
+    num_windows = opened.checked_num_windows(config.evaluated_split, windows)
     assembly = assemble(config, opened.vocabulary.size)
     with assembly.strategy.scope():
         restore_weights(used.checkpoint, assembly.model)
     evaluation = Evaluator(opened, config, assembly.runner).evaluate()
-    bits = evaluation.loss / math.log(2) * opened.splits[config.validation_split].num_tokens
+    bits = evaluation.loss / math.log(2) * opened.splits[config.evaluated_split].num_tokens
     return RunEvaluation(
         evaluation=evaluation,
-        bits_per_character=bits / num_characters(opened, config.validation_split),
+        bits_per_character=bits / num_characters(opened, config.evaluated_split),
         num_windows=num_windows,
     )
 

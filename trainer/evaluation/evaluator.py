@@ -59,7 +59,7 @@ class Evaluator:
     """
 
     def __init__(self, corpus: Corpus, config: TrainConfig, runner: StepRunner) -> None:
-        self._split = corpus.splits[config.validation_split]
+        self._split = corpus.splits[config.evaluated_split]
         self._feed, self._num_batches = validation_feed(runner.step.strategy, corpus, config)
         self._runner = runner
 

@@ -4,6 +4,7 @@ The rows of global batch `k` depend on `k` alone (see `pipeline.reading.order`),
 any step and the number of hosts and replicas changes nothing but who gets which rows.
 """
 
+import dataclasses
 from typing import Any
 
 import tensorflow as tf
@@ -72,7 +73,7 @@ def validation_feed(
         float32, and the number of batches that hold the split.
     """
     stride = evaluation_stride(config)
-    num_windows = corpus.num_windows(config.validation_split, seq_len=config.seq_len, stride=stride)
+    num_windows = corpus.num_windows(config.evaluated_split, seq_len=config.seq_len, stride=stride)
     num_batches = -(-num_windows // config.batch_size)
 
     def host_dataset(context: tf.distribute.InputContext) -> tf.data.Dataset:
@@ -86,7 +87,7 @@ def validation_feed(
             return (*batch, tf.cast(positions < num_windows, tf.float32))
 
         dataset = corpus.windows(
-            config.validation_split,
+            config.evaluated_split,
             seq_len=config.seq_len,
             batch_size=config.batch_size,
             stride=stride,
@@ -110,11 +111,41 @@ def num_training_windows(corpus: Corpus, config: TrainConfig) -> int:
     )
 
 
+def without_validation(corpus: Corpus, config: TrainConfig) -> tuple[TrainConfig, str | None]:
+    """Turns evaluation off where no split is named for it and the corpus has none that would do.
+
+    Returns:
+        The options, and what is to be said: why, where evaluation was turned off.
+
+    Raises:
+        UserError: the run is to be stopped by its evaluations.
+    """
+    if config.validation_split is not None or not config.eval_every:
+        return config, None
+    name = config.evaluated_split
+    if name not in corpus.splits:
+        reason = f"{config.corpus} has no split {name!r}"
+    elif not corpus.num_windows(name, seq_len=config.seq_len, stride=evaluation_stride(config)):
+        reason = f"the split {name!r} of {config.corpus} is shorter than one window"
+    else:
+        return config, None
+    if config.early_stopping:
+        raise UserError(
+            f"`early_stopping`: {reason}, so there is no validation loss to stop by; name another "
+            "split by --validation_split, or leave --early_stopping out"
+        )
+    note = (
+        f"note: {reason}, so the run is not evaluated: no checkpoint is kept as its best, and no "
+        "samples are shown; --validation_split names another split"
+    )
+    return dataclasses.replace(config, eval_every=0), note
+
+
 def check_splits(corpus: Corpus, config: TrainConfig) -> None:
     """Refuses splits that are missing or shorter than one window, before anything is made."""
     wanted = [("train_split", config.train_split, config.window_stride)]
     if config.eval_every:
-        wanted.append(("validation_split", config.validation_split, evaluation_stride(config)))
+        wanted.append(("validation_split", config.evaluated_split, evaluation_stride(config)))
     for option, name, stride in wanted:
         remedy = "" if option == "train_split" else ", or turn evaluation off with --eval_every 0"
         if name not in corpus.splits:

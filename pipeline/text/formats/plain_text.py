@@ -14,6 +14,7 @@ from pipeline.text.pieces import (
     Piece,
     Reading,
     Source,
+    boundary,
     parts_of_blocks,
 )
 
@@ -56,10 +57,8 @@ class PlainText(Format):
     def cut(self, source: Source, offset: int, search_bytes: int) -> int:
         """See `Format.cut`.
 
-        A document: after the first newline of the `search_bytes` that follow; where there is
-        none, at the first UTF-8 boundary, which is at most 3 bytes away (in bytes that are not
-        UTF-8 at all: at `offset` itself). Many documents: after the first that ends there,
-        however long it is. A compressed file cannot be cut but at its end.
+        A document: at a `boundary`. Many documents: after the first that ends there, however long
+        it is. A compressed file cannot be cut but at its end.
         """
         if self.compression:
             return source.length
@@ -67,14 +66,7 @@ class PlainText(Format):
             return cut_documents(source.path, source.source_bytes, self.document, offset)
         with open_file(source.path) as file:
             file.seek(offset)
-            following = file.read(max(search_bytes, 4))
-        newline = following.find(b"\n", 0, search_bytes)
-        if newline >= 0:
-            return offset + newline + 1
-        for distance, byte in enumerate(following[:4]):
-            if byte & 0xC0 != 0x80:  # not a continuation byte: a character starts here
-                return offset + distance
-        return offset
+            return offset + boundary(file.read(max(search_bytes, 4)), search_bytes)
 
     def sample(self, source: Source) -> bytes:
         """See `Format.sample`.
