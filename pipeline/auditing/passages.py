@@ -36,6 +36,12 @@ class Passage:
     document: str = ""
 
 
+def passage_text(passage: Passage) -> str:
+    """Returns where a passage stands, for people."""
+    document = f"{passage.document}, " if passage.document else ""
+    return f"{passage.source} {document}bytes {passage.start}-{passage.stop - 1}"
+
+
 def read_tokens(corpus: Corpus, shard: Shard, start: int, stop: int) -> np.ndarray:
     """Returns the tokens `start … stop - 1` of a shard."""
     record_tokens = corpus.manifest.record_tokens

@@ -5,6 +5,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from pipeline.auditing.passages import passage_text
 from pipeline.auditing.record_trace import TracedRecord, trace_records
 from pipeline.auditing.trace import TracedLane, TracedWindow, Training, trace, trace_lanes
 from pipeline.commands.flags import refuse_corpus_flags
@@ -111,10 +112,7 @@ def record_text(traced: TracedRecord) -> str:
 
 def row_text(traced: TracedWindow | TracedLane) -> str:
     """Returns a traced row for people: where it is from, then its text."""
-    places = "; ".join(
-        f"{p.source} {p.document + ', ' if p.document else ''}bytes {p.start}-{p.stop - 1}"
-        for p in traced.passages
-    )
+    places = "; ".join(map(passage_text, traced.passages))
     if isinstance(traced, TracedLane):
         where = f"round {traced.round}, token {traced.first_token} of the split"
     else:

@@ -11,16 +11,16 @@ from trainer.commands.demo import baselines, original_bytes, python_sources
 
 
 def test_baselines_are_those_of_the_counts(tmp_path: Path) -> None:
-    # 3/4 "a" and 1/4 "b" with the separator never seen in training: ids 0, 1, 2 = NUL, a, b.
+    # 3/4 "a", 1/4 "b" and one separator: ids 1, 2 and 0.
     corpus = make(
         tmp_path, "aaab" * 100, vocabulary="char", splits={"train": 0.5, "validation": 0.5},
         record_tokens=7,
     )  # fmt: skip
     uniform, frequencies = baselines(corpus)
     train, validation = corpus.splits["train"], corpus.splits["validation"]
-    assert (train.num_tokens, validation.num_tokens) == (200, 201)
+    assert (train.num_tokens, validation.num_tokens) == (201, 201)
     assert uniform == pytest.approx(201 * math.log2(3) / 200)
-    bits = -(150 * math.log2(151 / 203) + 50 * math.log2(51 / 203) + math.log2(1 / 203)) / 200
+    bits = -(150 * math.log2(151 / 204) + 50 * math.log2(51 / 204) + math.log2(2 / 204)) / 200
     assert frequencies == pytest.approx(bits)
 
 
