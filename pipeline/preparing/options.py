@@ -99,6 +99,11 @@ class PrepareOptions:
         default="error",
         choices=("error", "replace"),
     )
+    normalize: bool = option(
+        "take a tokenizer that normalises text, as Qwen's does (NFC): the normalised text comes "
+        "back, not the source's",
+        default=False,
+    )
 
     @property
     def bpe_size(self) -> int | None:
@@ -182,4 +187,9 @@ class PrepareOptions:
             raise OptionError(
                 "`unknown` replace has no effect: a vocabulary made from the text, and bytes, "
                 "know everything; give the `vocabulary` of another corpus"
+            )
+        if self.normalize and is_made:
+            raise OptionError(
+                "`normalize` has no effect: bytes, characters and a BPE made from the text give "
+                "every text back; give a `vocabulary` that normalises"
             )

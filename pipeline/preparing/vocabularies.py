@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.errors import OptionError
+from pipeline.errors import OptionError, UserError
 from pipeline.preparing.counting import (
     SampleTask,
     count_code_points,
@@ -30,8 +30,8 @@ def given_vocabulary(options: PrepareOptions) -> Vocabulary | None:
     """The vocabulary that the options give, `None` where it is to be made from the text.
 
     Raises:
-        OptionError: they name a file that is none.
-        UserError: the file is no vocabulary.
+        OptionError: they name a file that is none, or want text normalised that is not.
+        UserError: the file is no vocabulary, or normalises text against the options.
     """
     if options.vocabulary == ByteVocabulary.kind:
         return ByteVocabulary()
@@ -42,7 +42,17 @@ def given_vocabulary(options: PrepareOptions) -> Vocabulary | None:
             f"`vocabulary` must be byte, char, bpe:SIZE or an existing file, got "
             f"{options.vocabulary!r}"
         )
-    return load_vocabulary(options.vocabulary, unknown=options.unknown)
+    vocabulary = load_vocabulary(options.vocabulary, unknown=options.unknown)
+    if vocabulary.normalizer and not options.normalize:
+        raise UserError(
+            f"{options.vocabulary}: it changes text before it encodes it ({vocabulary.normalizer}),"
+            " so the source's text would not come back; `--normalize` takes it as it is"
+        )
+    if options.normalize and not vocabulary.normalizer:
+        raise OptionError(
+            f"`normalize` has no effect: {options.vocabulary} changes no text; leave it out"
+        )
+    return vocabulary
 
 
 def make_vocabulary(

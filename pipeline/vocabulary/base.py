@@ -47,6 +47,8 @@ class Vocabulary:
         size: the number of ids.
         dtype: the little-endian dtype of a stored token.
         separator_id: the id that ends every document.
+        normalizer: what it makes of a text before it encodes it, such as `NFC`, which then
+            comes back in the text's place; empty where every text comes back.
         fingerprint: SHA-256 of the vocabulary's file, in hex. Equal fingerprints mean
             equal ids for equal text.
     """
@@ -54,6 +56,7 @@ class Vocabulary:
     kind: str
     size: int
     separator_id: int = 0
+    normalizer: str = ""
     file_name = FILE_NAME
 
     @property

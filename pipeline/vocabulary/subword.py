@@ -1,8 +1,9 @@
 """Subwords: byte-level BPE (Sennrich et al., 2016; bytes as in GPT-2) <-> ids.
 
 A vocabulary is a `tokenizer.json` of the library `tokenizers`, as this module trains one or as a
-published model brings it. It must be lossless: a byte-level BPE with no normalizer. Text that
-looks like a special token, such as `<|endoftext|>`, is encoded as what it is: text.
+published model brings it. It must be lossless: a byte-level BPE with no normalizer but NFC, of
+which the normalised text comes back. Text that looks like a special token, such as
+`<|endoftext|>`, is encoded as what it is: text.
 
 Where text is cut, the ids on both sides depend on the cut, so the cuts are part of the format: a
 piece of a source is encoded in units of up to `UNIT_BYTES`, each of which ends after its last
@@ -14,6 +15,7 @@ newline or, where it has none, at a UTF-8 boundary; a row or a line is a piece o
 import functools
 import json
 import os
+import unicodedata
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -50,6 +52,7 @@ class SubwordVocabulary(Vocabulary):
     def __init__(self, content: str):
         self._content = content
         tokens, special = _tokens_of(content)
+        self.normalizer = "NFC" if _normalizers(json.loads(content)) else ""
         separators = [special[name] for name in _SEPARATORS if name in special]
         self.separator_id = separators[0] if separators else len(tokens)
         self.size = max(len(tokens), self.separator_id + 1)
@@ -98,7 +101,13 @@ class SubwordVocabulary(Vocabulary):
                 "gigatoken and tokenizers disagree on this text: "
                 f"{sample.encode()[start : start + 60]!r}; use another tokenizer, or report it"
             )
-        if self.decode_bytes(found) != sample.encode():
+        decoded = self.decode_bytes(found).decode()
+        if self.normalizer:
+            decoded, sample = (
+                unicodedata.normalize("NFC", decoded),
+                unicodedata.normalize("NFC", sample),
+            )
+        if decoded != sample:
             raise UserError(f"the tokenizer does not give this text back: {sample[:60]!r}")
 
     def decode_bytes(self, ids: Any) -> bytes:
@@ -282,8 +291,9 @@ def _find_loss(tokenizer: dict[str, Any]) -> str | None:
     """Why decoding would not give the text back, or `None`."""
     if tokenizer["model"]["type"] != "BPE":
         return f"is a {tokenizer['model']['type']} model"
-    if tokenizer.get("normalizer"):
-        return f"changes text (normalizer {tokenizer['normalizer']['type']})"
+    for kind in _normalizers(tokenizer):
+        if kind != "NFC":
+            return f"changes text (normalizer {kind})"
     if tokenizer.get("truncation"):
         return "cuts text off (truncation)"
     steps = tokenizer["pre_tokenizer"] or {"type": "none"}
@@ -295,6 +305,18 @@ def _find_loss(tokenizer: dict[str, Any]) -> str | None:
     if any(step.get("behavior") == "Removed" for step in steps):
         return "removes text"
     return None
+
+
+def _normalizers(tokenizer: dict[str, Any]) -> list[str]:
+    """The kinds of normalizers, in order; an empty sequence has none."""
+    waiting, kinds = [tokenizer.get("normalizer")], []
+    while waiting:
+        normalizer = waiting.pop()
+        if normalizer and normalizer["type"] == "Sequence":
+            waiting += reversed(normalizer["normalizers"])
+        elif normalizer:
+            kinds.append(normalizer["type"])
+    return kinds
 
 
 def load_tokenizer(path: str | os.PathLike[str]) -> SubwordVocabulary:

@@ -32,6 +32,8 @@ from pipeline.text.pieces import Reading
         ({"min_count": 0}, "`min_count` must be an integer of at least 1, got 0"),
         ({"unknown": "skip"}, "`unknown` must be one of error, replace, got 'skip'"),
         ({"vocabulary": "char", "unknown": "replace"}, "`unknown` replace has no effect"),
+        ({"normalize": True}, "`normalize` has no effect"),
+        ({"vocabulary": "bpe:300", "normalize": True}, "`normalize` has no effect"),
         ({"document": "word"}, "`document` must be file, line, blank_line or a separator"),
         ({"document": ""}, "`document` must not be empty, got ''"),
         ({"text_field": ""}, "`text_field` must not be empty"),

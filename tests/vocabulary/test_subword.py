@@ -2,6 +2,7 @@
 
 import functools
 import json
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from terminal import textreel_without
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from pipeline import Corpus, PrepareOptions, UserError, open_corpus, prepare
+from pipeline import Corpus, OptionError, PrepareOptions, UserError, open_corpus, prepare
 from pipeline.auditing.repair import repair
 from pipeline.auditing.trace import trace
 from pipeline.auditing.verify import verify
@@ -168,7 +169,11 @@ def test_a_published_tokenizer(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"normalizer": {"type": "NFC"}}, r"changes text \(normalizer NFC\)"),
+        ({"normalizer": {"type": "NFKC"}}, r"changes text \(normalizer NFKC\)"),
+        (
+            {"normalizer": {"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "NFD"}]}},
+            r"changes text \(normalizer NFD\)",
+        ),
         ({"pre_tokenizer": {"type": "Whitespace"}}, "is not byte-level"),
         ({"pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": True}}, "adds a space"),
         ({"model": {"type": "WordPiece", "vocab": {}}}, "is a WordPiece model"),
@@ -184,6 +189,42 @@ def test_a_tokenizer_that_loses_text_is_refused(
     with pytest.raises(UserError, match=rf"tokenizer.json: .*{message}"):
         prepare([path], tmp_path / "out", PrepareOptions(vocabulary=str(path)))
     assert not (tmp_path / "out").exists()
+
+
+NFC = {"type": "Sequence", "normalizers": [{"type": "NFC"}]}
+DECOMPOSED = "e\u0301 \u1112\u1161\u11ab \u212a \u0344\n"
+
+
+@pytest.mark.parametrize("normalizer", [NFC, {"type": "NFC"}])
+def test_a_tokenizer_that_normalises_is_taken_by_name(
+    tmp_path: Path, normalizer: dict[str, Any]
+) -> None:
+    path = write(tmp_path / "tokenizer.json", foreign(normalizer=normalizer))
+    source = write(tmp_path / "a.txt", DECOMPOSED * 50)
+    options = {"vocabulary": str(path), "splits": TRAIN}
+    message = r"tokenizer.json: it changes text .*\(NFC\), .*`--normalize`"
+    with pytest.raises(UserError, match=message):
+        prepare([source], tmp_path / "corpus", PrepareOptions(**options))
+    assert not (tmp_path / "corpus").exists()
+    corpus = prepared(tmp_path, source, **options, normalize=True)
+    (document,) = documents_of(corpus)
+    assert document.decode() == unicodedata.normalize("NFC", DECOMPOSED * 50)
+    assert corpus.splits["train"].text_bytes == len((DECOMPOSED * 50).encode())
+    assert corpus.manifest.options["normalize"] is True
+    assert corpus.vocabulary.normalizer == "NFC"
+    before = files(tmp_path / "corpus")
+    bad = next((tmp_path / "corpus").glob("*.tfrecord-*"))
+    bad.unlink()
+    repair(tmp_path / "corpus", [source])
+    assert files(tmp_path / "corpus") == before
+
+
+def test_normalizing_what_normalises_nothing_is_refused(tmp_path: Path) -> None:
+    empty = {"type": "Sequence", "normalizers": []}
+    path = write(tmp_path / "tokenizer.json", foreign(normalizer=empty))
+    assert load_vocabulary(path).normalizer == ""
+    with pytest.raises(OptionError, match=r"`normalize` has no effect: .*tokenizer\.json"):
+        prepare([path], tmp_path / "c", PrepareOptions(vocabulary=str(path), normalize=True))
 
 
 def test_a_difference_is_an_error_that_shows_the_text(
