@@ -21,7 +21,7 @@ from pipeline.layout.records import record_bytes
 from pipeline.layout.sealed import read_sealed
 
 MAX_RECORD_TOKENS = 2**24
-_ITEMSIZES = {"uint8": 1, "uint16": 2, "uint32": 4}
+_ITEMSIZES = {"uint8": 1, "uint16": 2, "int32": 4}
 _MAX = 2**63 - 1
 
 

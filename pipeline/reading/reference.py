@@ -29,7 +29,7 @@ def reference_windows(
     import numpy as np
     import tensorflow as tf
 
-    dtype = {1: tf.uint8, 2: tf.uint16, 4: tf.int32}[np.dtype(corpus.manifest.dtype).itemsize]
+    dtype = tf.as_dtype(np.dtype(corpus.manifest.dtype))
     num_tokens = seq_len + 1
 
     def tokens_of(record: "tf.Tensor") -> "tf.Tensor":

@@ -54,8 +54,7 @@ class ShardFiles:
         self.windows = windows
         self.read_ahead = read_ahead
         self.dtype = np.dtype(manifest.dtype)
-        # decode_raw knows no uint32; no vocabulary comes near 2^31 ids.
-        self.stored = {1: tf.uint8, 2: tf.uint16, 4: tf.int32}[self.dtype.itemsize]
+        self.stored = tf.as_dtype(self.dtype)
         self.record_tokens = manifest.record_tokens
         payload_bytes = manifest.record_tokens * self.dtype.itemsize
         self.record_bytes = record_bytes(payload_bytes)

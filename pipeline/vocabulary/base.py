@@ -14,8 +14,11 @@ FILE_NAME = "vocabulary.json"
 
 
 def token_dtype(size: int) -> np.dtype[Any]:
-    """The smallest of uint8, uint16 and uint32 (little-endian) that holds `size` ids."""
-    return np.dtype("u1" if size <= 2**8 else "<u2" if size <= 2**16 else "<u4")
+    """The smallest of uint8, uint16 and int32 (little-endian) that holds `size` ids.
+
+    Not uint32: TensorFlow, hence TFDS, decodes no such bytes; no vocabulary comes near 2^31 ids.
+    """
+    return np.dtype("u1" if size <= 2**8 else "<u2" if size <= 2**16 else "<i4")
 
 
 class Encoder(Protocol):
@@ -68,6 +71,14 @@ class Vocabulary:
     def fingerprint(self) -> str:
         """SHA-256 in hex."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    @property
+    def remark(self) -> str:
+        """What is odd about how it encodes, such as why that is slow; mostly empty.
+
+        To ask for it loads what encoding needs, so that workers that are forked have it.
+        """
+        return ""
 
     def to_json(self) -> str:
         """Returns the content of the vocabulary's file."""
