@@ -64,8 +64,8 @@ def repair(
             shutil.rmtree(aside, ignore_errors=True)
             aside.mkdir()
             found = _find_sources(manifest, options, sources)
-            tasks = _tasks(aside.absolute(), manifest, options, vocabulary, bad, found)
-            _rebuild(manifest, tasks, run, progress=progress)
+            tasks = _tasks(aside.absolute(), manifest, options, bad, found)
+            _rebuild(manifest, tasks, vocabulary, run, progress=progress)
             for file in bad:
                 os.replace(aside / file, directory / file)
             sync_directory(directory)
@@ -88,7 +88,6 @@ def _tasks(
     aside: Path,
     manifest: Manifest,
     options: PrepareOptions,
-    vocabulary: Vocabulary,
     bad: Sequence[str],
     found: dict[str, Source],
 ) -> list[ShardTask]:
@@ -113,7 +112,6 @@ def _tasks(
                 paths={split: str(aside / shard.file) for split, shard in shards.items()},
                 pieces=tuple(piece for _, piece in sorted(pieces.items(), key=lambda i: i[0])),
                 fractions=options.splits,
-                vocabulary=vocabulary,
                 record_tokens=manifest.record_tokens,
             )
         )
@@ -121,12 +119,18 @@ def _tasks(
 
 
 def _rebuild(
-    manifest: Manifest, tasks: Sequence[ShardTask], run: Engine, *, progress: bool
+    manifest: Manifest,
+    tasks: Sequence[ShardTask],
+    vocabulary: Vocabulary,
+    run: Engine,
+    *,
+    progress: bool,
 ) -> None:
     """Runs the tasks, and refuses what does not come out as it was."""
     total = sum(task.source_bytes for task in tasks)
     with progress_bar("repairing", total, progress) as bar:
-        written = run(write_shard, tasks, advance=bar.update)
+        write = functools.partial(write_shard, vocabulary=vocabulary)
+        written = run(write, tasks, advance=bar.update)
     digests = {
         os.path.basename(task.paths[split]): result.sha256
         for task, shards in zip(tasks, written, strict=True)

@@ -3,11 +3,12 @@
 import dataclasses
 import functools
 import os
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import OptionError, UserError
+from pipeline.errors import OptionError, TextWarning, UserError
 from pipeline.layout.array_record import check_installed
 from pipeline.layout.loading import load_manifest
 from pipeline.layout.manifest import FILE_NAME, Manifest, Shard, ShardPiece, SourceInfo, Split
@@ -109,8 +110,10 @@ def prepare(
             plan = make_plan(found, options)
             vocabulary = _vocabulary(target, intent, plan, options, given, run, progress)
             # absolute: a worker may stand elsewhere
-            tasks = make_tasks(plan, options, vocabulary, target.absolute())
-            manifest = _write(target, options, found, tasks, formats, run, progress)
+            tasks = make_tasks(plan, options, target.absolute())
+            if vocabulary.remark:
+                warnings.warn(f"`vocabulary`: {vocabulary.remark}", TextWarning, stacklevel=2)
+            manifest = _write(target, options, found, tasks, vocabulary, formats, run, progress)
             if target == directory:
                 journal.end(directory)
             else:
@@ -172,21 +175,23 @@ def _write(
     options: PrepareOptions,
     sources: tuple[Source, ...],
     tasks: list[ShardTask],
+    vocabulary: Vocabulary,
     formats: tuple[str, ...],
     run: Engine,
     progress: bool,
 ) -> Manifest:
     """Writes the shards that the journal does not have yet, then makes the corpus complete."""
     with progress_bar("writing shards", sum(task.source_bytes for task in tasks), progress) as bar:
-        written = run(write_shard, tasks, advance=bar.update)
+        write = functools.partial(write_shard, vocabulary=vocabulary)
+        written = run(write, tasks, advance=bar.update)
     for source in sources:
         check_unchanged(source)
     try:
-        manifest = _manifest(options, sources, tasks, written, formats)
+        manifest = _manifest(options, sources, tasks, written, vocabulary, formats)
     except UserError:
         replacement.discard(target)  # the same text in the same way would come to the same
         raise
-    manifest = vouched(manifest, tasks[0].vocabulary)
+    manifest = vouched(manifest, vocabulary)
     write_companions(target, manifest, run, progress=progress)
     manifest.save(target)
     return manifest
@@ -225,9 +230,9 @@ def _manifest(
     sources: tuple[Source, ...],
     tasks: list[ShardTask],
     written: list[dict[str, journal.WrittenShard]],
+    vocabulary: Vocabulary,
     formats: tuple[str, ...],
 ) -> Manifest:
-    vocabulary = tasks[0].vocabulary
     index_of = {source.name: index for index, source in enumerate(sources)}
     shards: dict[str, list[Shard]] = {split: [] for split in options.splits}
     for task, results in zip(tasks, written, strict=True):

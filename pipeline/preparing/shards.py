@@ -28,22 +28,18 @@ _CHECK_DISTANCE = 16 * 2**20  # bytes of text from one check of the encoding to 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ShardTask:
-    """All that a worker needs to write one shard, or one for every split.
-
-    Equal tasks write equal bytes.
+    """All that a worker needs to write one shard, or one for every split, but the vocabulary.
 
     Attributes:
         paths: split -> the file to write.
         pieces: what they hold, in order.
         fractions: split -> its part of the documents whose content decides.
-        vocabulary: text -> ids.
         record_tokens: tokens of a full record.
     """
 
     paths: dict[str, str]
     pieces: Pieces
     fractions: dict[str, float]
-    vocabulary: Vocabulary
     record_tokens: int
 
     @property
@@ -57,7 +53,7 @@ class ShardTask:
 
 
 def make_tasks(
-    plan: Plan, options: PrepareOptions, vocabulary: Vocabulary, directory: str | os.PathLike[str]
+    plan: Plan, options: PrepareOptions, directory: str | os.PathLike[str]
 ) -> list[ShardTask]:
     """Makes the task of every shard of a plan, to be written to a directory."""
     return [
@@ -70,7 +66,6 @@ def make_tasks(
             },
             pieces=pieces,
             fractions=options.splits,
-            vocabulary=vocabulary,
             record_tokens=options.record_tokens,
         )
         for splits, shards in plan.shards.items()
@@ -78,7 +73,9 @@ def make_tasks(
     ]
 
 
-def write_shard(task: ShardTask, advance: Advance) -> dict[str, WrittenShard]:
+def write_shard(
+    task: ShardTask, advance: Advance, *, vocabulary: Vocabulary
+) -> dict[str, WrittenShard]:
     """Encodes the pieces of a task into one file for each of its splits.
 
     A separator ends each document, and each range of a document that is cut among splits. A
@@ -86,6 +83,12 @@ def write_shard(task: ShardTask, advance: Advance) -> dict[str, WrittenShard]:
     documents are never in two. The files appear whole, each by
     a rename, or not at all. Where the journal says that all are finished, and their digests are
     right, they are kept: to run a task twice costs reading its files.
+
+    Args:
+        task: what to write. Equal tasks and vocabularies write equal bytes.
+        advance: is told how many bytes of the sources are done.
+        vocabulary: text -> ids. It is no part of a task, for it may have 30 MB: a worker gets it
+            once, with the function.
 
     Returns:
         Split -> what its file holds.
@@ -102,7 +105,9 @@ def write_shard(task: ShardTask, advance: Advance) -> dict[str, WrittenShard]:
     with contextlib.ExitStack() as files:
         shards = {
             split: _Shard(
-                files.enter_context(whole_file(path, temporary=journal.temporary_path(path))), task
+                files.enter_context(whole_file(path, temporary=journal.temporary_path(path))),
+                vocabulary,
+                task.record_tokens,
             )
             for split, path in task.paths.items()
         }
@@ -128,11 +133,11 @@ def write_shard(task: ShardTask, advance: Advance) -> dict[str, WrittenShard]:
 class _Shard:
     """One file that is being written."""
 
-    def __init__(self, file: BinaryIO, task: ShardTask):
-        self._vocabulary = task.vocabulary
-        dtype = task.vocabulary.dtype
-        self._separator = np.array([task.vocabulary.separator_id], dtype)
-        self._writer = RecordWriter(file, record_tokens=task.record_tokens, itemsize=dtype.itemsize)
+    def __init__(self, file: BinaryIO, vocabulary: Vocabulary, record_tokens: int):
+        self._vocabulary = vocabulary
+        dtype = vocabulary.dtype
+        self._separator = np.array([vocabulary.separator_id], dtype)
+        self._writer = RecordWriter(file, record_tokens=record_tokens, itemsize=dtype.itemsize)
         self._num_text_bytes = self._next_check = 0
         self._documents: list[int] = []
         self._encoder: Encoder | None = None  # of the document that is being written

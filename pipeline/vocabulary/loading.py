@@ -1,14 +1,17 @@
 """Loading of vocabularies: those of a corpus, of a run, or of a file."""
 
 import os
+from typing import Any
 
 from pipeline.errors import UserError
-from pipeline.files import exists, is_uri, join, parse_json, read_text
-from pipeline.vocabulary import subword
+from pipeline.files import exists, is_uri, join, parse_json, read_bytes
+from pipeline.vocabulary import tokenizer_json
 from pipeline.vocabulary.base import FILE_NAME, Vocabulary
 from pipeline.vocabulary.characters import ByteVocabulary, CharVocabulary
+from pipeline.vocabulary.foreign_files import WANTED, foreign_kind
+from pipeline.vocabulary.subword import SubwordVocabulary
 
-VOCABULARY_FILES = (FILE_NAME, subword.FILE_NAME)
+VOCABULARY_FILES = (FILE_NAME, tokenizer_json.FILE_NAME)
 
 
 def load_vocabulary(path: str | os.PathLike[str], *, unknown: str = "error") -> Vocabulary:
@@ -19,33 +22,44 @@ def load_vocabulary(path: str | os.PathLike[str], *, unknown: str = "error") -> 
         unknown: see `CharVocabulary`; nothing is unknown to the others.
 
     Raises:
-        UserError: there is none, or its file is damaged.
+        UserError: there is none, or its file is damaged, or another program's.
     """
     path = os.fspath(path)
     is_directory = not path.endswith(".json") if is_uri(path) else os.path.isdir(path)
     if is_directory:
-        tokenizer = join(path, subword.FILE_NAME)
+        tokenizer = join(path, tokenizer_json.FILE_NAME)
         path = tokenizer if exists(tokenizer) else join(path, FILE_NAME)
     try:
-        text = read_text(path)
+        content = read_bytes(path)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file; a corpus and a run each have one") from error
+    is_tokenizer = b'"model"' in content  # among characters, the quotes would be escaped
+    if not is_tokenizer and os.path.basename(path) not in VOCABULARY_FILES:
+        kind = foreign_kind(content)
+        if kind:
+            raise UserError(f"{path}: it is {kind}; {WANTED}")
+    try:
+        text = content.decode()
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is damaged: byte {error.start} is not UTF-8") from error
-    content = parse_json(text, path)
-    if isinstance(content, dict) and "model" in content:
-        return subword.load_tokenizer(path)
+    try:
+        if is_tokenizer:
+            return SubwordVocabulary(text)
+        return _own(parse_json(text, path), path, unknown)
+    except UserError as error:
+        raise error if path in str(error) else UserError(f"{path}: {error}") from error
+
+
+def _own(content: Any, path: str, unknown: str) -> Vocabulary:
+    """The vocabulary of a `vocabulary.json`."""
     kind = content.get("kind") if isinstance(content, dict) else None
     if kind == ByteVocabulary.kind:
         return ByteVocabulary()
     if kind == CharVocabulary.kind and isinstance(content.get("characters"), str):
         points = [ord(character) for character in content["characters"]]
-        try:
-            return CharVocabulary(points).with_unknown(unknown)
-        except UserError as error:
-            raise UserError(f"{path}: {error}") from error
+        return CharVocabulary(points).with_unknown(unknown)
     if isinstance(kind, str) and kind != CharVocabulary.kind:
-        raise UserError(f"{path}: unknown `kind` {kind[:50]!r}; is textreel too old for it?")
+        raise UserError(f"unknown `kind` {kind[:50]!r}; is textreel too old for it?")
     raise UserError(
         f"{path} is damaged, or is no vocabulary: it is neither a vocabulary.json of textreel's "
         "nor a tokenizer.json of the library tokenizers"

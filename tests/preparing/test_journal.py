@@ -40,10 +40,10 @@ def stop_after(num_shards: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes `write_shard` fail as on a full disk, in this process, after some shards."""
     original, count = shards.write_shard, iter(range(10**6))
 
-    def failing(task: ShardTask, advance: Advance) -> Any:
+    def failing(task: ShardTask, advance: Advance, **others: Any) -> Any:
         if next(count) >= num_shards:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(task.paths))
-        return original(task, advance)
+        return original(task, advance, **others)
 
     monkeypatch.setattr("pipeline.preparing.prepare.write_shard", failing)
 

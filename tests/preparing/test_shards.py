@@ -1,6 +1,5 @@
 """A task -> its files: whole, the same however often, and kept where they are right."""
 
-import dataclasses
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ from pipeline.preparing.splits import SplitOf
 from pipeline.text.sources import find_sources
 from pipeline.vocabulary.characters import ByteVocabulary, CharVocabulary
 
+BYTES = ByteVocabulary()
 SPLITS = {"train": 0.5, "test": 0.5}
 ROWS = ["one", "", "zwei\r\n", "三つ", "one"] * 20
 
@@ -29,7 +29,7 @@ def tasks_of(folder: Path, path: Path, **chosen: Any) -> list[ShardTask]:
     options = PrepareOptions(**{"splits": SPLITS, "record_tokens": 50, **chosen})
     plan = make_plan(find_sources([path], reading=options.reading).sources, options)
     (folder / "out").mkdir(exist_ok=True)
-    return make_tasks(plan, options, ByteVocabulary(), folder / "out")
+    return make_tasks(plan, options, folder / "out")
 
 
 def shards_in(folder: Path) -> dict[str, bytes]:
@@ -56,7 +56,7 @@ def test_a_task_is_a_shard_of_each_split_that_is_written_together(tmp_path: Path
 def test_documents_go_where_their_hash_says(tmp_path: Path) -> None:
     (task,) = tasks_of(tmp_path, json_lines(tmp_path / "x.jsonl", ROWS), text_field="text")
     done: list[int] = []
-    written = write_shard(task, done.append)
+    written = write_shard(task, done.append, vocabulary=BYTES)
     split_of = SplitOf(SPLITS)
     for split, shard in written.items():
         own = [row.encode() for row in ROWS if split_of(row.encode()) == split]
@@ -69,16 +69,16 @@ def test_documents_go_where_their_hash_says(tmp_path: Path) -> None:
 
 def test_to_run_a_task_again_keeps_what_is_right(tmp_path: Path) -> None:
     (task,) = tasks_of(tmp_path, json_lines(tmp_path / "x.jsonl", ROWS), text_field="text")
-    written = write_shard(task, ignore)
+    written = write_shard(task, ignore, vocabulary=BYTES)
     before = shards_in(tmp_path / "out")
     times = {path: Path(path).stat().st_mtime_ns for path in task.paths.values()}
     done: list[int] = []
-    assert write_shard(task, done.append) == written
+    assert write_shard(task, done.append, vocabulary=BYTES) == written
     assert done == [task.source_bytes]
     assert times == {path: Path(path).stat().st_mtime_ns for path in task.paths.values()}
     for damage in damages():
         damage(Path(task.paths["test"]))
-        assert write_shard(task, ignore) == written
+        assert write_shard(task, ignore, vocabulary=BYTES) == written
         assert shards_in(tmp_path / "out") == before
 
 
@@ -97,13 +97,15 @@ def test_no_file_appears_where_one_fails(tmp_path: Path) -> None:
     (task,) = tasks_of(tmp_path, rows, text_field="text")
     known = CharVocabulary([ord(character) for character in set("".join(ROWS))])
     with pytest.raises(UserError, match=r"x\.jsonl, line 101: characters .* lacks: 'Q'"):
-        write_shard(dataclasses.replace(task, vocabulary=known), ignore)
+        write_shard(task, ignore, vocabulary=known)
     assert files_in(tmp_path / "out") == {}
     assert files(tmp_path / "out/.prepare") == {}
 
 
 def test_a_part_of_a_document_has_no_separator_but_a_range_has(tmp_path: Path) -> None:
     tasks = tasks_of(tmp_path, write(tmp_path / "x", text(3000)), shard_bytes=1000)
-    written = [shard for task in tasks for shard in write_shard(task, ignore).values()]
+    written = [
+        shard for task in tasks for shard in write_shard(task, ignore, vocabulary=BYTES).values()
+    ]
     assert [shard.documents for shard in written] == [(0,), (1,), (0,), (1,)]
     assert [shard.num_tokens - shard.num_text_bytes for shard in written] == [0, 1, 0, 1]

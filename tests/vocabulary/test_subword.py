@@ -12,15 +12,19 @@ from corpora import TRAIN, documents, files, prepared, text, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from terminal import textreel_without
+from tokenizer_files import BYTES_ALONE, END, families, split, steps, tokenizer_json
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from pipeline import Corpus, OptionError, PrepareOptions, UserError, open_corpus, prepare
 from pipeline.auditing.repair import repair
 from pipeline.auditing.trace import trace
 from pipeline.auditing.verify import verify
-from pipeline.vocabulary import subword
+from pipeline.errors import TextWarning
+from pipeline.vocabulary import encoding, units
+from pipeline.vocabulary.encoding import Encoding
 from pipeline.vocabulary.loading import load_vocabulary
-from pipeline.vocabulary.subword import UNIT_BYTES, SubwordVocabulary, train_bpe
+from pipeline.vocabulary.subword import SubwordVocabulary, train_bpe
+from pipeline.vocabulary.units import UNIT_BYTES
 
 ENGLISH = "the cat sat on the mat, and the dog sat on the cat. <|endoftext|> naïve 日本語\r\n"
 BPE = "bpe:400"
@@ -72,7 +76,7 @@ def test_a_special_token_in_a_text_is_text() -> None:
 def test_ids_do_not_depend_on_the_blocks(content: str, block_bytes: int, unit_bytes: int) -> None:
     vocabulary, data = trained(), content.encode()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(subword, "UNIT_BYTES", unit_bytes)
+        patch.setattr(units, "UNIT_BYTES", unit_bytes)
         whole = vocabulary.encoder().encode(data, final=True)
         encoder = vocabulary.encoder()
         parts = [
@@ -166,6 +170,13 @@ def test_a_published_tokenizer(tmp_path: Path) -> None:
     assert without.decode_bytes(without.encode(ENGLISH)) == ENGLISH.encode()
 
 
+REMOVING = {"type": "Split", "pattern": {"String": " "}, "behavior": "Removed", "invert": False}
+GREEDY = {
+    "id": 300, "content": "<x>", "special": False, "lstrip": True, "rstrip": False,
+    "single_word": False, "normalized": False,
+}  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -174,7 +185,22 @@ def test_a_published_tokenizer(tmp_path: Path) -> None:
             {"normalizer": {"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "NFD"}]}},
             r"changes text \(normalizer NFD\)",
         ),
-        ({"pre_tokenizer": {"type": "Whitespace"}}, "is not byte-level"),
+        ({"pre_tokenizer": {"type": "Whitespace"}}, r"changes text \(pre-tokenizer Whitespace\)"),
+        ({"pre_tokenizer": {"type": "Digits", "individual_digits": True}}, "is not byte-level"),
+        ({"pre_tokenizer": None}, "is not byte-level"),
+        ({"pre_tokenizer": REMOVING}, r"removes text \(pre-tokenizer Split, Removed\)"),
+        ({"added_tokens": [GREEDY]}, r"drops the spaces beside '<x>' \(lstrip, rstrip\)"),
+        ({"model": {"type": "BPE", "vocab": {}, "dropout": 0.1}}, r"at random \(dropout\)"),
+        (
+            {"model": {"type": "BPE", "vocab": {}, "end_of_word_suffix": "</w>"}},
+            r"marks words in the text \(end_of_word_suffix\)",
+        ),
+        (
+            {"model": {"type": "BPE", "vocab": {}, "byte_fallback": True}},
+            "is a SentencePiece model",
+        ),
+        ({"model": {"vocab": [["a", 0.0]], "unk_id": 0}}, "is a Unigram model"),
+        ({"model": {"vocab": {"a": 0}}}, "is a WordPiece model"),
         ({"pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": True}}, "adds a space"),
         ({"model": {"type": "WordPiece", "vocab": {}}}, "is a WordPiece model"),
         ({"model": {"type": "BPE", "vocab": {"a": 0}}}, "lacks 255 of the 256 bytes"),
@@ -231,16 +257,52 @@ def test_a_difference_is_an_error_that_shows_the_text(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = write(tmp_path / "a.txt", ENGLISH * 100)
-
-    class Wrong:
-        def encode(self, unit: bytes) -> np.ndarray:
-            return np.array([5, 6, 7], np.uint32)
-
-    vocabulary = trained()
-    path = write(tmp_path / "tokenizer.json", vocabulary.to_json())
-    monkeypatch.setattr(subword, "_fast", lambda content: Wrong())
-    with pytest.raises(UserError, match=r"a.txt: gigatoken and tokenizers disagree .*the cat sat"):
+    path = write(tmp_path / "tokenizer.json", trained().to_json())
+    monkeypatch.setattr(Encoding, "encode", lambda *_: np.array([5, 6, 7], np.uint32))
+    message = r"a.txt: gigatoken and tokenizers disagree .*the cat sat"
+    with pytest.warns(TextWarning), pytest.raises(UserError, match=message):
         prepare([source], tmp_path / "out", PrepareOptions(vocabulary=str(path)), workers=1)
+
+
+def test_a_tokenizer_that_is_slow_says_so(tmp_path: Path) -> None:
+    """What gigatoken does not know, `tokenizers` encodes, for any workers alike."""
+    path = write(tmp_path / "tokenizer.json", json.dumps(families()["StarCoder, SmolLM"]))
+    source = write(tmp_path / "a.txt", ENGLISH * 3000)
+    options = PrepareOptions(vocabulary=str(path), splits=TRAIN, shard_bytes=100_000)
+    for workers in (1, 2):
+        with pytest.warns(TextWarning, match=r"pre-tokenizers \(Digits, ByteLevel\): .*3 MB/s"):
+            prepare([source], tmp_path / f"{workers}", options, workers=workers)
+    assert files(tmp_path / "1") == files(tmp_path / "2")
+    assert documents_of(open_corpus(tmp_path / "1")) == [(ENGLISH * 3000).encode()]
+
+
+def test_text_that_is_lost_is_an_error_wherever_it_stands(tmp_path: Path) -> None:
+    """The pattern keeps what matches: no digit."""
+    cuts = steps(split(r"\D+", "Removed", invert=True), BYTES_ALONE)
+    path = write(tmp_path / "tokenizer.json", json.dumps(tokenizer_json(cuts, END)))
+    source = write(tmp_path / "a.txt", "a text\n" * 2 * UNIT_BYTES + "and 7 digits\n")
+    with (
+        pytest.warns(TextWarning),
+        pytest.raises(UserError, match=r"a.txt: .*does not give this text back: 'nd 7 digits"),
+    ):
+        prepared(tmp_path, source, vocabulary=str(path), splits=TRAIN)
+
+
+def test_memory_does_not_grow_with_the_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """gigatoken's tokenizer is made anew when the process has grown, with the same ids."""
+    monkeypatch.setattr(encoding, "_MEASURE_BYTES", 1)
+    grown = iter([0, 2**40] * 100)
+    monkeypatch.setattr(encoding._Gigatoken, "_grown_bytes", lambda _: next(grown))
+    made = []
+    original = encoding._Gigatoken._make
+    monkeypatch.setattr(
+        encoding._Gigatoken, "_make", lambda self: (made.append(1), original(self))[1]
+    )
+    vocabulary = SubwordVocabulary(trained().to_json())
+    ids = [vocabulary.encode_unit(text(500, seed=seed).encode()) for seed in range(8)]
+    assert len(made) > 2
+    for seed, found in enumerate(ids):
+        np.testing.assert_array_equal(found, trained().encode(text(500, seed=seed)))
 
 
 @pytest.mark.parametrize("package", ["gigatoken", "tokenizers"])

@@ -76,7 +76,7 @@ def run(
                 pipeline
                 | "tasks" >> beam.Create(positions)
                 | "spread" >> beam.Reshuffle()
-                | function.__name__ >> beam.Map(_run_stored, scratch)
+                | "run" >> beam.Map(_run_stored, scratch)
             )
         return _stored_results(scratch, len(tasks), advance)
     finally:

@@ -17,13 +17,15 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np  # noqa: F401 - its threads are there when `_NUM_THREADS` is counted
+
 from pipeline.errors import OptionError, UserError
 from pipeline.preparing.engines import Advance, Result, Task
 from pipeline.terminal import show_warnings
 
 _JOIN_SECONDS = 5.0
-# Libraries that may have started threads of their own, which Python does not count.
-_WITH_THREADS = ("gigatoken", "pyarrow", "tensorflow", "tokenizers")
+# Libraries that may have started threads of their own, which no fork copies.
+_WITH_THREADS = ("pyarrow", "tensorflow")
 _MAX_DEATHS = 3  # of workers, in a row, without a task that ended in between
 
 
@@ -145,10 +147,27 @@ def _start_method() -> str:
     """How workers start: a fork takes milliseconds, a spawned one imports NumPy again (0.2 s).
 
     A fork copies no threads but the locks that they hold, so a caller with threads, of its own or
-    of a library, gets spawned workers.
+    of a library, gets spawned workers. What a caller without has loaded, such as a tokenizer, its
+    forked workers have at once, and share its memory.
     """
-    alone = threading.active_count() == 1 and sys.modules.keys().isdisjoint(_WITH_THREADS)
-    return "fork" if alone and sys.platform == "linux" else "spawn"
+    alone = (
+        sys.platform == "linux"
+        and threading.active_count() == 1
+        and sys.modules.keys().isdisjoint(_WITH_THREADS)
+        and _num_threads() == _NUM_THREADS
+    )
+    return "fork" if alone else "spawn"
+
+
+def _num_threads() -> int:
+    """The threads of this process, those of libraries included; 0 where none can be counted."""
+    try:
+        return len(os.listdir("/proc/self/task"))
+    except OSError:
+        return 0
+
+
+_NUM_THREADS = _num_threads()  # with those of NumPy, which knows what to do when it is forked
 
 
 def _work(

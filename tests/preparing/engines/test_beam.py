@@ -198,10 +198,10 @@ def test_it_goes_on_where_another_engine_stopped(
     prepare([sources], tmp_path / "whole", options)
     original, count = shards.write_shard, iter(range(1000))
 
-    def failing(task: ShardTask, advance: Advance) -> Any:
+    def failing(task: ShardTask, advance: Advance, **others: Any) -> Any:
         if next(count) == 3:
             raise OSError(28, "No space left on device")
-        return original(task, advance)
+        return original(task, advance, **others)
 
     with monkeypatch.context() as patch:
         patch.setattr("pipeline.preparing.prepare.write_shard", failing)

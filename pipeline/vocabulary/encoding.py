@@ -1,0 +1,231 @@
+"""Encoding with a `tokenizer.json`, by two libraries: text -> ids.
+
+`tokenizers`, whose files these are, knows all of them; its ids are the right ones. `gigatoken` is
+some fifty times as fast, and encodes where it is known to give the same: `Encoding.slow_because`
+says where it is not. Text that `gigatoken` sees otherwise, by its normalization or its characters,
+goes to `tokenizers` unit by unit; so the ids never depend on who encodes.
+"""
+
+import json
+import os
+import unicodedata
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from pipeline.errors import UserError
+from pipeline.vocabulary.newest_characters import has_newest_characters
+from pipeline.vocabulary.tokenizer_json import TokenizerJson
+
+_MEASURE_BYTES = 4 * 2**20  # of text, from one look at the memory to the next
+_SPARE_BYTES = 16 * 2**20
+# Whatever the rules for cutting words tell apart.
+_PROBE = """It's we'LL I'm 'tis don’t x'd\u017f they'VE 'round  the\tend \n\n  Next\r\n\r\n \tline
+naïve Straße ΩMEGA Ǆungla ǅ ʰa ªb e\u0301 \u0301x日本語テキスト、한국어 สวัสดีำ हिन्दी العربية 漢字
+1 12 123 1234 1,234.5 ½ x² Ⅻ ٣٤٥ ①② a1b2 _snake_case camelCase HTTPServer iPhone17 #include <a/b>
+\\path C++ a/b//c... !? [x] {y} $5 €6 (c) © ™ 😀👩\u200d👧🇩🇪 \u00a0a\u2003b\u3000c\u2028d\u0085e
+\x00\x1f\x7f\xad\ufeff\u200b\ue000\ufffd   \n\t\n  trailing    """
+
+
+class Encoding:
+    """A tokenizer that is ready to encode.
+
+    Attributes:
+        slow_because: why `tokenizers` encodes; empty where `gigatoken` does.
+    """
+
+    def __init__(self, content: str, tokenizer: TokenizerJson):
+        """Loads both libraries' tokenizers, which takes a second for the largest.
+
+        Args:
+            content: a `tokenizer.json`.
+            tokenizer: what it says.
+
+        Raises:
+            UserError: a library is missing, or cannot read it.
+        """
+        self._added = [token["content"] for token in tokenizer.added]
+        self._normalizer = tokenizer.normalizer
+        self._slow = _loaded_slow(content, tokenizer)
+        self._fast: _Gigatoken | None = None
+        self.slow_because = _otherwise(tokenizer)
+        if not self.slow_because:
+            try:
+                self._fast = _Gigatoken(_for_gigatoken(content, tokenizer))
+            except _UnknownError as error:
+                self.slow_because = str(error)
+        if self._fast and self.encode(_PROBE.encode()).tolist() != self.reference(_PROBE):
+            self._fast, self.slow_because = None, "gigatoken encodes some text otherwise"
+
+    def encode(self, unit: bytes) -> np.ndarray:
+        """Returns the ids of a text that is encoded as a whole, `[n]` integers."""
+        if self._fast is None or has_newest_characters(unit):
+            return np.array(self._reference_of_unit(unit.decode()), np.uint32)
+        if self._normalizer and not unit.isascii():
+            text = unit.decode()
+            # Python's tables are newer: what is normalised by them is so by older ones.
+            if not unicodedata.is_normalized("NFC", text):
+                normalized = self._slow.normalizer.normalize_str(text)
+                if any(token in text or token in normalized for token in self._added):
+                    return np.array(self._reference_of_unit(text), np.uint32)
+                unit = normalized.encode()
+        return self._fast.encode(unit)
+
+    def reference(self, text: str) -> list[int]:
+        """Returns the ids that `tokenizers` gives, in this thread alone."""
+        return list(self._slow.encode(text, add_special_tokens=False).ids)
+
+    def _reference_of_unit(self, text: str) -> list[int]:
+        # Three times as fast: without the places of the tokens.
+        (encoded,) = self._slow.encode_batch_fast([text], add_special_tokens=False)
+        return list(encoded.ids)
+
+
+class _UnknownError(Exception):
+    """What gigatoken says of a tokenizer that it does not know."""
+
+
+class _Gigatoken:
+    """gigatoken's tokenizer, made anew now and then: it remembers every word that it has met."""
+
+    def __init__(self, content: str):
+        self._content = content
+        self._tokenizer: Any = None
+        self._num_bytes = self._next_look = self._resident_bytes = 0
+        self._make()
+
+    def encode(self, unit: bytes) -> np.ndarray:
+        if self._num_bytes > self._next_look:
+            self._next_look = self._num_bytes + _MEASURE_BYTES
+            # Making a large one takes long, and it may grow more.
+            if self._grown_bytes() > _SPARE_BYTES + 8 * len(self._content):
+                self._make()
+        self._num_bytes += len(unit)
+        return self._tokenizer.encode(unit)
+
+    def _grown_bytes(self) -> int:
+        """By how much the process has grown meanwhile; half the text, where that is not known."""
+        resident = _resident_bytes()
+        return self._num_bytes // 2 if resident is None else resident - self._resident_bytes
+
+    def _make(self) -> None:
+        self._tokenizer = None  # before the next one is there
+        try:
+            self._tokenizer = require("gigatoken").Tokenizer.from_json(self._content)
+        except (KeyboardInterrupt, MemoryError, SystemExit, UserError):
+            raise
+        except BaseException as error:  # Rust's panics are no `Exception`
+            raise _UnknownError(f"gigatoken does not know it ({_said(error)})") from error
+        self._resident_bytes = _resident_bytes() or 0
+        self._num_bytes, self._next_look = 0, _MEASURE_BYTES
+
+
+def _loaded_slow(content: str, tokenizer: TokenizerJson) -> Any:
+    """The tokenizer of `tokenizers`, which reads no special tokens from text."""
+    try:
+        slow = require("tokenizers").Tokenizer.from_str(content)
+    except (KeyboardInterrupt, MemoryError, SystemExit, UserError):
+        raise
+    except BaseException as error:
+        raise UserError(f"the library tokenizers cannot read it ({_said(error)})") from error
+    slow.encode_special_tokens = True
+    slow.no_truncation()
+    slow.no_padding()
+    for token in tokenizer.added:
+        found = slow.token_to_id(token["content"])
+        if found != token["id"] and token["content"]:
+            raise UserError(
+                f"the added token {token['content'][:30]!r} has the id {token['id']} in it, but "
+                f"{found} for the library tokenizers"
+            )
+    return slow
+
+
+def _for_gigatoken(content: str, tokenizer: TokenizerJson) -> str:
+    """The tokenizer without special tokens and normalizer. The model, nearly all, is not copied."""
+    start, stop = tokenizer.model
+    before = {"type": "Sequence", "pretokenizers": tokenizer.steps}
+    steps = tokenizer.steps[0] if len(tokenizer.steps) == 1 else before
+    return (
+        f'{{"added_tokens": {json.dumps(tokenizer.added)}, "pre_tokenizer": {json.dumps(steps)}, '
+        f'"model": {content[start:stop]}}}'
+    )
+
+
+def _otherwise(tokenizer: TokenizerJson) -> str:
+    """Why gigatoken, which looks at less of the file, would give other ids; mostly empty."""
+    *cuts, last = tokenizer.steps
+    kinds = [step["type"] for step in cuts]
+    if last["type"] != "ByteLevel" or set(kinds) - {"Split"}:
+        names = ", ".join(step["type"] for step in tokenizer.steps)
+        return f"gigatoken does not know its pre-tokenizers ({names})"
+    if bool(cuts) == last.get("use_regex", True):
+        return "gigatoken does not know its pre-tokenizer (ByteLevel, use_regex)"
+    for cut in cuts:
+        if (cut["behavior"], bool(cut.get("invert"))) not in (
+            ("Isolated", False),
+            ("Removed", True),
+        ):
+            return f"gigatoken does not know its pre-tokenizer (Split, {cut['behavior']})"
+    if any(token.get("single_word") for token in tokenizer.added):
+        return "gigatoken does not know added tokens that are single words"
+    normalized = [token["content"] for token in tokenizer.added if token.get("normalized", True)]
+    others = [token["content"] for token in tokenizer.added if not token.get("normalized", True)]
+    if tokenizer.normalizer and not all(
+        unicodedata.is_normalized("NFC", each) for each in normalized
+    ):
+        return "gigatoken does not normalise added tokens"
+    if _meet(normalized, others) or _meet(normalized + others, tokenizer.specials):
+        return "gigatoken does not know in which order its added tokens go"
+    if tokenizer.has_foreign_tokens:
+        return "gigatoken does not know tokens that are no bytes"
+    return ""
+
+
+def _meet(some: Iterable[str], others: Iterable[str]) -> bool:
+    """Whether one of some and one of the others may overlap in a text."""
+    others = [other for other in others if other]
+    return any(
+        _begins_within(one, other) or _begins_within(other, one)
+        for one in some
+        if one
+        for other in others
+    )
+
+
+def _begins_within(one: str, other: str) -> bool:
+    at = one.find(other[0])
+    while at >= 0:
+        if one.startswith(other, at) or other.startswith(one[at:]):
+            return True
+        at = one.find(other[0], at + 1)
+    return False
+
+
+def _resident_bytes() -> int | None:
+    """The memory of this process, `None` where the system does not tell it in this way."""
+    try:
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return None
+
+
+def require(package: str) -> Any:
+    """Imports a package.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    try:
+        return __import__(package)
+    except ImportError as error:
+        raise UserError(
+            f"subwords need the package {package}: pip install 'textreel[subword]'"
+        ) from error
+
+
+def _said(error: BaseException) -> str:
+    """The beginning of what a library says."""
+    return str(error).partition("\n")[0][:120]

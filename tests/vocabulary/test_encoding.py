@@ -1,0 +1,109 @@
+"""Two libraries encode as one: the ids are those of `tokenizers`, whoever encodes."""
+
+import json
+import os
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tokenizer_files import BYTE_LEVEL, END, families, fuzzed_texts, steps, tokenizer_json
+from tokenizers import Tokenizer
+
+from pipeline import UserError
+from pipeline.vocabulary.subword import SubwordVocabulary
+
+SLOW = ("BLOOM", "Falcon", "StarCoder, SmolLM")
+
+
+def without_specials(tokenizer: dict[str, Any]) -> Tokenizer:
+    """The library's own, with no special tokens; the others have the ids of the file."""
+    tokens = tokenizer.get("added_tokens") or []
+    others = [token for token in tokens if not token["special"]]
+    vocab = {**tokenizer["model"]["vocab"], **{token["content"]: token["id"] for token in others}}
+    content = {
+        **tokenizer, "added_tokens": others, "model": {**tokenizer["model"], "vocab": vocab},
+        "post_processor": None,
+    }  # fmt: skip
+    return Tokenizer.from_str(json.dumps(content))
+
+
+def check_texts(tokenizer: dict[str, Any], texts: list[str]) -> None:
+    vocabulary, slow = SubwordVocabulary(json.dumps(tokenizer)), without_specials(tokenizer)
+    expected = slow.encode_batch_fast(texts, add_special_tokens=False)
+    for text, one in zip(texts, expected, strict=True):
+        ids = vocabulary.encode_unit(text.encode())
+        assert ids.tolist() == one.ids, ascii(text)
+        back = vocabulary.decode_bytes(ids).decode()
+        assert back == text or (
+            vocabulary.normalizer
+            and unicodedata.normalize("NFC", back) == unicodedata.normalize("NFC", text)
+        )
+
+
+@pytest.mark.parametrize("family", families())
+def test_the_ids_are_those_of_tokenizers(family: str) -> None:
+    tokenizer = families()[family]
+    assert bool(SubwordVocabulary(json.dumps(tokenizer)).remark) == (family in SLOW)
+    check_texts(tokenizer, fuzzed_texts(tokenizer, 2000))
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("family", families())
+def test_the_ids_are_those_of_tokenizers_for_100000_texts(family: str) -> None:
+    tokenizer = families()[family]
+    check_texts(tokenizer, fuzzed_texts(tokenizer, 100_000, seed=1))
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(3600)
+@pytest.mark.skipif("TOKENIZERS" not in os.environ, reason="TOKENIZERS=FOLDER names no real files")
+def test_the_ids_are_those_of_tokenizers_for_published_files() -> None:
+    """For every file that is taken: 100,000 texts, and every character beside others."""
+    taken = []
+    for path in sorted(Path(os.environ["TOKENIZERS"]).rglob("tokenizer.json")):
+        try:
+            SubwordVocabulary(path.read_text())
+        except UserError:
+            continue
+        tokenizer = json.loads(path.read_text())
+        check_texts(tokenizer, fuzzed_texts(tokenizer, 100_000, seed=2))
+        characters = [chr(i) for i in range(0x80, 0x110000) if not 0xD800 <= i < 0xE000]
+        for around in ("a{}a", "'s{}'s !{}!", "e\u0301{}\u0323\u0301", "{}\u0338 1{}2"):
+            check_texts(tokenizer, [around.format(*[each] * 2) for each in characters])
+        taken.append(path)
+    assert taken
+
+
+FLAGS = {"single_word": True}
+MEETING = [("<a>", {"special": True}), (">b", {})]
+DOUBLED = tokenizer_json(steps(BYTE_LEVEL, {"type": "Digits", "individual_digits": False}), END)
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "because"),
+    [
+        (tokenizer_json(BYTE_LEVEL, ("word", FLAGS)), "single words"),
+        (tokenizer_json(BYTE_LEVEL, *MEETING), "in which order"),
+        (
+            tokenizer_json(BYTE_LEVEL, ("<a>", {}), (">b", {"normalized": False})),
+            "in which order",
+        ),
+        (
+            tokenizer_json(BYTE_LEVEL, ("e\u0301", {}), normalizer={"type": "NFC"}),
+            "does not normalise added",
+        ),
+        (tokenizer_json({**BYTE_LEVEL, "use_regex": False}), "(ByteLevel, use_regex)"),
+        (DOUBLED, "pre-tokenizers (ByteLevel, Digits)"),
+    ],
+)
+def test_what_gigatoken_would_encode_otherwise_goes_to_tokenizers(
+    tokenizer: dict[str, Any], because: str
+) -> None:
+    vocabulary = SubwordVocabulary(json.dumps(tokenizer))
+    assert because in vocabulary.remark
+    slow = Tokenizer.from_str(json.dumps(tokenizer))
+    slow.encode_special_tokens = True
+    for text in (*fuzzed_texts(tokenizer, 300), "<a>b a word e\u0301", "words 123", "word"):
+        found = vocabulary.encode_unit(text.encode()).tolist()
+        assert found == slow.encode(text, add_special_tokens=False).ids

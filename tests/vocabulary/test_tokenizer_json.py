@@ -1,0 +1,83 @@
+"""Files `tokenizer.json`: what they say, however they are written."""
+
+import json
+from typing import Any
+
+import pytest
+from tokenizer_files import BYTE_LEVEL, END, SPACES, old_layout, tokenizer_json
+
+from pipeline import UserError
+from pipeline.vocabulary.tokenizer_json import read_tokenizer_json
+
+FILE = tokenizer_json(BYTE_LEVEL, END, *SPACES)
+
+
+def test_what_it_says() -> None:
+    found = read_tokenizer_json(json.dumps(FILE))
+    size = len(FILE["model"]["vocab"])
+    assert found.specials == {"<|endoftext|>": size}
+    assert [token["content"] for token in found.added] == [content for content, _ in SPACES]
+    assert found.tokens[size + 1] == b" " * 24
+    assert found.tokens[FILE["model"]["vocab"]["Ġ"]] == b" "
+    assert found.steps == (BYTE_LEVEL,)
+    assert not found.has_foreign_tokens
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        json.dumps(FILE),
+        json.dumps(FILE, indent=2, ensure_ascii=False),
+        json.dumps(dict(reversed(FILE.items())), separators=(",", ":")),
+        " \n" + json.dumps({"model_": {"model": {}}, **FILE}) + "\n",
+    ],
+)
+def test_the_model_is_found_where_it_stands(written: str) -> None:
+    found = read_tokenizer_json(written)
+    assert json.loads(written[slice(*found.model)]) == FILE["model"]
+    assert found.tokens == read_tokenizer_json(json.dumps(FILE)).tokens
+
+
+def test_files_of_before_09_have_no_type_and_no_added_tokens() -> None:
+    found = read_tokenizer_json(json.dumps(old_layout()))
+    assert (found.specials, found.added) == ({}, ())
+    assert len(found.tokens) == len(old_layout()["model"]["vocab"])
+
+
+def test_tokens_that_are_no_bytes_stand_for_themselves() -> None:
+    content = tokenizer_json(BYTE_LEVEL)
+    vocab = {**content["model"]["vocab"], "▁the": 999}
+    found = read_tokenizer_json(
+        json.dumps({**content, "model": {**content["model"], "vocab": vocab}})
+    )
+    assert found.tokens[999] == "▁the".encode()
+    assert found.has_foreign_tokens
+
+
+@pytest.mark.parametrize(
+    ("normalizer", "expected"),
+    [
+        (None, ""),
+        ({"type": "Sequence", "normalizers": []}, ""),
+        ({"type": "NFC"}, "NFC"),
+        (
+            {
+                "type": "Sequence",
+                "normalizers": [{"type": "Sequence", "normalizers": [{"type": "NFC"}]}],
+            },
+            "NFC",
+        ),
+    ],
+)
+def test_normalizers_are_named(normalizer: Any, expected: str) -> None:
+    assert (
+        read_tokenizer_json(json.dumps({**FILE, "normalizer": normalizer})).normalizer == expected
+    )
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"model": 5}', '{"model": {"merges": 5}}', "{" * 99]
+)
+def test_what_is_none_says_so(content: str) -> None:
+    with pytest.raises(UserError, match=r"no tokenizer\.json of a byte-level BPE"):
+        read_tokenizer_json(content)
