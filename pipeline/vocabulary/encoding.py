@@ -2,14 +2,13 @@
 
 `tokenizers`, whose files these are, knows all of them; its ids are the right ones. `gigatoken` is
 some fifty times as fast, and encodes where it is known to give the same: `Encoding.slow_because`
-says where it is not. Text that `gigatoken` sees otherwise, by its normalization or its characters,
-goes to `tokenizers` unit by unit; so the ids never depend on who encodes.
+says where it is not. Text that `gigatoken` may see otherwise, by its normalization, its characters
+or an added token in it, goes to `tokenizers` unit by unit; so the ids never depend on who encodes.
 """
 
 import json
 import os
 import unicodedata
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -47,6 +46,7 @@ class Encoding:
         """
         self._added = [token["content"] for token in tokenizer.added]
         self._normalizer = tokenizer.normalizer
+        self._doubtful = [token.encode() for token in sorted(_doubtful(tokenizer)) if token]
         self._slow = _loaded_slow(content, tokenizer)
         self._fast: _Gigatoken | None = None
         self.slow_because = _otherwise(tokenizer)
@@ -60,7 +60,11 @@ class Encoding:
 
     def encode(self, unit: bytes) -> np.ndarray:
         """Returns the ids of a text that is encoded as a whole, `[n]` integers."""
-        if self._fast is None or has_newest_characters(unit):
+        if (
+            self._fast is None
+            or has_newest_characters(unit)
+            or any(token in unit for token in self._doubtful)
+        ):
             return np.array(self._reference_of_unit(unit.decode()), np.uint32)
         if self._normalizer and not unit.isascii():
             text = unit.decode()
@@ -168,39 +172,46 @@ def _otherwise(tokenizer: TokenizerJson) -> str:
             ("Removed", True),
         ):
             return f"gigatoken does not know its pre-tokenizer (Split, {cut['behavior']})"
-    if any(token.get("single_word") for token in tokenizer.added):
-        return "gigatoken does not know added tokens that are single words"
-    normalized = [token["content"] for token in tokenizer.added if token.get("normalized", True)]
-    others = [token["content"] for token in tokenizer.added if not token.get("normalized", True)]
-    if tokenizer.normalizer and not all(
-        unicodedata.is_normalized("NFC", each) for each in normalized
-    ):
-        return "gigatoken does not normalise added tokens"
-    if _meet(normalized, others) or _meet(normalized + others, tokenizer.specials):
-        return "gigatoken does not know in which order its added tokens go"
     if tokenizer.has_foreign_tokens:
         return "gigatoken does not know tokens that are no bytes"
     return ""
 
 
-def _meet(some: Iterable[str], others: Iterable[str]) -> bool:
-    """Whether one of some and one of the others may overlap in a text."""
-    others = [other for other in others if other]
-    return any(
-        _begins_within(one, other) or _begins_within(other, one)
-        for one in some
-        if one
-        for other in others
+def _doubtful(tokenizer: TokenizerJson) -> set[str]:
+    """The added tokens that gigatoken may find elsewhere: it has one rule for all.
+
+    `tokenizers` looks for those first that are not `normalized`, of special tokens too, though it
+    leaves these as they are; and it looks at what stands beside a `single_word`.
+    """
+    normalized: list[str] = []
+    others: list[str] = []
+    for token in tokenizer.added:
+        (normalized if token.get("normalized", True) else others).append(token["content"])
+    specials = list(tokenizer.specials)
+    alone = {token["content"] for token in tokenizer.added if token.get("single_word")}
+    changed = {c for c in normalized if tokenizer.normalizer and not c.isascii()}
+    changed |= {unicodedata.normalize("NFC", content) for content in changed}
+    return (
+        alone
+        | changed
+        | _meeting(normalized, others + specials)
+        | _meeting(others, normalized + specials)
     )
 
 
-def _begins_within(one: str, other: str) -> bool:
-    at = one.find(other[0])
-    while at >= 0:
-        if one.startswith(other, at) or other.startswith(one[at:]):
-            return True
-        at = one.find(other[0], at + 1)
-    return False
+def _meeting(contents: list[str], others: list[str]) -> set[str]:
+    """Those of some contents that may overlap with one of the others in a text."""
+    starts = {other[:stop] for other in others for stop in range(1, len(other) + 1)}
+    ends = {other[start:] for other in others for start in range(len(other))}
+    joined = "\0".join(others)
+    return {
+        content
+        for content in contents
+        if content in joined
+        or any(content[start:] in starts for start in range(len(content)))
+        or any(content[:stop] in ends for stop in range(1, len(content) + 1))
+        or any(other in content for other in others)
+    }
 
 
 def _resident_bytes() -> int | None:

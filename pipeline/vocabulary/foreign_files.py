@@ -37,6 +37,8 @@ def _kind_of_json(content: Any) -> str:
         return "a tokenizer_config.json: how a tokenizer is used, not what it is"
     if all(map(_SPECIAL.fullmatch, content)):
         return "a special_tokens_map.json: the names of a tokenizer's special tokens"
+    if {"config", "vocab"} <= content.keys():
+        return "a tekken.json of the library mistral-common"
     if {"architectures", "model_type"} & content.keys():
         return "a config.json: what a model is, not its tokenizer"
     return ""

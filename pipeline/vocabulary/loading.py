@@ -1,6 +1,7 @@
 """Loading of vocabularies: those of a corpus, of a run, or of a file."""
 
 import os
+import re
 from typing import Any
 
 from pipeline.errors import UserError
@@ -11,6 +12,7 @@ from pipeline.vocabulary.characters import ByteVocabulary, CharVocabulary
 from pipeline.vocabulary.foreign_files import WANTED, foreign_kind
 from pipeline.vocabulary.subword import SubwordVocabulary
 
+_MODEL = re.compile(rb'"model"\s*:\s*\{')  # in a text of JSON, the quotes would be escaped
 VOCABULARY_FILES = (FILE_NAME, tokenizer_json.FILE_NAME)
 
 
@@ -33,7 +35,7 @@ def load_vocabulary(path: str | os.PathLike[str], *, unknown: str = "error") -> 
         content = read_bytes(path)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file; a corpus and a run each have one") from error
-    is_tokenizer = b'"model"' in content  # among characters, the quotes would be escaped
+    is_tokenizer = _MODEL.search(content) is not None
     if not is_tokenizer and os.path.basename(path) not in VOCABULARY_FILES:
         kind = foreign_kind(content)
         if kind:

@@ -29,6 +29,11 @@ FILES = [
         json.dumps({"bos_token": {"content": "<s>"}, "additional_special_tokens": []}).encode(),
         r"a special_tokens_map\.json",
     ),
+    (
+        "tekken.json",
+        json.dumps({"config": {"pattern": ""}, "vocab": [{"token_str": '"model": {'}]}).encode(),
+        r"a tekken\.json",
+    ),
     ("config.json", b'{"architectures": ["GPT2LMHeadModel"]}', r"a config\.json"),
     ("m.safetensors", struct.pack("<Q", len(WEIGHTS)) + WEIGHTS + bytes(4), "model's weights"),
     ("pytorch_model.bin", b"PK\x03\x04" + bytes(range(256)), "model's weights"),
