@@ -47,8 +47,8 @@ def _run(arguments: argparse.Namespace) -> None:
     plan = make_plan(found.sources, options)
     result = estimate(plan, options, workers=workers, windows=windows)
     show(estimate_text(result, exact=options.vocabulary == "byte"))
-    for found in one_sided_splits(amounts_of_plan(plan, options.splits)):
-        show(one_sided_text(found))
+    for one_sided in one_sided_splits(amounts_of_plan(plan, options.splits)):
+        show(one_sided_text(one_sided))
     if windows:
         show(_training_text(result, windows, arguments.batch_size, arguments.hosts))
 
