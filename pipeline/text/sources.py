@@ -57,7 +57,8 @@ def find_sources(
             is named itself is taken whatever its name.
         choice: which files of directories.
         reading: what a document is.
-        only: names; other files of directories are passed over. `None` takes all.
+        only: names of sources that were found once; other files of directories are passed over.
+            `None` takes all.
 
     Raises:
         UserError: nothing there, a file named twice, something that is not a file, a known
@@ -106,16 +107,13 @@ def find_sources(
                 left_out["without a row"].append(file)
                 continue
             sources.append(dataclasses.replace(source, modified=status.modified))
-    if choice.glob is not None and not searched:
-        raise OptionError(f"`glob` {choice.glob!r} has no effect: no directory is given")
-    if choice.hidden and only is None and not searched:
-        raise OptionError("`hidden` has no effect: no directory is given")
     _check_names(sources)
     if not sources:
         empty = [path for what in left_out.values() for path in what]
         why = "; ".join(f"{len(what)} {why}" for why, what in left_out.items())
         raise UserError(f"the text is empty: {why}, such as {', '.join(empty[:3])}")
-    _check_effects(sources, reading)
+    if only is None:
+        _check_effects(sources, choice if not searched else Choice(), reading)
     return Found(sources=tuple(sources), left_out=dict(left_out))
 
 
@@ -251,8 +249,12 @@ def _check_names(sources: Sequence[Source]) -> None:
             raise UserError(f"{other} and {source.path} have one name, {source.name}; rename one")
 
 
-def _check_effects(sources: Sequence[Source], reading: Reading) -> None:
+def _check_effects(sources: Sequence[Source], unused: Choice, reading: Reading) -> None:
     """Refuses options that change nothing, for they were meant to."""
+    if unused.glob is not None:
+        raise OptionError(f"`glob` {unused.glob!r} has no effect: no directory is given")
+    if unused.hidden:
+        raise OptionError("`hidden` has no effect: no directory is given")
     if reading.allow_binary and not any(
         isinstance(source.format, PlainText) and source.format.binary for source in sources
     ):

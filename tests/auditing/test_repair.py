@@ -47,6 +47,21 @@ def test_a_shard_needs_its_own_sources_alone(corpus: Path) -> None:
     assert files(corpus) == before
 
 
+def test_sources_are_found_however_they_were_chosen(tmp_path: Path) -> None:
+    """Hidden ones, binary ones; what else has come since is passed over."""
+    write(tmp_path / "in/_a.txt", text(100))
+    write(tmp_path / "in/b.pdf", b"%PDF-1.7")
+    options = PrepareOptions(allow_binary=True, splits={"train": 1.0}, shard_bytes=64)
+    prepare([tmp_path / "in"], tmp_path / "corpus", options, hidden=True)
+    before = files(tmp_path / "corpus")
+    write(tmp_path / "in/new.zip", b"PK\x03\x04")
+    assert len(repair_all(tmp_path / "corpus")) > 1
+    assert files(tmp_path / "corpus") == before
+    first = shard_files(tmp_path / "corpus")[0]
+    first.unlink()
+    assert repair(tmp_path / "corpus", [tmp_path / "in/_a.txt"]) == (first.name,)
+
+
 def test_sources_that_are_not_what_they_were(corpus: Path) -> None:
     flip(shard_files(corpus)[0], 100)
     sources = corpus.parent / "in"

@@ -424,3 +424,10 @@ def test_what_only_reading_shows_leaves_nothing_in_the_way_of_the_remedy(tmp_pat
     with pytest.raises(UserError, match=r"0.98 of 1 documents is no document at all"):
         prepare([tmp_path / "x.txt"], tmp_path / "out", PrepareOptions(document="line"))
     prepare([tmp_path / "x.txt"], tmp_path / "out", PrepareOptions(document="line", splits=TRAIN))
+
+
+def test_an_output_that_is_a_link_to_nothing_is_named(tmp_path: Path) -> None:
+    write(tmp_path / "x.txt", "text")
+    (tmp_path / "out").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(UserError, match="out is a symbolic link to a directory that is not there"):
+        prepare([tmp_path / "x.txt"], tmp_path / "out", PrepareOptions(splits=TRAIN))

@@ -67,17 +67,18 @@ def test_what_we_made_is_left_out_and_told(tmp_path: Path, prefix: str) -> None:
 def test_each_directory_is_read_once(tmp_path: Path) -> None:
     """Links that cross, a link to its own directory, two links to one outside."""
     inside, outside = tmp_path / "in", tmp_path / "out"
-    for file in (inside / "a/x", inside / "b/y", outside / "c/z"):
+    for file in (inside / "a/x", inside / "b/y", outside / "c/z", outside / "w"):
         write(file, "x")
     (inside / "a/to_b").symlink_to(inside / "b")
     (inside / "b/to_a").symlink_to(inside / "a")
     (inside / "self").symlink_to(inside)
     (inside / "first").symlink_to(outside)
     (inside / "second").symlink_to(outside)
+    (inside / "c").symlink_to(outside / "c")
     (outside / "back").symlink_to(inside)
     (outside / "c/up").symlink_to(outside)
-    assert listed(inside) == ["a/x", "b/y", "first/c/z"]
-    links = ["a/to_b", "b/to_a", "first/back", "first/c/up", "second", "self"]
+    assert listed(inside) == ["a/x", "b/y", "c/z", "first/w"]
+    links = ["a/to_b", "b/to_a", "c/up", "first/back", "second", "self"]
     assert list_files(str(inside), Choice()).left_out == {
         LINKS: [f"{inside}/{link}/" for link in links]
     }

@@ -216,6 +216,16 @@ def test_compression_is_told_by_the_first_bytes(
     assert source.format == JsonLines(text_field="text", compression=compression)
 
 
+@pytest.mark.parametrize("compression", COMPRESS)
+def test_rows_are_told_where_the_first_bytes_hold_no_text_yet(
+    tmp_path: Path, compression: str
+) -> None:
+    rows = "".join(f'{{"text": "{os.urandom(500).hex()}"}}\n' for _ in range(200))
+    path = write(tmp_path / f"x.log{compression}", COMPRESS[compression](rows.encode()))
+    (source,) = find_sources([path], reading=Reading(text_field="text")).sources
+    assert source.format == JsonLines(text_field="text", compression=compression)
+
+
 def test_lzma_of_old_is_told_by_both(tmp_path: Path) -> None:
     data = lzma.compress(b"text", lzma.FORMAT_ALONE)
     (source,) = find_sources([write(tmp_path / "x.lzma", data)]).sources

@@ -87,6 +87,20 @@ def test_what_follows_a_gz_is_left_out_with_a_warning(tmp_path: Path, padding: b
         assert read(path, ".gz") == b"one\n"
 
 
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize(("place", "value"), [(2, 9), (3, 0x20), (3, 0x80)])
+def test_a_header_of_an_unknown_kind_is_damage(
+    tmp_path: Path, number: int, place: int, value: int
+) -> None:
+    """As gzip has it; the library would read on."""
+    members = [bytearray(COMPRESS[".gz"](b"one\n")) for _ in range(2)]
+    members[number][place] = value
+    path = write(tmp_path / "x", b"".join(members))
+    start = number * len(members[0])
+    with pytest.raises(UserError, match=f"the header of the member at byte {start} of the file"):
+        read(path, ".gz")
+
+
 def test_a_window_of_two_gigabytes_is_taken(tmp_path: Path) -> None:
     """As `zstd --long=31` and `--ultra -22 --long` make it; only the frame's header says so."""
     if not shutil.which("zstd"):

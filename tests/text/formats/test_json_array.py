@@ -12,6 +12,7 @@ from corpora import TRAIN, documents, prepared, write
 from mutations import mutated_bytes
 
 from pipeline import UserError
+from pipeline.text.formats import json_array
 from pipeline.text.formats.json_array import read_json_array
 from pipeline.text.formats.rows import RowError
 
@@ -81,6 +82,24 @@ def test_memory_is_that_of_an_element() -> None:
         assert tracemalloc.get_traced_memory()[1] < 2**20
     finally:
         tracemalloc.stop()
+
+
+def test_a_long_element_is_parsed_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    decode = json_array.decode_json
+    monkeypatch.setattr(
+        json_array, "decode_json", lambda *given: calls.append(given[1]) or decode(*given)
+    )
+    data = json.dumps([{"text": "a" * 2**20}, {"text": "b"}]).encode()
+    assert len(texts(data, 1000)) == 2
+    assert len(calls) < 16
+
+
+def test_what_is_no_json_is_said_at_once() -> None:
+    blocks = iter([b'[{"text": a}, ', *[b'{"text": "b"}, ' * 100] * 100])
+    with pytest.raises(RowError, match="not valid JSON: Expecting value"):
+        list(read_json_array(blocks, "text"))
+    assert len(list(blocks)) > 95
 
 
 @pytest.mark.parametrize("count", [300, pytest.param(20_000, marks=pytest.mark.campaign)])
