@@ -203,11 +203,11 @@ class Order:
         hashed, stripes, full = self._hash(functions), self.stripes, self.span_windows
         epoch, group = index // self.num_groups, index % self.num_groups
         zero = group * 0  # of the group's own integer type
-        rows_before, short_before = self._before(group + arange(2), functions)
+        rows_before, shorts_before = self._before(group + arange(2), functions)
         first_row, next_row = unstack(rows_before)
-        short_windows_before, short_windows_after = unstack(short_before)
-        start = (first_row * full + short_windows_before) * stripes
-        end = (next_row * full + short_windows_after) * stripes
+        short_before, short_after = unstack(shorts_before)
+        start = (first_row * full + short_before) * stripes
+        end = (next_row * full + short_after) * stripes
         end = where(group == self.num_groups - 1, zero + self.num_windows, end)
         rows = next_row - first_row
         num_left = end - start - rows * full * stripes
@@ -231,7 +231,7 @@ class Order:
         short_windows = short + where(is_longer, zero + 1, zero)
         order = argsort(where(is_longer, short_keys, short_keys + _MODULUS))
         short_first = order * short + functions.minimum(order, num_longer)
-        short_first += self._rows * full * stripes + short_windows_before * stripes
+        short_first += self._rows * full * stripes + short_before * stripes
         is_short = place == rows
         first_windows = where(is_short, take(short_first, of_span), in_rows)
         rotation = (rotation_keys[0] * _MODULUS + rotation_keys[1]) % self.num_windows
