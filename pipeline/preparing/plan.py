@@ -8,7 +8,7 @@ same input and options give the same bytes in every file.
    period is validation, the parts before it are the other splits. Where few documents miss the
    fractions nevertheless, all are cut so.
 2. A source of many documents (rows, lines) goes to all splits, by the content of each document,
-   and a compressed document that is to be cut by where its text stands (`split_stream`): only who
+   and a compressed document that is to be cut by where its text stands (`RangeCutter`): only who
    reads them knows that.
 3. Each split's text, laid end to end, is cut into equal shards of about `shard_bytes`: at the
    end of a document, or inside one that is larger than a shard. Where any source goes to all
@@ -26,12 +26,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from pipeline.errors import UserError
 from pipeline.preparing.options import PrepareOptions
-from pipeline.preparing.splits import SEARCH_BYTES, SplitOf, range_ends
+from pipeline.preparing.splits import MIN_RANGE_BYTES, SEARCH_BYTES, SplitOf, range_ends
 from pipeline.text.pieces import Piece, Source
 
 _MAX_PERIODS = 8  # of a source: each has a cut for every split, at which text is told apart
 _RANGE_BYTES = 64 * 1024  # of the smallest range where there are several periods
-_MIN_RANGE_BYTES = 256  # of the smallest range of a source; shorter ones have one with others
 
 Pieces = tuple[Piece, ...]
 
@@ -151,10 +150,10 @@ def _cut_ranges(sources: Sequence[Source], fractions: dict[str, float]) -> list[
     smallest = min(fractions.values())
     lines: list[list[Piece]] = [[]]
     for source in sources:
-        if num_source_bytes(lines[-1]) * smallest >= _MIN_RANGE_BYTES:
+        if num_source_bytes(lines[-1]) * smallest >= MIN_RANGE_BYTES:
             lines.append([])
         lines[-1].append(_whole(source, None))
-    if len(lines) > 1 and num_source_bytes(lines[-1]) * smallest < _MIN_RANGE_BYTES:
+    if len(lines) > 1 and num_source_bytes(lines[-1]) * smallest < MIN_RANGE_BYTES:
         lines[-2:] = [lines[-2] + lines[-1]]
     return [piece for line in lines for piece in _cut_line_into_ranges(line, fractions)]
 

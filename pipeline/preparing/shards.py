@@ -17,7 +17,7 @@ from pipeline.preparing.engines import Advance
 from pipeline.preparing.journal import WrittenShard
 from pipeline.preparing.options import PrepareOptions
 from pipeline.preparing.plan import Pieces, Plan, num_source_bytes
-from pipeline.preparing.splits import SplitOf, split_stream
+from pipeline.preparing.splits import MIN_RANGE_BYTES, RangeCutter, SplitOf
 from pipeline.text.documents import document_batches, errors_name, read_parts
 from pipeline.text.pieces import Part, Piece, Source
 from pipeline.text.sources import check_unchanged
@@ -111,7 +111,7 @@ def write_shard(
             )
             for split, path in task.paths.items()
         }
-        split_of = SplitOf(task.fractions)
+        split_of, cutter = SplitOf(task.fractions), RangeCutter(task.fractions)
         for piece in task.pieces:
             for split, shard in shards.items():
                 if piece.may_hold(split):
@@ -119,7 +119,9 @@ def write_shard(
             if piece.split is not None:
                 shards[piece.split].write_piece(piece, advance)
             elif piece.source.is_document:
-                _write_ranges(piece, shards, task.fractions, advance)
+                if piece.source_bytes * min(task.fractions.values()) >= MIN_RANGE_BYTES:
+                    cutter = RangeCutter(task.fractions)  # else a short one goes on in its ranges
+                _write_ranges(piece, shards, cutter, advance)
             else:
                 _write_documents(piece, shards, split_of, advance)
         written = {split: shard.finish() for split, shard in shards.items()}
@@ -198,14 +200,14 @@ class _Shard:
 
 
 def _write_ranges(
-    piece: Piece, shards: dict[str, _Shard], fractions: dict[str, float], advance: Advance
+    piece: Piece, shards: dict[str, _Shard], cutter: RangeCutter, advance: Advance
 ) -> None:
     def blocks() -> Iterator[bytes]:
         for part in read_parts(piece):
             yield part.text
             advance(part.num_done)
 
-    for split, block in split_stream(blocks(), fractions):
+    for split, block in cutter.cut(blocks()):
         shards[split].write_block(piece.source, block)
         if block.final:
             shards[split].end_document()

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pipeline.text.pieces import Part, Source, boundary
 
 SEARCH_BYTES = 64 * 1024  # how far a cut may move to meet a newline
+MIN_RANGE_BYTES = 256  # of a source in the smallest split; shorter ones share ranges
 _FIRST_RANGE_BYTES = 64  # of the smallest split in a stream
 _THREADS = 16  # where files lie in a store, or on a disk that seeks
 _SOURCES = 64  # that a thread takes at once: a hand-over takes longer than a file that is cached
@@ -63,46 +64,62 @@ class SplitOf:
             return list(itertools.chain.from_iterable(found))
 
 
-def split_stream(
-    blocks: Iterable[bytes], fractions: dict[str, float]
-) -> Iterator[tuple[str, Part]]:
-    """Cuts a text of unknown length into ranges for all splits, in periods that grow by a quarter.
+class RangeCutter:
+    """Cuts texts of unknown length, laid end to end, into ranges for all splits.
 
-    So every part of the text has its share of each split, there are few cuts (some 70 periods in
-    50 GB), and whatever its length, a split's share is at most a fifth too small once the text is
-    some periods long.
+    The last part of each period is the last split's; a period is a quarter longer than the one
+    before. So every part of the text has its share of each split, there are few cuts (some 70
+    periods in 50 GB), and whatever its length, a split's share is at most a fifth too small once
+    the text is some periods long.
 
     Args:
-        blocks: the text, cut anywhere.
         fractions: split -> its share, in order.
-
-    Yields:
-        A split, and a block of a range of it: `position` is where the range starts in the text,
-        `final` says that it ends.
     """
-    ranges = _growing_ranges(fractions)
-    split, stop, search_bytes = next(ranges)
-    start = position = 0  # of the range, of what is held
-    held = b""
-    for block, following in itertools.chain(((each, True) for each in blocks), [(b"", False)]):
-        held += block
-        while True:
-            before = stop - position
-            if len(held) <= before + (max(search_bytes, 4) if following else 0):
-                break
-            cut = before + boundary(held[before : before + max(search_bytes, 4)], search_bytes)
-            if cut == len(held):
-                break  # no empty range at the end of the text
-            yield split, Part(held[:cut], start, 0, True)
-            start = position = position + cut
-            held = held[cut:]
-            split, stop, search_bytes = next(ranges)
-        if following and before > 0 and held:
-            yield split, Part(held[:before], start, 0, False)
-            position += len(held[:before])
-            held = held[before:]
-    if position + len(held) > start:
-        yield split, Part(held, start, 0, True)
+
+    def __init__(self, fractions: dict[str, float]):
+        self._ranges = _growing_ranges(fractions)
+        self._position = 0  # in all texts
+        self._next_range()
+
+    def _next_range(self) -> None:
+        self._split, self._stop, self._search_bytes = next(self._ranges)
+
+    def cut(self, blocks: Iterable[bytes]) -> Iterator[tuple[str, Part]]:
+        """Cuts the next text.
+
+        Args:
+            blocks: the text, cut anywhere.
+
+        Yields:
+            A split, and a block of a range of it: `position` is where the range starts in the
+            text, `final` says that it ends, if only with the text.
+        """
+        if self._stop == self._position:
+            self._next_range()
+        first = start = self._position  # of the text, of the range in it
+        held = b""
+        for block, following in itertools.chain(((each, True) for each in blocks), [(b"", False)]):
+            held += block
+            while True:
+                before, window = self._stop - self._position, max(self._search_bytes, 4)
+                if len(held) <= before + (window if following else 0):
+                    break
+                cut = before + boundary(held[before : before + window], self._search_bytes)
+                if cut == len(held):
+                    break  # the end of the text: no empty range follows
+                yield self._split, Part(held[:cut], start - first, 0, True)
+                start = self._position = self._position + cut
+                held = held[cut:]
+                self._next_range()
+            if following and before > 0 and held:
+                yield self._split, Part(held[:before], start - first, 0, False)
+                self._position += len(held[:before])
+                held = held[before:]
+        if self._position + len(held) > start:
+            yield self._split, Part(held, start - first, 0, True)
+        self._position += len(held)
+        while self._stop < self._position:
+            self._next_range()
 
 
 def _growing_ranges(fractions: dict[str, float]) -> Iterator[tuple[str, int, int]]:

@@ -48,6 +48,7 @@ def test_a_split_is_the_sum_of_its_shards() -> None:
     assert (train.num_tokens, train.text_bytes, train.disk_bytes) == (14, 11, 198)
     assert (test.num_tokens, test.text_bytes, test.disk_bytes) == (0, 0, 0)
     assert [shard.num_documents for shard in train.shards] == [2, 1]
+    assert (train.num_documents, test.num_documents) == (3, 0)
     assert MANIFEST.shards == (*train.shards, *test.shards)
     assert [source.unit for source in MANIFEST.sources] == ["byte", "byte", "row"]
 

@@ -144,6 +144,25 @@ def test_one_compressed_file_has_text_for_every_split(
     assert files(tmp_path / "1") == before
 
 
+def test_few_short_compressed_files_share_ranges(tmp_path: Path) -> None:
+    """None has a range of validation of its own, and no hash sends one there."""
+    contents = [text(500, seed=seed).encode() for seed in range(20)]
+    for index, content in enumerate(contents):
+        write(tmp_path / f"in/{index:02}.gz", gzip.compress(content, mtime=0))
+    options = PrepareOptions(splits={"train": 0.999, "validation": 0.001})
+    with pytest.raises(UserError, match=r"validation=0\.001 of \d+ documents is no document"):
+        prepare([tmp_path / "in"], tmp_path / "none", options, workers=1)
+    corpus = prepared(tmp_path, tmp_path / "in")
+    found = {split: documents(corpus, split) for split in corpus.splits}
+    assert 1 < len(found["validation"]) < 10
+    assert sorted(b"".join(found["train"] + found["validation"])) == sorted(b"".join(contents))
+    before = files(Path(corpus.directory))
+    for path in shard_files(corpus.directory):
+        path.unlink()
+    repair(corpus.directory, [tmp_path / "in"])
+    assert files(Path(corpus.directory)) == before
+
+
 def test_compressed_files_beside_others_are_cut_where_they_outweigh(tmp_path: Path) -> None:
     """A large one in ranges, a plain one likewise, small ones whole, and rows by their content."""
     folder = tmp_path / "in"

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import PrepareOptions, prepare
-from pipeline.preparing.splits import SplitOf, split_stream
+from pipeline.preparing.splits import RangeCutter, SplitOf
 from pipeline.text.sources import find_sources
 
 DEFAULT = {"train": 0.98, "validation": 0.02}
@@ -111,7 +111,7 @@ def ranges_of(content: bytes, *, block: int, splits: dict[str, float]) -> list[t
     blocks = (content[start : start + block] for start in range(0, len(content), block))
     found: list[tuple[str, bytes]] = []
     ends, position = True, 0
-    for split, part in split_stream(blocks, splits):
+    for split, part in RangeCutter(splits).cut(blocks):
         if ends:
             found.append((split, b""))
             position = sum(len(each) for _, each in found)
@@ -165,3 +165,28 @@ def test_every_part_of_a_stream_has_its_share(size: int) -> None:
         starts += [position] if split == "validation" else []
         position += len(part)
     assert size < 50_000 or starts[-1] > size * 0.75, "also the end of the text"
+
+
+@settings(max_examples=100)
+@given(st.lists(st.integers(0, 5000), min_size=1, max_size=12), st.integers(1, 3000))
+def test_texts_are_cut_as_if_they_were_one(sizes: list[int], block: int) -> None:
+    """But that a range ends where a text does, too."""
+    splits = {"a": 0.5, "b": 0.3, "c": 0.2}
+    whole = ranges_of(b"x" * sum(sizes), block=block, splits=splits)
+    expected = b"".join(split.encode() * len(part) for split, part in whole)
+    cutter, found = RangeCutter(splits), b""
+    for size in sizes:
+        blocks = (b"x" * min(block, size - start) for start in range(0, size, block))
+        parts = [*cutter.cut(blocks)]
+        assert b"".join(part.text for _, part in parts) == b"x" * size
+        assert not parts or parts[-1][1].final
+        found += b"".join(split.encode() * len(part.text) for split, part in parts)
+    assert found == expected
+
+
+def test_the_ranges_of_a_stream_are_fixed_for_all_time() -> None:
+    ranges = ranges_of(b"x" * 20_000, block=4096, splits={"a": 0.5, "b": 0.3, "c": 0.2})
+    lengths = [160, 96, 64, 200, 120, 80, 250, 150, 100, 312, 188, 125]
+    assert [(split, len(part)) for split, part in ranges[:12]] == list(
+        zip("abc" * 4, lengths, strict=True)
+    )
