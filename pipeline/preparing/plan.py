@@ -138,9 +138,9 @@ def _is_near(pieces: list[Piece], fractions: dict[str, float]) -> bool:
     num_bytes: dict[str | None, int] = dict.fromkeys([None, *fractions], 0)
     for piece in pieces:
         num_bytes[piece.split] += piece.source_bytes
-    known = sum(num_bytes.values()) - num_bytes[None]
+    total = sum(num_bytes.values())
     return all(
-        known * fraction / 2 <= num_bytes[split] <= known * fraction * 2
+        fraction / 2 <= (num_bytes[split] + fraction * num_bytes[None]) / total <= fraction * 2
         for split, fraction in fractions.items()
     )
 

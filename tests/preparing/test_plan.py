@@ -115,6 +115,16 @@ def test_sources_of_many_documents_are_cut_for_all_splits_together(
     assert [stops[index] for index in range(len(sources))] == [s.length for s in sources]
 
 
+def test_a_short_document_beside_many_rows_stays_whole() -> None:
+    (rows,) = sources_of([100_000], many=True)
+    document = dataclasses.replace(sources_of([100])[0], path="/1", name="1.txt")
+    (pieces,) = make_plan([rows, document], PrepareOptions())
+    assert [(p.source.path, p.start, p.stop, p.split) for p in pieces] == [
+        ("/0", 0, 100_000, None),
+        ("/1", 0, 100, "train"),
+    ]
+
+
 def test_rows_are_shared_by_the_bytes_of_their_source() -> None:
     """A source of 10 rows and 1,000 bytes beside one of 1,000 rows and as many bytes."""
     few, many = (
