@@ -79,6 +79,11 @@ def evaluate(
             f"{opened.vocabulary.fingerprint[:16]}, the run's is {expected[:16]}; give a corpus "
             "with the run's vocabulary"
         )
+    if config.evaluated_split not in opened.splits:
+        raise UserError(
+            f"no split {config.evaluated_split!r} in {config.corpus}; it has "
+            f"{', '.join(opened.splits)}; name one by `--split`"
+        )
     windows = Windows(seq_len=config.seq_len, stride=evaluation_stride(config))
     num_windows = opened.checked_num_windows(config.evaluated_split, windows)
     assembly = assemble(config, opened.vocabulary.size)
