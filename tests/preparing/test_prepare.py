@@ -393,6 +393,9 @@ def test_files_behind_a_uri_are_read(tmp_path: Path) -> None:
     corpus = prepared(tmp_path, f"file://{tmp_path}/in", splits=TRAIN)
     assert documents(corpus, "train") == [content]
     assert [source.name for source in corpus.manifest.sources] == ["a b.txt"]
+    many = write_many(tmp_path / "many")
+    there = prepare([f"file://{many}"], tmp_path / "there", workers=1)
+    assert prepare([many], tmp_path / "here", workers=1) == there
 
 
 def test_rows_are_repaired(tmp_path: Path) -> None:
