@@ -1,11 +1,12 @@
 """How fast text becomes tokens on disk: textreel beside its peers, in one run.
 
-    python benchmarks/prepare --environments DIR [--megabytes 50] [--rounds 5]
+    python benchmarks/prepare --environments DIR [--megabytes 50] [--rounds 5] [--tokenizer FILE]
 
 Every contender is a whole process, from its start until its output is synced to disk, on the same
 ASCII text, with the lookup table or the BPE given (but for nanoGPT's script, which is as it is).
 The rounds go through all contenders in turn. Peers run in virtual environments of their own, which
-are made in DIR from PyPI if they are not there. Writes a table and a chart to `benchmarks/results`.
+are made in DIR from PyPI if they are not there. FILE, a published `tokenizer.json` such as Llama
+3's, makes one more row, named by its folder. Writes a table and a chart to `benchmarks/results`.
 """
 
 import argparse
@@ -68,6 +69,7 @@ def main() -> None:
     parser.add_argument("--environments", type=Path, required=True)
     parser.add_argument("--megabytes", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--tokenizer", type=Path)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         text, trained = f"{folder}/text.txt", f"{folder}/trained"
@@ -80,6 +82,10 @@ def main() -> None:
             ("characters", "textreel char"): [*prepare, "OUTPUT/c", "--vocabulary", "char"],
             ("subwords", "textreel"): [*prepare, "OUTPUT/c", "--vocabulary", trained],
         }
+        if arguments.tokenizer:
+            published = str(arguments.tokenizer)
+            name = f"textreel, {arguments.tokenizer.resolve().parent.name}"
+            commands["subwords", name] = [*prepare, "OUTPUT/c", "--vocabulary", published]
         for (kind, name), (script, packages) in PEERS.items():
             python = interpreter(arguments.environments, packages)
             more = [f"{trained}/tokenizer.json"] if kind == "subwords" else []

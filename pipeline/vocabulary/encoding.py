@@ -114,10 +114,11 @@ class _Gigatoken:
         return self._num_bytes // 2 if resident is None else resident - self._resident_bytes
 
     def _make(self) -> None:
+        make = require("gigatoken").Tokenizer.from_json
         self._tokenizer = None  # before the next one is there
         try:
-            self._tokenizer = require("gigatoken").Tokenizer.from_json(self._content)
-        except (KeyboardInterrupt, MemoryError, SystemExit, UserError):
+            self._tokenizer = make(self._content)
+        except (KeyboardInterrupt, MemoryError, SystemExit):
             raise
         except BaseException as error:  # Rust's panics are no `Exception`
             raise _UnknownError(f"gigatoken does not know it ({_said(error)})") from error
@@ -127,9 +128,10 @@ class _Gigatoken:
 
 def _loaded_slow(content: str, tokenizer: TokenizerJson) -> Any:
     """The tokenizer of `tokenizers`, which reads no special tokens from text."""
+    make = require("tokenizers").Tokenizer.from_str
     try:
-        slow = require("tokenizers").Tokenizer.from_str(content)
-    except (KeyboardInterrupt, MemoryError, SystemExit, UserError):
+        slow = make(content)
+    except (KeyboardInterrupt, MemoryError, SystemExit):
         raise
     except BaseException as error:
         raise UserError(f"the library tokenizers cannot read it ({_said(error)})") from error
@@ -239,4 +241,5 @@ def require(package: str) -> Any:
 
 def _said(error: BaseException) -> str:
     """The beginning of what a library says."""
-    return str(error).partition("\n")[0][:120]
+    said = str(error).partition("\n")[0]
+    return said[:60] + "…" if len(said) > 60 else said

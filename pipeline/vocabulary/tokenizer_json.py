@@ -55,17 +55,18 @@ def read_tokenizer_json(content: str) -> TokenizerJson:
         problem = next(_problems(members), None)
         if problem:
             raise UserError(f"the tokenizer {problem}; {_TAKEN}")
-        vocab, tokens = members["model"]["vocab"], members.get("added_tokens") or []
-        ids = {token["content"]: token["id"] for token in tokens}
+        vocab, added = members["model"]["vocab"], members.get("added_tokens") or []
+        ids = {token["content"]: token["id"] for token in added}
         _check_ids({**vocab, **ids})
+        tokens, foreign = _bytes_of_ids(vocab, ids)
         return TokenizerJson(
-            tokens=_bytes_of_ids(vocab, ids),
-            specials={t["content"]: t["id"] for t in tokens if t.get("special")},
-            added=tuple(token for token in tokens if not token.get("special")),
+            tokens=tokens,
+            specials={t["content"]: t["id"] for t in added if t.get("special")},
+            added=tuple(token for token in added if not token.get("special")),
             normalizer="NFC" if _steps(members, "normalizer") else "",
             steps=_steps(members, "pre_tokenizer"),
             model=spans["model"],
-            has_foreign_tokens=not all(_is_byte_level(text) or text in ids for text in vocab),
+            has_foreign_tokens=bool(foreign),
         )
     except UserError:
         raise
@@ -166,24 +167,25 @@ def _check_ids(ids: dict[str, Any]) -> None:
             )
 
 
-def _bytes_of_ids(vocab: dict[str, int], added: dict[str, int]) -> tuple[bytes, ...]:
+def _bytes_of_ids(
+    vocab: dict[str, int], added: dict[str, int]
+) -> tuple[tuple[bytes, ...], list[str]]:
+    """The bytes of every id, and the tokens that are neither bytes nor added."""
     tokens = [b""] * (max([*vocab.values(), *added.values()]) + 1)
-    byte_level = [text for text in vocab if text not in added and _is_byte_level(text)]
+    names = [text for text in vocab if text not in added]
+    foreign = []
+    if not _BYTE_LEVEL.fullmatch("".join(names)):
+        foreign = [text for text in names if not _BYTE_LEVEL.fullmatch(text)]
+        names = [text for text in names if _BYTE_LEVEL.fullmatch(text)]
     # A byte a character: all at once take a fifth of the time.
-    joined = "".join(byte_level).translate(_BYTES).encode("latin-1")
+    joined = "".join(names).translate(_BYTES).encode("latin-1")
     stop = 0
-    for text in byte_level:
+    for text in names:
         start, stop = stop, stop + len(text)
         tokens[vocab[text]] = joined[start:stop]
-    for text in vocab.keys() - set(byte_level):
-        tokens[vocab[text]] = text.encode()
-    for text, number in added.items():
+    for text, number in [*((text, vocab[text]) for text in foreign), *added.items()]:
         tokens[number] = text.encode()
-    return tuple(tokens)
-
-
-def _is_byte_level(text: str) -> bool:
-    return _BYTE_LEVEL.fullmatch(text) is not None
+    return tuple(tokens), foreign
 
 
 def _bytes_to_characters() -> dict[int, str]:

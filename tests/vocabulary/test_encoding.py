@@ -1,17 +1,21 @@
 """Two libraries encode as one: the ids are those of `tokenizers`, whoever encodes."""
 
+import itertools
 import json
 import os
+import pickle
 import random
 import unicodedata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from tokenizer_files import BYTE_LEVEL, END, families, fuzzed_texts, steps, tokenizer_json
+from tokenizer_files import BYTE_LEVEL, END, TEXT, families, fuzzed_texts, steps, tokenizer_json
 from tokenizers import Tokenizer
 
 from pipeline import UserError
+from pipeline.vocabulary import units
 from pipeline.vocabulary.subword import SubwordVocabulary
 
 SLOW = ("BLOOM", "Falcon", "StarCoder, SmolLM")
@@ -76,6 +80,30 @@ def test_the_ids_are_those_of_tokenizers_for_published_files() -> None:
             check_texts(tokenizer, [around.format(*[each] * 2) for each in characters])
         taken.append(path)
     assert taken
+
+
+def test_each_unit_has_the_ids_of_tokenizers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where a cut parts what would be one added token, and where no newline is."""
+    monkeypatch.setattr(units, "UNIT_BYTES", 50)
+    tokenizer = tokenizer_json(BYTE_LEVEL, *[("\n" * number, {}) for number in range(9, 1, -1)])
+    vocabulary, slow = SubwordVocabulary(json.dumps(tokenizer)), without_specials(tokenizer)
+    text = "a line\n\n\n\n  and\n" * 20 + "\n" * 333 + "日本語" * 40 + "\n\n"
+    cuts, rest = [], text.encode()
+    while len(rest) > 50:
+        stop = rest.rfind(b"\n", 0, 50) + 1 or len(rest[:50].decode(errors="ignore").encode())
+        cuts.append(rest[:stop].decode())
+        rest = rest[stop:]
+    expected = [slow.encode(each, add_special_tokens=False).ids for each in (*cuts, rest.decode())]
+    assert vocabulary.encode(text).tolist() == list(itertools.chain(*expected))
+
+
+def test_a_worker_that_is_spawned_gets_the_file_alone() -> None:
+    vocabulary = SubwordVocabulary(json.dumps(families()["Llama 3"]))
+    sent = pickle.dumps(vocabulary)
+    assert vocabulary.remark == ""
+    vocabulary.encode(TEXT)
+    assert pickle.dumps(vocabulary) == sent
+    np.testing.assert_array_equal(pickle.loads(sent).encode(TEXT), vocabulary.encode(TEXT))
 
 
 SINGLE = {"single_word": True}

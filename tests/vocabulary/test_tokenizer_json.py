@@ -1,6 +1,8 @@
 """Files `tokenizer.json`: what they say, however they are written."""
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -81,3 +83,26 @@ def test_normalizers_are_named(normalizer: Any, expected: str) -> None:
 def test_what_is_none_says_so(content: str) -> None:
     with pytest.raises(UserError, match=r"no tokenizer\.json of a byte-level BPE"):
         read_tokenizer_json(content)
+
+
+REFUSED = {
+    "changes text (normalizer NFKC)": {**FILE, "normalizer": {"type": "NFKC"}},
+    "is a SentencePiece model": {**FILE, "model": {**FILE["model"], "byte_fallback": True}},
+    "is a WordPiece model": {**FILE, "model": {"type": "WordPiece", "vocab": {}}},
+    "marks words in the text": {**FILE, "model": {**FILE["model"], "end_of_word_suffix": "</w>"}},
+    "adds a space before text": {
+        **FILE, "pre_tokenizer": {**BYTE_LEVEL, "add_prefix_space": True},
+    },
+    "drops the spaces beside ": tokenizer_json(BYTE_LEVEL, ("<mask>", {"lstrip": True})),
+}  # fmt: skip
+
+
+def test_what_is_refused_is_documented_with_its_words() -> None:
+    text = (Path(__file__).parents[2] / "docs/tokenizers.md").read_text()
+    assert set(re.findall("refused: `([^`…]*)", text)) == REFUSED.keys()
+    for words, content in REFUSED.items():
+        with pytest.raises(UserError, match=f"^the tokenizer {re.escape(words)}"):
+            read_tokenizer_json(json.dumps(content))
+    # A special token that takes the spaces beside it is never found in text.
+    mask = tokenizer_json(BYTE_LEVEL, ("<mask>", {"lstrip": True, "special": True}))
+    assert read_tokenizer_json(json.dumps(mask)).added == ()
