@@ -1,4 +1,4 @@
-"""Progress bar of work that is counted in bytes."""
+"""Progress of work that is counted in bytes, or in nothing but time."""
 
 from tqdm import tqdm
 
@@ -10,3 +10,8 @@ def progress_bar(title: str, num_bytes: int, shown: bool) -> "tqdm[None]":
     return tqdm(
         desc=title, total=num_bytes, unit="B", unit_scale=True, unit_divisor=1000, disable=not shown
     )
+
+
+def progress_clock(title: str, shown: bool) -> "tqdm[None]":
+    """A clock on standard error, for work that cannot be counted; `refresh()` shows its time."""
+    return tqdm(desc=title, bar_format="{desc}: {elapsed}", disable=not shown)

@@ -1,10 +1,10 @@
-"""The progress bar of bytes."""
+"""The progress bar of bytes, and the clock."""
 
 import threading
 
 import pytest
 
-from pipeline.progress import progress_bar
+from pipeline.progress import progress_bar, progress_clock
 
 
 def test_it_shows_bytes_of_all_bytes(capsys: pytest.CaptureFixture[str]) -> None:
@@ -27,3 +27,13 @@ def test_it_has_no_thread_of_its_own() -> None:
     before = threading.active_count()
     with progress_bar("writing shards", 10, True):
         assert threading.active_count() == before
+
+
+def test_a_clock_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress_clock("learning", True) as clock:
+        clock.start_t -= 61
+        clock.refresh()
+    assert "learning: 01:01" in capsys.readouterr().err
+    with progress_clock("learning", False) as clock:
+        clock.refresh()
+    assert capsys.readouterr() == ("", "")

@@ -17,8 +17,8 @@ from pipeline.reading.geometry import Windows
 from pipeline.text.documents import read_parts
 from pipeline.text.pieces import Piece
 from pipeline.vocabulary.base import Vocabulary
+from pipeline.vocabulary.bpe import train_bpe
 from pipeline.vocabulary.characters import ByteVocabulary, CharVocabulary, CodePoints
-from pipeline.vocabulary.subword import train_bpe
 
 _NUM_SAMPLES = 64
 _SAMPLE_BYTES = 2**20  # of a piece that can be read from its beginning only

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import tempfile
 from typing import Any
 
 import numpy as np
@@ -13,17 +14,19 @@ from pipeline.preparing.counting import (
     find_code_points,
     sample_texts,
 )
-from pipeline.preparing.engines import Engine
+from pipeline.preparing.engines import Advance, Engine
+from pipeline.preparing.engines.local import run_apart
 from pipeline.preparing.options import PrepareOptions
 from pipeline.preparing.plan import Plan
-from pipeline.progress import progress_bar
+from pipeline.progress import progress_bar, progress_clock
 from pipeline.vocabulary.base import Vocabulary
+from pipeline.vocabulary.bpe import train_bpe
 from pipeline.vocabulary.characters import REPLACEMENT, ByteVocabulary, CharVocabulary
 from pipeline.vocabulary.loading import load_vocabulary
-from pipeline.vocabulary.subword import train_bpe
+from pipeline.vocabulary.subword import SubwordVocabulary
 
-_SAMPLE_BYTES = 32 * 2**20  # that a BPE is trained on
-_TEXT_BYTES = 16 * 2**10  # one text of the sample
+_SAMPLE_BYTES = 16 * 2**20  # that a BPE is trained on
+_TEXT_BYTES = 8 * 2**10  # one text of the sample
 
 
 def given_vocabulary(options: PrepareOptions) -> Vocabulary | None:
@@ -74,7 +77,8 @@ def make_vocabulary(
         ]
         with progress_bar("sampling text", total, progress) as bar:
             samples = run(sample_texts, tasks, advance=bar.update)
-        return train_bpe((text for texts in samples for text in texts), options.bpe_size)
+        texts = [text for texts in samples for text in texts]
+        return learn_subwords(texts, options.bpe_size, progress=progress)
     if options.min_count == 1:
         with progress_bar("finding characters", total, progress) as bar:
             found = run(find_code_points, shards, advance=bar.update)
@@ -84,6 +88,28 @@ def make_vocabulary(
         counted = run(count_code_points, shards, advance=bar.update)
     points = _frequent(counted, options.min_count)
     return CharVocabulary([*points, REPLACEMENT], unknown="replace")
+
+
+def learn_subwords(texts: list[bytes], size: int, *, progress: bool) -> SubwordVocabulary:
+    """Trains a BPE in a process of its own: the library does not stop for Ctrl-C.
+
+    Args:
+        texts: a sample.
+        size: the most ids.
+        progress: shows how long it takes.
+    """
+    # This process makes the folder and removes it, however the other one ends.
+    with (
+        tempfile.TemporaryDirectory(prefix="textreel-") as folder,
+        progress_clock(f"learning {size:,} subwords", progress) as clock,
+    ):
+        return run_apart(_learn, (texts, size, folder), tick=clock.refresh)
+
+
+def _learn(task: tuple[list[bytes], int, str], advance: Advance) -> SubwordVocabulary:
+    del advance  # there is nothing to count
+    texts, size, folder = task
+    return train_bpe(texts, size, folder=folder)
 
 
 def _frequent(counted: list[tuple[np.ndarray, np.ndarray]], min_count: int) -> Any:

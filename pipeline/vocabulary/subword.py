@@ -1,6 +1,6 @@
 """Subwords: byte-level BPE (Sennrich et al., 2016; bytes as in GPT-2) <-> ids.
 
-A vocabulary is a `tokenizer.json` of the library `tokenizers`, as this module trains one or as a
+A vocabulary is a `tokenizer.json` of the library `tokenizers`, as `bpe` trains one or as a
 published model brings it. It must be lossless (see `tokenizer_json`), but for a normalizer to NFC:
 then the normalised text comes back. Text that looks like a special token, such as `<|endoftext|>`,
 is encoded as what it is: text. Added tokens that are not special, such as runs of spaces, are found
@@ -9,15 +9,15 @@ in text, as the library finds them.
 
 import functools
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from pipeline.errors import UserError
 from pipeline.vocabulary.base import Encoder, Vocabulary
-from pipeline.vocabulary.encoding import Encoding, require
-from pipeline.vocabulary.tokenizer_json import CHARACTERS, FILE_NAME, read_tokenizer_json
+from pipeline.vocabulary.encoding import Encoding
+from pipeline.vocabulary.tokenizer_json import FILE_NAME, read_tokenizer_json
 from pipeline.vocabulary.units import UnitEncoder
 
 _CHECK_BYTES = 4096
@@ -142,26 +142,3 @@ def _num_same(found: Sequence[Any], expected: Sequence[Any]) -> int:
     """How many items are equal before the first difference."""
     pairs = enumerate(zip(found, expected, strict=False))
     return next((i for i, (a, b) in pairs if a != b), min(len(found), len(expected)))
-
-
-def train_bpe(texts: Iterable[bytes], size: int) -> SubwordVocabulary:
-    """Trains a vocabulary of up to `size` ids; equal texts give an equal one.
-
-    Args:
-        texts: a sample; bytes that are not UTF-8 are left out.
-        size: ids, at least 257: the bytes and the separator, which is id 0.
-    """
-    require("tokenizers")
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=size,
-        special_tokens=[_SEPARATORS[0]],
-        initial_alphabet=sorted(CHARACTERS),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator((text.decode("utf-8", "ignore") for text in texts), trainer)
-    return SubwordVocabulary(tokenizer.to_str())

@@ -3,9 +3,13 @@
 import argparse
 import dataclasses
 import gzip
+import os
+import random
 import shlex
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -253,3 +257,29 @@ def test_subwords(tmp_path: Path) -> None:
     result = textreel("prepare", "TEXT", "--output", "OUT", "--vocabulary", "bpe:300", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert "vocabulary: bpe:300, 300 ids, stored as uint16" in result.stdout
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
+def test_ctrl_c_is_obeyed_while_merges_are_learned(tmp_path: Path) -> None:
+    write(tmp_path / "DNA", "".join(random.Random(0).choices("ACGT", k=6_000_000)))
+    (tmp_path / "tmp").mkdir()
+    command = [sys.executable, "-m", "pipeline", "prepare", "DNA", "--output", "OUT"]
+    process = subprocess.Popen(
+        [*command, "--vocabulary", "bpe:60000"],
+        cwd=tmp_path, env=ENVIRONMENT | {"TMPDIR": str(tmp_path / "tmp")}, text=True,
+        stderr=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not any(file.stat().st_size for file in tmp_path.glob("tmp/*/*.txt")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(0.5)  # the library has it now, for many seconds
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    sent = time.monotonic()
+    _, shown = process.communicate(timeout=60)
+    assert time.monotonic() - sent < 2
+    assert process.returncode == 130
+    assert shown == "\ntextreel: interrupted; the same command goes on where it was\n"
+    assert list((tmp_path / "tmp").iterdir()) == []
+    assert not list(tmp_path.glob("OUT/*.json"))

@@ -10,8 +10,9 @@ from corpora import write
 
 from pipeline import OptionError, UserError
 from pipeline.vocabulary.base import Vocabulary
+from pipeline.vocabulary.bpe import train_bpe
 from pipeline.vocabulary.characters import ByteVocabulary, CharVocabulary
-from pipeline.vocabulary.subword import SubwordVocabulary, train_bpe
+from pipeline.vocabulary.subword import SubwordVocabulary
 from trainer.embeddings import vectors
 from trainer.embeddings.vectors import read_vectors, words_of
 

@@ -18,8 +18,8 @@ from pipeline.layout.record_index import load_index
 from pipeline.layout.sealed import sealed
 from pipeline.preparing import journal
 from pipeline.text.formats.compressed import read_compressed
+from pipeline.vocabulary.bpe import train_bpe
 from pipeline.vocabulary.loading import load_vocabulary
-from pipeline.vocabulary.subword import train_bpe
 
 COUNTS = [100, pytest.param(2000, marks=pytest.mark.campaign)]
 MAX_GROWN_BYTES = 512 * 2**20

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import UserError
+from pipeline.vocabulary.bpe import train_bpe
 from pipeline.vocabulary.characters import REPLACEMENT, ByteVocabulary, CharVocabulary
 from pipeline.vocabulary.loading import load_vocabulary
-from pipeline.vocabulary.subword import train_bpe
 
 
 def test_a_directory_a_file_and_a_uri_are_one(tmp_path: Path) -> None:

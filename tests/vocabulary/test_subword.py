@@ -21,9 +21,10 @@ from pipeline.auditing.trace import trace
 from pipeline.auditing.verify import verify
 from pipeline.errors import TextWarning
 from pipeline.vocabulary import encoding, units
+from pipeline.vocabulary.bpe import train_bpe
 from pipeline.vocabulary.encoding import Encoding
 from pipeline.vocabulary.loading import load_vocabulary
-from pipeline.vocabulary.subword import SubwordVocabulary, train_bpe
+from pipeline.vocabulary.subword import SubwordVocabulary
 from pipeline.vocabulary.units import UNIT_BYTES
 
 ENGLISH = "the cat sat on the mat, and the dog sat on the cat. <|endoftext|> naïve 日本語\r\n"
@@ -305,7 +306,7 @@ def test_memory_does_not_grow_with_the_words(monkeypatch: pytest.MonkeyPatch) ->
         np.testing.assert_array_equal(found, trained().encode(text(500, seed=seed)))
 
 
-@pytest.mark.parametrize("package", ["gigatoken", "tokenizers"])
+@pytest.mark.parametrize("package", ["gigabpe", "gigatoken", "tokenizers"])
 def test_without_the_packages_it_says_what_to_install(tmp_path: Path, package: str) -> None:
     write(tmp_path / "TEXT", ENGLISH * 100)
     arguments = ["prepare", "TEXT", "--output", "OUT", "--vocabulary", "bpe:300", "--workers", "1"]

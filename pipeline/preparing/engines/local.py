@@ -15,7 +15,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np  # noqa: F401 - its threads are there when `_NUM_THREADS` is counted
 
@@ -24,6 +24,7 @@ from pipeline.preparing.engines import Advance, Result, Task
 from pipeline.terminal import show_warnings
 
 _JOIN_SECONDS = 5.0
+_TICK_SECONDS = 0.1
 # Libraries that may have started threads of their own, which no fork copies.
 _WITH_THREADS = ("pyarrow", "tensorflow")
 _MAX_DEATHS = 3  # of workers, in a row, without a task that ended in between
@@ -106,6 +107,39 @@ def run(
         for worker in pool.values():
             worker.end()
     return [results[index] for index in range(len(tasks))]
+
+
+def run_apart(
+    function: Callable[[Task, Advance], Result], task: Task, *, tick: Callable[[], object]
+) -> Result:
+    """Returns `function(task, …)`, computed in a process of its own.
+
+    An exception here, such as Ctrl-C's, ends it at once, whatever library it is in.
+
+    Args:
+        function: importable, for it may run in a spawned process.
+        task: picklable.
+        tick: is called here several times a second.
+
+    Raises:
+        UserError: the process dies.
+    """
+    worker = _Worker(function)
+    try:
+        worker.start(0, [task])
+        done: bool = False
+        content: Any = None
+        while not done:
+            while not worker.connection.poll(_TICK_SECONDS):
+                tick()
+            done, content = worker.connection.recv()
+    except (EOFError, ConnectionResetError) as error:
+        raise UserError(_DYING) from error
+    finally:
+        worker.end()
+    if isinstance(content, BaseException):
+        raise content
+    return cast(Result, content)
 
 
 _DYING = (

@@ -109,3 +109,24 @@ def test_an_error_ends_the_others_at_once_and_says_where_it_was_raised() -> None
     assert "in divide" in "".join(error.value.__notes__)
     with pytest.raises(RuntimeError, match="class of no module"):
         local.run(tasks.raise_odd, [0, 1], workers=2, advance=lambda num_bytes: None)
+
+
+def test_a_task_apart_has_a_process_of_its_own() -> None:
+    ticks: list[int] = []
+    result, thread = local.run_apart(tasks.double, 4, tick=lambda: ticks.append(1))
+    assert (result, thread != threading.get_native_id()) == (8, True)
+    with pytest.raises(ZeroDivisionError):
+        local.run_apart(tasks.divide, 0, tick=lambda: None)
+    with pytest.raises(UserError, match="worker processes die before"):
+        local.run_apart(tasks.die, 1, tick=lambda: None)
+
+
+def test_a_task_apart_ends_with_what_is_raised_here() -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        local.run_apart(tasks.refuse_first, 1, tick=interrupt)  # sleeps for a minute
+    assert time.monotonic() - started < 30
+    assert not multiprocessing.active_children()
