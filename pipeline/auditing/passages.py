@@ -61,7 +61,9 @@ def find_passages(
 ) -> tuple[Passage, ...]:
     """Where the tokens stand in the sources."""
     sources = corpus.manifest.sources
-    if all(sources[piece.source_index].is_plain for piece in shard.pieces):
+    # A normalised text is not as long as its source, so the length of what is before says little.
+    is_exact = not corpus.vocabulary.normalizer
+    if is_exact and all(sources[piece.source_index].is_plain for piece in shard.pieces):
         return _plain_passages(corpus, shard, first_token, tokens)
     return _document_passages(corpus, shard, first_token, tokens)
 
@@ -131,6 +133,8 @@ def _document_passage(
     doubt = _SEPARATED if _has_separators_in_text(corpus, shard) else ""
     if source.is_document:
         begin = piece.start if source.is_plain else 0
+        if source.is_plain:  # a normalised text may be longer than its source
+            start, stop = (min(place, piece.stop - begin) for place in (start, stop))
         return Passage(
             source=source.name, start=begin + start, stop=begin + stop, document=doubt.strip()
         )

@@ -91,7 +91,8 @@ def _manifest(content: dict[str, Any]) -> Manifest:
     _hold({INFO_FILE, FEATURES_FILE} < files.keys(), f"`files` lacks {INFO_FILE}")
     for file in files:
         _text(files, file, r"[0-9a-f]{64}")
-        _hold(re.fullmatch(r"[\w-]+\.json", file), f"{file!r} is no name of a file beside shards")
+        is_name = re.fullmatch(r"[\w-]+\.(json|model)", file)
+        _hold(is_name, f"{file!r} is no name of a file beside shards")
     formats = tuple(_list(content, "file_formats"))
     _hold(formats in ((TFRECORD,), (TFRECORD, ARRAY_RECORD)), f"no file formats: {formats}")
     return Manifest(

@@ -17,8 +17,10 @@ from pipeline.vocabulary.base import Vocabulary
 
 def vouched(manifest: Manifest, vocabulary: Vocabulary) -> Manifest:
     """Returns the manifest with the digests of the files beside the shards."""
-    files = {vocabulary.file_name: vocabulary.to_json(), **dataset_info(manifest)}
-    digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
+    digests = {vocabulary.file_name: vocabulary.fingerprint} | {
+        name: hashlib.sha256(text.encode()).hexdigest()
+        for name, text in dataset_info(manifest).items()
+    }
     return dataclasses.replace(manifest, files=digests)
 
 

@@ -43,7 +43,8 @@ class PrepareOptions:
 
     vocabulary: str = option(
         "what a token is: a byte (takes any input), a character, or a subword: a byte-level BPE of "
-        "SIZE ids, trained on the text; or the vocabulary of a corpus, or a tokenizer.json",
+        "SIZE ids, trained on the text; or the vocabulary of a corpus, a tokenizer.json, or a "
+        "SentencePiece tokenizer.model",
         default="byte",
         metavar="byte|char|bpe:SIZE|FILE",
     )

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from pipeline.files import join, write_text
+from pipeline.files import join, whole_file
 
 FILE_NAME = "vocabulary.json"
 
@@ -42,7 +42,7 @@ class Decoder(Protocol):
 
 
 class Vocabulary:
-    """What all kinds share. Use `ByteVocabulary`, `CharVocabulary` or `SubwordVocabulary`.
+    """What all kinds share. Use one of the kinds that `loading` knows.
 
     Attributes:
         kind: its name.
@@ -70,7 +70,11 @@ class Vocabulary:
     @functools.cached_property
     def fingerprint(self) -> str:
         """SHA-256 in hex."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()
+        return hashlib.sha256(self.to_bytes()).hexdigest()
+
+    def to_bytes(self) -> bytes:
+        """Returns the content of the vocabulary's file."""
+        return self.to_json().encode()
 
     @property
     def remark(self) -> str:
@@ -81,7 +85,7 @@ class Vocabulary:
         return ""
 
     def to_json(self) -> str:
-        """Returns the content of the vocabulary's file."""
+        """Returns the same as text, of the kinds whose file is JSON."""
         raise NotImplementedError
 
     def encoder(self) -> Encoder:
@@ -127,7 +131,8 @@ class Vocabulary:
 
     def save(self, directory: str | os.PathLike[str]) -> None:
         """Writes the vocabulary's file into `directory`, whole or not at all."""
-        write_text(join(directory, self.file_name), self.to_json())
+        with whole_file(join(directory, self.file_name)) as file:
+            file.write(self.to_bytes())
 
 
 class _StreamDecoder:

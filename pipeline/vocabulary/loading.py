@@ -6,36 +6,40 @@ from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.files import exists, is_uri, join, parse_json, read_bytes
-from pipeline.vocabulary import tokenizer_json
+from pipeline.vocabulary import sentence_pieces, tokenizer_json
 from pipeline.vocabulary.base import FILE_NAME, Vocabulary
 from pipeline.vocabulary.characters import ByteVocabulary, CharVocabulary
 from pipeline.vocabulary.foreign_files import WANTED, foreign_kind
 from pipeline.vocabulary.subword import SubwordVocabulary
 
-_MODEL = re.compile(rb'"model"\s*:\s*\{')  # in a text of JSON, the quotes would be escaped
-VOCABULARY_FILES = (FILE_NAME, tokenizer_json.FILE_NAME)
+VOCABULARY_FILES = (tokenizer_json.FILE_NAME, sentence_pieces.FILE_NAME, FILE_NAME)
+_TOKENIZER = re.compile(rb'"model"\s*:\s*\{')  # in a text of JSON, the quotes would be escaped
+_MODEL = re.compile(r"\.model[^/]*$")  # also as in tokenizer.model.v3
+_FILE = re.compile(rf"\.json$|{_MODEL.pattern}")
 
 
 def load_vocabulary(path: str | os.PathLike[str], *, unknown: str = "error") -> Vocabulary:
     """Reads the vocabulary of a corpus or of a training run, or one that is a file.
 
     Args:
-        path: a directory with a `vocabulary.json` or a `tokenizer.json`, or such a file.
-        unknown: see `CharVocabulary`; nothing is unknown to the others.
+        path: a directory with one of `VOCABULARY_FILES`, or such a file.
+        unknown: see `CharVocabulary` and `SentencePieceVocabulary`; nothing is unknown to others.
 
     Raises:
         UserError: there is none, or its file is damaged, or another program's.
     """
     path = os.fspath(path)
-    is_directory = not path.endswith(".json") if is_uri(path) else os.path.isdir(path)
-    if is_directory:
-        tokenizer = join(path, tokenizer_json.FILE_NAME)
-        path = tokenizer if exists(tokenizer) else join(path, FILE_NAME)
+    is_file = bool(_FILE.search(path)) if is_uri(path) else not os.path.isdir(path)
+    if not is_file:
+        files = [join(path, name) for name in VOCABULARY_FILES]
+        path = next(filter(exists, files), files[-1])
+    if _MODEL.search(path):
+        return sentence_pieces.load_model(path, unknown=unknown)
     try:
         content = read_bytes(path)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file; a corpus and a run each have one") from error
-    is_tokenizer = _MODEL.search(content) is not None
+    is_tokenizer = _TOKENIZER.search(content) is not None
     if not is_tokenizer and os.path.basename(path) not in VOCABULARY_FILES:
         kind = foreign_kind(content)
         if kind:

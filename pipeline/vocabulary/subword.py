@@ -15,16 +15,15 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import UserError
-from pipeline.vocabulary.base import Encoder, Vocabulary
 from pipeline.vocabulary.encoding import Encoding
 from pipeline.vocabulary.tokenizer_json import FILE_NAME, read_tokenizer_json
-from pipeline.vocabulary.units import UnitEncoder
+from pipeline.vocabulary.units import UnitVocabulary
 
 _CHECK_BYTES = 4096
 _SEPARATORS = ("<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>")
 
 
-class SubwordVocabulary(Vocabulary):
+class SubwordVocabulary(UnitVocabulary):
     """The tokens of a byte-level BPE; U+0000 stands for the separator in decoded text.
 
     The separator is the first of `<|endoftext|>`, `<|end_of_text|>`, `</s>` and `<eos>` that is
@@ -70,20 +69,8 @@ class SubwordVocabulary(Vocabulary):
         """See `Vocabulary.to_json`."""
         return self._content
 
-    def encoder(self) -> Encoder:
-        """See `Vocabulary.encoder`."""
-        return UnitEncoder(self.encode_unit, self.dtype)
-
-    def encode_documents(self, documents: list[bytes]) -> list[np.ndarray]:
-        """See `Vocabulary.encode_documents`."""
-        separator = np.array([self.separator_id], self.dtype)
-        ids = []
-        for document in documents:
-            ids += [self.encode(document), separator]
-        return ids
-
     def encode_unit(self, unit: bytes) -> np.ndarray:
-        """Returns the ids of a text that is encoded as a whole, `[n]` of `dtype`.
+        """See `UnitVocabulary.encode_unit`.
 
         Raises:
             UserError: they do not give it back.
@@ -118,10 +105,6 @@ class SubwordVocabulary(Vocabulary):
             raise UserError(
                 f"the tokenizer does not give this text back: {text[start : start + 60]!r}"
             )
-
-    def decode_bytes(self, ids: Any) -> bytes:
-        """See `Vocabulary.decode_bytes`."""
-        return b"".join(map(self.bytes_of_ids.__getitem__, np.asarray(ids).tolist()))
 
     @functools.cached_property
     def _encoding(self) -> Encoding:

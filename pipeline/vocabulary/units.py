@@ -1,43 +1,69 @@
-"""Units: what of a text is encoded as a whole, where the ids on both sides depend on a cut.
+"""Units of text that are encoded as a whole, for vocabularies whose ids depend on the cuts.
 
-A piece of a source is encoded in units of up to `UNIT_BYTES`, each of which ends after its last
-newline or, where it has none, at a UTF-8 boundary; a row or a line is a piece of its own. So the
-cuts are part of the format, and a line of any length stays in flat memory.
+Where text is cut, the ids on both sides depend on the cut, so the cuts are part of the format: a
+piece of a source is encoded in units of up to `unit_bytes`, each of which ends after its last
+newline or, where it has none, at a UTF-8 boundary; a row or a line is a piece of its own.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-UNIT_BYTES = 2**20
+from pipeline.vocabulary.base import Encoder, Vocabulary
 
 
-class UnitEncoder:
-    """Encodes one stream of text, which comes in blocks, unit by unit: a `base.Encoder`.
+class UnitVocabulary(Vocabulary):
+    """What vocabularies share that encode unit by unit, and whose ids stand for bytes.
 
-    Args:
-        encode_unit: a unit, which is UTF-8 -> its ids, `[n]` of `dtype`.
-        dtype: of an id.
+    Attributes:
+        unit_bytes: the most bytes of a unit.
+        bytes_of_ids: the bytes of every id; U+0000 for the separator.
     """
 
-    def __init__(self, encode_unit: Callable[[bytes], np.ndarray], dtype: np.dtype[Any]):
-        self._encode_unit = encode_unit
-        self._dtype = dtype
+    unit_bytes = 2**20
+    bytes_of_ids: Any  # a cached property
+
+    def encode_unit(self, unit: bytes) -> np.ndarray:
+        """Returns the ids of a text that is encoded as a whole, `[n]` of `dtype`."""
+        raise NotImplementedError
+
+    def encoder(self) -> Encoder:
+        """See `Vocabulary.encoder`."""
+        return _UnitEncoder(self)
+
+    def encode_documents(self, documents: list[bytes]) -> list[np.ndarray]:
+        """See `Vocabulary.encode_documents`."""
+        separator = np.array([self.separator_id], self.dtype)
+        ids = []
+        for document in documents:
+            ids += [self.encode(document), separator]
+        return ids
+
+    def decode_bytes(self, ids: Any) -> bytes:
+        """See `Vocabulary.decode_bytes`."""
+        return b"".join(map(self.bytes_of_ids.__getitem__, np.asarray(ids).tolist()))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The derived table is cheap to build and large to send to a worker.
+        return {name: v for name, v in self.__dict__.items() if name != "bytes_of_ids"}
+
+
+class _UnitEncoder:
+    def __init__(self, vocabulary: UnitVocabulary):
+        self._vocabulary = vocabulary
         self._held = bytearray()
         self._num_bytes = 0  # encoded so far
 
     def encode(self, block: bytes, *, final: bool = False) -> np.ndarray:
-        """See `base.Encoder.encode`."""
         self._held += block
         ids = []
-        while len(self._held) > UNIT_BYTES:
-            ids.append(self._encode_next(_unit_bytes(self._held)))
+        while len(self._held) > self._vocabulary.unit_bytes:
+            ids.append(self._encode_unit(_cut(self._held, self._vocabulary.unit_bytes)))
         if final and self._held:
-            ids.append(self._encode_next(len(self._held)))
-        return np.concatenate(ids) if ids else np.zeros(0, self._dtype)
+            ids.append(self._encode_unit(len(self._held)))
+        return np.concatenate(ids) if ids else np.zeros(0, self._vocabulary.dtype)
 
-    def _encode_next(self, num_bytes: int) -> np.ndarray:
+    def _encode_unit(self, num_bytes: int) -> np.ndarray:
         unit = bytes(self._held[:num_bytes])
         try:
             unit.decode()
@@ -46,15 +72,15 @@ class UnitEncoder:
             raise
         del self._held[:num_bytes]
         self._num_bytes += num_bytes
-        return self._encode_unit(unit)
+        return self._vocabulary.encode_unit(unit)
 
 
-def _unit_bytes(held: bytearray) -> int:
-    """How much of more than `UNIT_BYTES` is one unit."""
-    newline = held.rfind(b"\n", 0, UNIT_BYTES)
+def _cut(held: bytearray, unit_bytes: int) -> int:
+    """How much of more than `unit_bytes` is one unit."""
+    newline = held.rfind(b"\n", 0, unit_bytes)
     if newline >= 0:
         return newline + 1
-    boundary = UNIT_BYTES
-    while boundary > UNIT_BYTES - 4 and held[boundary] & 0xC0 == 0x80:
+    boundary = unit_bytes
+    while boundary > unit_bytes - 4 and held[boundary] & 0xC0 == 0x80:
         boundary -= 1
     return boundary

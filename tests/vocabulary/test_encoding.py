@@ -15,7 +15,6 @@ from tokenizer_files import BYTE_LEVEL, END, TEXT, families, fuzzed_texts, steps
 from tokenizers import Tokenizer
 
 from pipeline import UserError
-from pipeline.vocabulary import units
 from pipeline.vocabulary.subword import SubwordVocabulary
 
 SLOW = ("BLOOM", "Falcon", "StarCoder, SmolLM")
@@ -84,7 +83,7 @@ def test_the_ids_are_those_of_tokenizers_for_published_files() -> None:
 
 def test_each_unit_has_the_ids_of_tokenizers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where a cut parts what would be one added token, and where no newline is."""
-    monkeypatch.setattr(units, "UNIT_BYTES", 50)
+    monkeypatch.setattr(SubwordVocabulary, "unit_bytes", 50)
     tokenizer = tokenizer_json(BYTE_LEVEL, *[("\n" * number, {}) for number in range(9, 1, -1)])
     vocabulary, slow = SubwordVocabulary(json.dumps(tokenizer)), without_specials(tokenizer)
     text = "a line\n\n\n\n  and\n" * 20 + "\n" * 333 + "日本語" * 40 + "\n\n"

@@ -20,12 +20,11 @@ from pipeline.auditing.repair import repair
 from pipeline.auditing.trace import trace
 from pipeline.auditing.verify import verify
 from pipeline.errors import TextWarning
-from pipeline.vocabulary import encoding, units
+from pipeline.vocabulary import encoding
 from pipeline.vocabulary.bpe import train_bpe
 from pipeline.vocabulary.encoding import Encoding
 from pipeline.vocabulary.loading import load_vocabulary
 from pipeline.vocabulary.subword import SubwordVocabulary
-from pipeline.vocabulary.units import UNIT_BYTES
 
 ENGLISH = "the cat sat on the mat, and the dog sat on the cat. <|endoftext|> naïve 日本語\r\n"
 BPE = "bpe:400"
@@ -77,7 +76,7 @@ def test_a_special_token_in_a_text_is_text() -> None:
 def test_ids_do_not_depend_on_the_blocks(content: str, block_bytes: int, unit_bytes: int) -> None:
     vocabulary, data = trained(), content.encode()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(units, "UNIT_BYTES", unit_bytes)
+        patch.setattr(SubwordVocabulary, "unit_bytes", unit_bytes)
         whole = vocabulary.encoder().encode(data, final=True)
         encoder = vocabulary.encoder()
         parts = [
@@ -90,14 +89,16 @@ def test_ids_do_not_depend_on_the_blocks(content: str, block_bytes: int, unit_by
 
 
 def test_a_long_line_is_encoded_in_units() -> None:
-    data = ("日本" * UNIT_BYTES).encode()
+    data = ("日本" * SubwordVocabulary.unit_bytes).encode()
     vocabulary = trained()
     assert vocabulary.decode_bytes(vocabulary.encoder().encode(data, final=True)) == data
 
 
 def test_invalid_text_is_placed(tmp_path: Path) -> None:
-    path = write(tmp_path / "x.txt", b"a\n" * UNIT_BYTES + b"\xff" + b"a" * 100)
-    with pytest.raises(UserError, match=f"x.txt is not UTF-8 at byte {2 * UNIT_BYTES} "):
+    path = write(tmp_path / "x.txt", b"a\n" * SubwordVocabulary.unit_bytes + b"\xff" + b"a" * 100)
+    with pytest.raises(
+        UserError, match=f"x.txt is not UTF-8 at byte {2 * SubwordVocabulary.unit_bytes} "
+    ):
         prepared(tmp_path, path, vocabulary=BPE, splits=TRAIN)
 
 
@@ -281,7 +282,9 @@ def test_text_that_is_lost_is_an_error_wherever_it_stands(tmp_path: Path) -> Non
     """The pattern keeps what matches: no digit."""
     cuts = steps(split(r"\D+", "Removed", invert=True), BYTES_ALONE)
     path = write(tmp_path / "tokenizer.json", json.dumps(tokenizer_json(cuts, END)))
-    source = write(tmp_path / "a.txt", "a text\n" * 2 * UNIT_BYTES + "and 7 digits\n")
+    source = write(
+        tmp_path / "a.txt", "a text\n" * 2 * SubwordVocabulary.unit_bytes + "and 7 digits\n"
+    )
     with (
         pytest.warns(TextWarning),
         pytest.raises(UserError, match=r"a.txt: .*does not give this text back: 'nd 7 digits"),

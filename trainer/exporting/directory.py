@@ -2,7 +2,7 @@
 
 DIR/saved_model.pb, variables/    a SavedModel: see `trainer.exporting.signatures`
 DIR/model.keras                   see `trainer.exporting.plain_keras`
-DIR/vocabulary.json               or tokenizer.json: text <-> ids
+DIR/vocabulary.json               or tokenizer.json, tokenizer.model: text <-> ids
 DIR/README.md                     how to load and to call it
 """
 

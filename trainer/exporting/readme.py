@@ -1,6 +1,7 @@
 """README.md of an export: what is in it, and how to call it."""
 
 from pipeline.vocabulary.base import Vocabulary
+from pipeline.vocabulary.sentence_pieces import SentencePieceVocabulary
 from trainer.config import TrainConfig
 from trainer.exporting.graph_text import graph_text
 
@@ -21,7 +22,7 @@ the same text; `seed` is one number, or one for each prompt. `score(text)` retur
 `serving_default`, what a model server calls unless told otherwise, takes `prompt` alone.
 """
 
-_IDS = """\
+_TOKENIZERS = """\
 ```python
 import tensorflow as tf
 from tokenizers import Tokenizer
@@ -32,14 +33,28 @@ ids = tokenizer.encode("Once upon a time", add_special_tokens=False).ids
 result = model.generate([ids], [len(ids)], num_tokens=200, temperature=0.7, seed=1)
 print(tokenizer.decode(result["ids"][0].numpy(), skip_special_tokens=False))
 ```
+"""
 
-The tokens are subwords (`tokenizer.json`, of the library `tokenizers`): TensorFlow has no operation
-for them, so the functions take and return ids. `generate(ids, lengths, num_tokens, temperature,
-top_k, top_p, seed)` takes prompts `[batch, width]`, of which a row's first `lengths` ids count, and
-returns the `ids` after each; a prompt of length 0 begins a document. `score(ids, lengths)` returns
-`nats`, `num_tokens` and `bits_per_byte` of each row. Both are signatures too; those take every
-argument. `serving_default`, what a model server calls unless told otherwise, takes `ids` and
-`lengths` alone.
+_SENTENCE_PIECES = """\
+```python
+import tensorflow as tf
+from sentencepiece import SentencePieceProcessor
+
+model = tf.saved_model.load({output!r})
+tokenizer = SentencePieceProcessor(model_file={output!r} + "/tokenizer.model")
+ids = tokenizer.encode("Once upon a time")
+result = model.generate([ids], [len(ids)], num_tokens=200, temperature=0.7, seed=1)
+print(tokenizer.decode(result["ids"][0].numpy().tolist()))
+```
+"""
+
+_IDS = """
+The tokens are subwords (`{vocabulary}`): TensorFlow has no operation for them, so the functions
+take and return ids. `generate(ids, lengths, num_tokens, temperature, top_k, top_p, seed)` takes
+prompts `[batch, width]`, of which a row's first `lengths` ids count, and returns the `ids` after
+each; a prompt of length 0 begins a document. `score(ids, lengths)` returns `nats`, `num_tokens` and
+`bits_per_byte` of each row. Both are signatures too; those take every argument. `serving_default`,
+what a model server calls unless told otherwise, takes `ids` and `lengths` alone.
 """
 
 _KERAS = """
@@ -56,10 +71,13 @@ def readme_text(config: TrainConfig, vocabulary: Vocabulary, output: str) -> str
         vocabulary: of the run.
         output: where the export will be.
     """
-    text = _IDS if graph_text(vocabulary) is None else _TEXT
+    text = _TEXT
+    if graph_text(vocabulary) is None:
+        is_model = vocabulary.kind == SentencePieceVocabulary.kind
+        text = (_SENTENCE_PIECES if is_model else _TOKENIZERS) + _IDS
     needs = " where the code of its own layers is imported" if config.is_custom_model else ""
     return (
         f"# A language model ({config.model}), exported by textreel\n\n"
-        + text.format(output=output)
+        + text.format(output=output, vocabulary=vocabulary.file_name)
         + _KERAS.format(needs=needs, vocabulary=vocabulary.file_name)
     )
