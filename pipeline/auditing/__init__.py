@@ -6,6 +6,6 @@ balance           is one source nearly all of a small split?
 repair            rebuild what is not, from the sources
 trace             which text was in a batch? `passages`: where in the sources?
 record_trace      which records were in a batch?
-estimate          what will a plan make, and take?
+estimate          what will a plan make, and take? `samples`: of which text?
 shuffle_quality   how does the order compare with a perfect shuffle? `record_quality`: of records
 """

@@ -1,28 +1,44 @@
-"""Estimate of what a plan will make and take, from a sample of the text."""
+"""Estimate of what a plan will make and take, from a sample of the text, in a second or so."""
 
 import dataclasses
 import io
 import math
+import random
 import time
 from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.files import BLOCK_BYTES, read_blocks
+from pipeline.auditing.samples import Sample, is_plain, take_samples
+from pipeline.errors import UserError
 from pipeline.layout.records import RecordWriter, record_bytes
+from pipeline.preparing.counting import sample_texts
 from pipeline.preparing.options import PrepareOptions
-from pipeline.preparing.plan import Pieces, Plan, num_source_bytes
-from pipeline.preparing.vocabularies import given_vocabulary
+from pipeline.preparing.plan import Pieces, Plan
+from pipeline.preparing.vocabularies import (
+    SAMPLE_BYTES,
+    given_vocabulary,
+    learn_subwords,
+    sample_tasks,
+)
 from pipeline.reading.geometry import Windows
-from pipeline.text.documents import read_parts
 from pipeline.text.pieces import Piece
 from pipeline.vocabulary.base import Vocabulary
-from pipeline.vocabulary.bpe import train_bpe
 from pipeline.vocabulary.characters import ByteVocabulary, CharVocabulary, CodePoints
+from pipeline.vocabulary.sentence_pieces import SentencePieceVocabulary
+from pipeline.vocabulary.subword import SubwordVocabulary
 
-_NUM_SAMPLES = 64
-_SAMPLE_BYTES = 2**20  # of a piece that can be read from its beginning only
-_WORKER_BYTES, _PARENT_BYTES = 50 * 10**6, 65 * 10**6  # measured, see WORKSPACE_NOTES.md
+_SECONDS = 0.5  # to encode samples
+# Measured, see WORKSPACE_NOTES.md.
+_PARENT_BYTES = 65 * 10**6
+_WORKER_BYTES = {
+    ByteVocabulary.kind: 50 * 10**6,
+    CharVocabulary.kind: 50 * 10**6,
+    SubwordVocabulary.kind: 110 * 10**6,
+    SentencePieceVocabulary.kind: 60 * 10**6,
+}
+_LEARNING_BYTES = 150 * 10**6
+_START_SECONDS = 0.2
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,15 +58,27 @@ class Estimate:
 
     Attributes:
         splits: name -> what it will hold.
-        token_error: half the width of the 95% interval of all `num_tokens`, as a fraction.
-        vocabulary_size: ids; of characters, those in the sample, hence at least.
+        is_exact: the tokens are no estimate.
+        is_least: there are at least so many tokens, perhaps far more: of a compressed file, too
+            little was read to know how much text it holds.
+        token_error: half the width of the 95% interval of all `num_tokens`, as a fraction; 0 where
+            all was read; `None` where one sample had to do.
+        read_bytes: of the sources, that the sample took.
+        source_bytes: of the sources.
+        vocabulary_bound: what is to be said before its size: nothing, `about` or `at least`.
+        vocabulary_size: ids.
         disk_bytes: of all shards.
-        seconds: to prepare, all workers together; disks may be slower.
+        seconds: to prepare, on this machine with its other work; disks may be slower.
         memory_bytes: of all processes.
     """
 
     splits: dict[str, SplitEstimate]
-    token_error: float
+    is_exact: bool
+    is_least: bool
+    token_error: float | None
+    read_bytes: int
+    source_bytes: int
+    vocabulary_bound: str
     vocabulary_size: int
     disk_bytes: int
     seconds: float
@@ -60,7 +88,7 @@ class Estimate:
 def estimate(
     plan: Plan, options: PrepareOptions, *, workers: int, windows: Windows | None = None
 ) -> Estimate:
-    """Estimates a corpus from its plan and from 64 blocks spread evenly over the text.
+    """Estimates a corpus from its plan and from 64 samples spread evenly over the text.
 
     Args:
         plan: where the text is to be cut.
@@ -69,27 +97,19 @@ def estimate(
         windows: which windows to count.
 
     Raises:
-        UserError: the sample is not UTF-8 where it must be.
+        UserError: the sample is not UTF-8 where it must be, has characters that a given vocabulary
+            lacks, or no text at all.
     """
     total = plan.source_bytes
-    samples = _sample([piece for pieces in plan for piece in pieces], total)
-    texts = [sample.text for sample in samples]
-    vocabulary = _vocabulary(options, texts)
-    if isinstance(vocabulary, ByteVocabulary):
-        counts = np.array([len(text) for text in texts], np.float64)
-    elif isinstance(vocabulary, CharVocabulary):
-        # A character has one byte that does not continue another.
-        counts = np.array([_num_characters(text) for text in texts], np.float64)
-    else:
-        counts = np.array([len(vocabulary.encode(_whole(text))) for text in texts], np.float64)
-    documents = np.array([sample.num_documents for sample in samples], np.float64)
-    counts += documents  # each ends with a separator
-    sizes = np.array([sample.source_bytes for sample in samples], np.float64)
-    ratios = _Ratios(
-        tokens=counts.sum() / sizes.sum(),
-        text_bytes=sum(map(len, texts)) / sizes.sum(),
-        documents=documents.sum() / sizes.sum(),
-    )
+    pieces = [piece for shard in plan for piece in shard]
+    given = given_vocabulary(options)
+    started = time.perf_counter()
+    samples = take_samples(pieces, total, is_utf8=not isinstance(given, ByteVocabulary))
+    read_seconds = time.perf_counter() - started
+    read_text = sum(sample.read_text for sample in samples)
+    made = _Made(given) if given is not None else _make(plan, options, samples)
+    encoded, rate = _encode(samples, made.vocabulary, options.record_tokens)
+    ratios = _Ratios(encoded)
     splits = {
         split: _estimate_split(
             shards, ratios, windows, fraction=1.0 if len(together) == 1 else options.splits[split]
@@ -98,50 +118,153 @@ def estimate(
         for split in together
     }
     num_tokens = sum(split.num_tokens for split in splits.values())
-    itemsize = vocabulary.dtype.itemsize
+    itemsize = made.vocabulary.dtype.itemsize
     overhead = record_bytes(options.record_tokens * itemsize) / (options.record_tokens * itemsize)
-    rate = _bytes_per_second(texts, vocabulary, options.record_tokens)
+    is_byte = isinstance(made.vocabulary, ByteVocabulary)
+    # A pass over the text takes as long as its largest shard, or as all that a worker gets.
+    text_of_shards = [sum(map(ratios.text_bytes_of, shard)) for shard in plan]
+    longest = max(*text_of_shards, sum(text_of_shards) / workers)
+    seconds = made.num_passes * longest * (1 / rate + read_seconds / read_text)
     return Estimate(
         splits=splits,
-        token_error=_relative_error(counts, sizes, ratios.tokens, sizes.sum() / total),
-        vocabulary_size=vocabulary.size,
+        is_exact=is_byte and all(map(is_plain, pieces)),
+        is_least=any(sample.is_least for sample in samples),
+        token_error=_error(encoded, total),
+        read_bytes=sum(sample.read_source for sample in samples),
+        source_bytes=total,
+        vocabulary_bound=made.bound,
+        vocabulary_size=made.vocabulary.size,
         disk_bytes=round(num_tokens * itemsize * overhead),
-        seconds=total * ratios.text_bytes / rate / workers,
-        memory_bytes=_PARENT_BYTES + workers * _WORKER_BYTES,
+        seconds=_START_SECONDS + made.seconds + seconds,
+        memory_bytes=_memory_bytes(options, made.vocabulary, min(workers, len(text_of_shards))),
     )
 
 
-def _vocabulary(options: PrepareOptions, texts: list[bytes]) -> Vocabulary:
-    given = given_vocabulary(options)
-    if given is not None:
-        return given
-    if options.bpe_size is not None:
-        return train_bpe(texts, options.bpe_size)
-    return CharVocabulary(np.unique(np.concatenate([_code_points(text) for text in texts])))
+class _Made(NamedTuple):
+    """A vocabulary, how well its size is known, and what it takes to make it."""
+
+    vocabulary: Vocabulary
+    bound: str = ""
+    num_passes: int = 1  # over the text, writing it included
+    seconds: float = 0.0  # besides
 
 
-class _Ratios(NamedTuple):
-    """How much there is in a byte of the sources, as they lie there."""
+def _make(plan: Plan, options: PrepareOptions, samples: list[Sample]) -> _Made:
+    """Makes a vocabulary much as prepare would."""
+    texts = [text for sample in samples for text in sample.texts]
+    if options.bpe_size is None:
+        points = [CodePoints().decode(text, final=True) for text in texts]
+        characters = CharVocabulary(np.unique(np.concatenate(points)))
+        bound = "" if _is_all(samples, plan.source_bytes) else "at least "
+        return _Made(characters, bound="about " if options.min_count > 1 else bound, num_passes=2)
+    is_own = all(is_plain(piece) for shard in plan for piece in shard)
+    if is_own:  # what prepare itself will take
+        texts = [
+            text for task in sample_tasks(plan) for text in sample_texts(task, lambda done: None)
+        ]
+    else:  # for which it will read everything
+        texts = texts[: 1 + SAMPLE_BYTES * len(texts) // max(1, sum(map(len, texts)))]
+    started = time.perf_counter()
+    vocabulary = learn_subwords(texts, options.bpe_size, progress=False)
+    seconds = time.perf_counter() - started
+    if is_own:
+        return _Made(vocabulary, seconds=seconds)
+    return _Made(vocabulary, bound="about ", num_passes=2, seconds=seconds)
 
-    tokens: float
-    text_bytes: float
-    documents: float
+
+def _encode(
+    samples: list[Sample], vocabulary: Vocabulary, record_tokens: int
+) -> tuple[list[tuple[Sample, int]], float]:
+    """Encodes samples, from all places, for as long as there is time.
+
+    Returns:
+        Samples with their tokens, and how many bytes of text a core encodes and writes in a second.
+    """
+    writer = RecordWriter(
+        io.BytesIO(), record_tokens=record_tokens, itemsize=vocabulary.dtype.itemsize
+    )
+    order = random.Random(0).sample(samples, len(samples))
+    _num_tokens(order[0], vocabulary, writer)  # the first time fills tables
+    encoded: list[tuple[Sample, int]] = []
+    seconds, num_bytes = 0.0, 0
+    for sample in order:
+        started = time.perf_counter()
+        encoded.append((sample, _num_tokens(sample, vocabulary, writer)))
+        seconds += time.perf_counter() - started
+        num_bytes += sample.kept_text
+        if seconds > _SECONDS:
+            break
+    return encoded, max(num_bytes, 1) / max(seconds, 1e-9)
+
+
+def _num_tokens(sample: Sample, vocabulary: Vocabulary, writer: RecordWriter) -> int:
+    """Encodes and writes a sample; returns its tokens, with the separators of rows and lines."""
+    try:
+        if sample.piece.source.is_document:
+            parts = list(map(vocabulary.encode, sample.texts))
+        else:
+            parts = vocabulary.encode_documents(list(sample.texts))
+    except UserError as error:
+        raise UserError(f"{sample.piece.source.path}: {error}") from error
+    for ids in parts:
+        writer.write(ids)
+    return sum(map(len, parts))
+
+
+def _kind(piece: Piece) -> object:
+    """What has much the same number of tokens for each byte of its sources."""
+    return type(piece.source.format), piece.source.format.compression
+
+
+class _Ratios:
+    """How much there is in a byte of the sources, as they lie there, for each kind of source.
+
+    Args:
+        encoded: samples with their tokens. Each counts as what it stands for.
+    """
+
+    def __init__(self, encoded: list[tuple[Sample, int]]):
+        self._sums: dict[object, np.ndarray] = {}
+        for sample, num_tokens in encoded:
+            scale = sample.stands_for / sample.read_source
+            tokens = num_tokens * sample.read_text / max(1, sample.kept_text)
+            row = scale * np.array(
+                [tokens, sample.read_text, sample.read_documents, sample.read_source]
+            )
+            for kind in (_kind(sample.piece), None):
+                self._sums[kind] = self._sums.get(kind, 0.0) + row
+
+    def _of(self, piece: Piece, index: int) -> float:
+        sums = self._sums.get(_kind(piece), self._sums[None])
+        return float(sums[index] / sums[3]) * piece.source_bytes
+
+    def tokens_of(self, piece: Piece) -> float:
+        """The tokens of a piece, the separators of rows and lines included."""
+        return self._of(piece, 0)
+
+    def text_bytes_of(self, piece: Piece) -> float:
+        """The bytes of the text of a piece."""
+        return self._of(piece, 1)
+
+    def documents_of(self, piece: Piece) -> float:
+        """The rows or lines of a piece."""
+        return self._of(piece, 2)
 
 
 def _estimate_split(
     shards: list[Pieces], ratios: _Ratios, windows: Windows | None, *, fraction: float
 ) -> SplitEstimate:
     """Estimates a split that gets a fraction of the text of its shards."""
-    sizes = [fraction * num_source_bytes(shard) for shard in shards]
     tokens = [
-        round(size * ratios.tokens + fraction * sum(_ends_only_document(p) for p in shard))
-        for size, shard in zip(sizes, shards, strict=True)
+        round(fraction * sum(ratios.tokens_of(p) + _ends_only_document(p) for p in shard))
+        for shard in shards
     ]
-    alone = [piece for shard in shards for piece in shard if _ends_only_document(piece)]
+    pieces = [piece for shard in shards for piece in shard]
+    alone = list(filter(_ends_only_document, pieces))
     return SplitEstimate(
         num_shards=len(shards),
-        text_bytes=round(sum(sizes) * ratios.text_bytes),
-        num_documents=round(sum(sizes) * ratios.documents + fraction * len(alone)),
+        text_bytes=round(fraction * sum(map(ratios.text_bytes_of, pieces))),
+        num_documents=round(fraction * (sum(map(ratios.documents_of, pieces)) + len(alone))),
         num_tokens=sum(tokens),
         num_windows=int(windows.first_windows(tokens)[-1]) if windows else 0,
     )
@@ -151,81 +274,39 @@ def _ends_only_document(piece: Piece) -> bool:
     return piece.source.is_document and piece.ends_document
 
 
-class _Sample(NamedTuple):
-    """Some text; the bytes of its source that it took; the rows or lines that end in it."""
-
-    text: bytes
-    source_bytes: int
-    num_documents: int
-
-
-def _sample(pieces: list[Piece], total: int) -> list[_Sample]:
-    """Reads blocks at even distances in the text laid end to end; all of it if it is short."""
-    distance = max(BLOCK_BYTES, total // _NUM_SAMPLES)
-    samples, passed, wanted = [], 0, 0
-    for piece in pieces:
-        num_bytes = piece.source_bytes
-        while wanted < passed + num_bytes:
-            if piece.source.is_document and not piece.source.format.compression:
-                start = piece.start + wanted - passed
-                stop = min(start + BLOCK_BYTES, piece.stop)
-                text = b"".join(read_blocks(piece.source.path, start, stop))
-                samples.append(_Sample(text, stop - start, 0))
-                wanted += distance if stop - start == BLOCK_BYTES else min(distance, stop - start)
-            else:  # only its beginning can be read without all that comes before
-                samples.append(_sample_beginning(piece))
-                wanted = max(wanted + distance, passed + num_bytes)
-        passed += num_bytes
-    return samples
+def _is_all(samples: list[Sample], total: int) -> bool:
+    """Whether samples are all of the text, but for characters that their blocks were cut in."""
+    return sum(sample.read_source for sample in samples) == total and all(
+        sample.kept_text + 6 >= sample.read_text for sample in samples
+    )
 
 
-def _sample_beginning(piece: Piece) -> _Sample:
-    texts, num_bytes = [], 0
-    for part in read_parts(piece):
-        texts.append(part.text)
-        num_bytes += part.num_done
-        if num_bytes and sum(map(len, texts)) >= _SAMPLE_BYTES:
-            break
-    num_documents = 0 if piece.source.is_document else len(texts)
-    return _Sample(b"".join(texts), max(num_bytes, 1), num_documents)
-
-
-def _num_characters(block: bytes) -> int:
-    return int((np.frombuffer(block, np.uint8) & 0xC0 != 0x80).sum())
-
-
-def _code_points(block: bytes) -> np.ndarray:
-    """The code points of a block that may begin and end inside a character."""
-    return CodePoints().decode(_whole(block), final=True)
-
-
-def _whole(block: bytes) -> bytes:
-    """The whole characters of a block."""
-    return block.decode("utf-8", "ignore").encode()
-
-
-def _relative_error(counts: np.ndarray, sizes: np.ndarray, ratio: float, sampled: float) -> float:
+def _error(encoded: list[tuple[Sample, int]], total: int) -> float | None:
     """The 95% interval of a ratio estimate (Cochran, Sampling Techniques, 1977, section 6.3)."""
-    if len(counts) < 2 or sampled >= 1:
+    samples = [sample for sample, _ in encoded]
+    if _is_all(samples, total):
         return 0.0
+    if len(samples) < 2:
+        return None
+    sizes = np.array([sample.stands_for for sample in samples], np.float64)
+    counts = np.array(
+        [
+            tokens / max(1, sample.kept_text) * sample.read_text / sample.read_source
+            for sample, tokens in encoded
+        ]
+    )
+    counts *= sizes
+    ratio = counts.sum() / sizes.sum()
+    if ratio == 0:
+        return None
+    sampled = min(1.0, sum(sample.read_source for sample in samples) / total)
     variance = ((counts - ratio * sizes) ** 2).sum() / (len(counts) - 1)
     error = math.sqrt((1 - sampled) * variance / len(counts)) / sizes.mean()
-    return 1.96 * error / ratio
+    return float(1.96 * error / ratio)
 
 
-def _bytes_per_second(blocks: list[bytes], vocabulary: Vocabulary, record_tokens: int) -> float:
-    """How fast this machine encodes and frames the sample, on one core."""
-    writer = RecordWriter(
-        io.BytesIO(), record_tokens=record_tokens, itemsize=vocabulary.dtype.itemsize
-    )
-    # Whole characters only, and twice: the first time fills tables.
-    texts = [_whole(block) for block in blocks]
-    if vocabulary.kind == ByteVocabulary.kind:
-        texts = blocks
-    seconds = math.inf
-    for _ in range(2):
-        started = time.perf_counter()
-        for text in texts:
-            writer.write(vocabulary.encode(text))
-        seconds = min(seconds, time.perf_counter() - started)
-    return sum(map(len, texts)) / max(seconds, 1e-9)
+def _memory_bytes(options: PrepareOptions, vocabulary: Vocabulary, workers: int) -> int:
+    worker = _WORKER_BYTES[vocabulary.kind]
+    if options.bpe_size is not None:
+        worker = max(worker, _LEARNING_BYTES)
+    return _PARENT_BYTES + workers * worker

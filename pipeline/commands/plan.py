@@ -46,7 +46,7 @@ def _run(arguments: argparse.Namespace) -> None:
     show(found_text(found))
     plan = make_plan(found.sources, options)
     result = estimate(plan, options, workers=workers, windows=windows)
-    show(estimate_text(result, exact=options.vocabulary == "byte"))
+    show(estimate_text(result))
     for one_sided in one_sided_splits(amounts_of_plan(plan, options.splits)):
         show(one_sided_text(one_sided))
     if windows:
@@ -67,27 +67,35 @@ def _windows(arguments: argparse.Namespace) -> Windows | None:
     return Batches(seq_len=arguments.seq_len, stride=arguments.stride).windows
 
 
-def estimate_text(result: Estimate, *, exact: bool) -> str:
+def estimate_text(result: Estimate) -> str:
     """Returns an estimate for people."""
-    least = "" if exact else "at least "
-    lines = [f"vocabulary: {least}{result.vocabulary_size:,} ids"]
+    lines = [f"vocabulary: {result.vocabulary_bound}{result.vocabulary_size:,} ids"]
     for name, split in result.splits.items():
         lines.append(
             f"{name + ':':<12}{split.num_shards:>7,} shards {split.num_documents:>9,} documents "
             f"{split.num_tokens:>15,} tokens"
         )
-    lines.append(
-        "tokens: exact"
-        if result.token_error == 0
-        else f"tokens: from a sample, ± {result.token_error:.2%} (95%)"
-    )
-    if not exact and result.vocabulary_size <= 2**8:
+    lines.append(f"tokens: {_certainty_text(result)}")
+    if result.vocabulary_bound and result.vocabulary_size <= 2**8:
         lines.append("where rare characters make more than 256 ids, the disk space doubles")
     lines.append(
         f"disk: {size_text(result.disk_bytes)}; time: about {time_text(result.seconds)} of "
         f"computing; memory: about {size_text(result.memory_bytes)}"
     )
     return "\n".join(lines)
+
+
+def _certainty_text(result: Estimate) -> str:
+    if result.is_exact:
+        return "exact"
+    if result.token_error == 0:
+        return "about; all of the text was read"
+    read = f"{size_text(result.read_bytes)} of {size_text(result.source_bytes)} were read"
+    if result.is_least:
+        return f"at least; {read}, and what is compressed may hold far more"
+    if result.token_error is None:
+        return f"about; {read}"
+    return f"about, ± {result.token_error:.2%} (95%); {read}"
 
 
 def _training_text(

@@ -25,7 +25,7 @@ from pipeline.vocabulary.characters import REPLACEMENT, ByteVocabulary, CharVoca
 from pipeline.vocabulary.loading import load_vocabulary
 from pipeline.vocabulary.subword import SubwordVocabulary
 
-_SAMPLE_BYTES = 16 * 2**20  # that a BPE is trained on
+SAMPLE_BYTES = 16 * 2**20  # that a BPE is trained on
 _TEXT_BYTES = 8 * 2**10  # one text of the sample
 
 
@@ -71,12 +71,8 @@ def make_vocabulary(
     """
     shards, total = list(plan), plan.source_bytes
     if options.bpe_size is not None:
-        distance = max(_TEXT_BYTES, total * _TEXT_BYTES // _SAMPLE_BYTES)
-        tasks = [
-            SampleTask(pieces=shard, distance=distance, text_bytes=_TEXT_BYTES) for shard in shards
-        ]
         with progress_bar("sampling text", total, progress) as bar:
-            samples = run(sample_texts, tasks, advance=bar.update)
+            samples = run(sample_texts, sample_tasks(plan), advance=bar.update)
         texts = [text for texts in samples for text in texts]
         return learn_subwords(texts, options.bpe_size, progress=progress)
     if options.min_count == 1:
@@ -88,6 +84,12 @@ def make_vocabulary(
         counted = run(count_code_points, shards, advance=bar.update)
     points = _frequent(counted, options.min_count)
     return CharVocabulary([*points, REPLACEMENT], unknown="replace")
+
+
+def sample_tasks(plan: Plan) -> list[SampleTask]:
+    """Makes the tasks that take the sample of a text, shard by shard, that a BPE is trained on."""
+    distance = max(_TEXT_BYTES, plan.source_bytes * _TEXT_BYTES // SAMPLE_BYTES)
+    return [SampleTask(pieces=shard, distance=distance, text_bytes=_TEXT_BYTES) for shard in plan]
 
 
 def learn_subwords(texts: list[bytes], size: int, *, progress: bool) -> SubwordVocabulary:

@@ -1,6 +1,8 @@
 """`textreel plan`: a dry run that leaves no trace."""
 
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 from corpora import text, write
@@ -42,23 +44,46 @@ def test_what_says_nothing_is_refused(tmp_path: Path, arguments: list[str], mess
     assert message in result.stderr
 
 
-@pytest.mark.parametrize("exact", [True, False])
-def test_what_is_not_exact_says_so(exact: bool) -> None:
-    split = SplitEstimate(
-        num_shards=1200, text_bytes=5, num_documents=3400, num_tokens=5_600_000, num_windows=0
-    )
-    result = Estimate(
-        splits={"train": split},
-        token_error=0.0 if exact else 0.0123,
-        vocabulary_size=200,
-        disk_bytes=1_230_000,
-        seconds=90,
-        memory_bytes=165_000_000,
-    )
-    shown = estimate_text(result, exact=exact)
-    assert f"vocabulary: {'' if exact else 'at least '}200 ids" in shown
+EXACT = Estimate(
+    splits={
+        "train": SplitEstimate(
+            num_shards=1200, text_bytes=5, num_documents=3400, num_tokens=5_600_000, num_windows=0
+        )
+    },
+    is_exact=True,
+    is_least=False,
+    token_error=None,
+    read_bytes=4_200_000,
+    source_bytes=5_600_000,
+    vocabulary_bound="",
+    vocabulary_size=200,
+    disk_bytes=1_230_000,
+    seconds=90,
+    memory_bytes=165_000_000,
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "certainty"),
+    [
+        ({}, "exact"),
+        ({"token_error": 0.0}, "about; all of the text was read"),
+        ({"token_error": 0.0123}, "about, ± 1.23% (95%); 4.2 MB of 5.6 MB were read"),
+        ({"token_error": None}, "about; 4.2 MB of 5.6 MB were read"),
+        (
+            {"token_error": 0.01, "is_least": True},
+            "at least; 4.2 MB of 5.6 MB were read, and what is compressed may hold far more",
+        ),
+    ],
+)
+def test_what_is_not_exact_says_so(changes: dict[str, Any], certainty: str) -> None:
+    result = dataclasses.replace(EXACT, is_exact=not changes, **changes)
+    shown = estimate_text(result)
+    assert "vocabulary: 200 ids" in shown
     assert "1,200 shards     3,400 documents       5,600,000 tokens" in shown
-    assert ("tokens: exact" in shown) == exact
-    assert ("± 1.23% (95%)" in shown) == (not exact)
-    assert ("the disk space doubles" in shown) == (not exact)
+    assert f"tokens: {certainty}\n" in shown
+    assert "the disk space doubles" not in shown
     assert "disk: 1.23 MB; time: about 2 min of computing; memory: about 165 MB" in shown
+    shown = estimate_text(dataclasses.replace(EXACT, vocabulary_bound="at least "))
+    assert "vocabulary: at least 200 ids" in shown
+    assert "the disk space doubles" in shown
