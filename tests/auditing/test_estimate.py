@@ -193,7 +193,7 @@ def test_a_small_file_may_hold_much(tmp_path: Path) -> None:
     source = write(tmp_path / "a.gz", gzip.compress(content))
     assert source.stat().st_size < len(content) / 100
     options = PrepareOptions(splits={"train": 1.0})
-    guess = estimate(make_plan(find_sources([source]), options), options, workers=1)
+    guess = estimate(make_plan(find_sources([source]).sources, options), options, workers=1)
     assert guess.splits["train"].num_tokens == pytest.approx(len(content), rel=0.2)
 
 
@@ -204,7 +204,7 @@ def test_what_is_not_known_of_a_compressed_file_is_said(
     source = write(tmp_path / "a.gz", gzip.compress(b"so much of the same\n" * 100_000))
     monkeypatch.setattr(samples, "_SECONDS", 0.0)
     options = PrepareOptions(splits={"train": 1.0})
-    guess = estimate(make_plan(find_sources([source]), options), options, workers=1)
+    guess = estimate(make_plan(find_sources([source]).sources, options), options, workers=1)
     assert guess.is_least
     assert 0 < guess.splits["train"].num_tokens < 2_000_000
 

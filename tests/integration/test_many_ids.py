@@ -9,7 +9,7 @@ from training import tiny
 
 from pipeline.auditing.verify import verify
 from pipeline.reading.reference import reference_windows
-from pipeline.vocabulary.subword import train_bpe
+from pipeline.vocabulary.bpe import train_bpe
 from trainer.loop import train
 
 
