@@ -188,7 +188,7 @@ def _start_method() -> str:
         sys.platform == "linux"
         and threading.active_count() == 1
         and sys.modules.keys().isdisjoint(_WITH_THREADS)
-        and _num_threads() == _NUM_THREADS
+        and _num_threads() <= _NUM_THREADS
     )
     return "fork" if alone else "spawn"
 
@@ -201,7 +201,7 @@ def _num_threads() -> int:
         return 0
 
 
-_NUM_THREADS = _num_threads()  # with those of NumPy, which knows what to do when it is forked
+_NUM_THREADS = _num_threads()  # with those of NumPy, which ends them when it is forked
 
 
 def _work(

@@ -13,6 +13,7 @@ from terminal import run_program
 from pipeline import OptionError, UserError
 from pipeline.preparing.engines import local
 
+FORKED = "import os, pipeline.preparing.engines.local; os.fork() or os._exit(0); os.wait()"
 TRAINING = "from pipeline.vocabulary.subword import train_bpe; train_bpe([b'a text'] * 99, 300)"
 ASK = "from pipeline.preparing.engines import local; print(local._start_method())"
 
@@ -24,6 +25,7 @@ ASK = "from pipeline.preparing.engines import local; print(local._start_method()
         ("", "fork"),
         ("import pipeline.cli", "fork"),
         ("import gigatoken, tokenizers", "fork"),
+        (FORKED, "fork"),
         (TRAINING, "spawn"),
         ("import pyarrow", "spawn"),
         ("import threading; threading.Timer(1, print).start()", "spawn"),
