@@ -14,7 +14,7 @@ from pipeline import OptionError, UserError
 from pipeline.preparing.engines import local
 
 FORKED = "import os, pipeline.preparing.engines.local; os.fork() or os._exit(0); os.wait()"
-TRAINING = "from pipeline.vocabulary.subword import train_bpe; train_bpe([b'a text'] * 99, 300)"
+TRAINING = "from pipeline.vocabulary.bpe import train_bpe; train_bpe([b'a text'] * 99, 300)"
 ASK = "from pipeline.preparing.engines import local; print(local._start_method())"
 
 
