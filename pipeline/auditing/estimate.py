@@ -3,7 +3,6 @@
 import dataclasses
 import io
 import math
-import random
 import time
 from typing import NamedTuple
 
@@ -88,7 +87,7 @@ class Estimate:
 def estimate(
     plan: Plan, options: PrepareOptions, *, workers: int, windows: Windows | None = None
 ) -> Estimate:
-    """Estimates a corpus from its plan and from 64 samples spread evenly over the text.
+    """Estimates a corpus from its plan and from samples spread evenly over the text.
 
     Args:
         plan: where the text is to be cut.
@@ -175,7 +174,7 @@ def _make(plan: Plan, options: PrepareOptions, samples: list[Sample]) -> _Made:
 def _encode(
     samples: list[Sample], vocabulary: Vocabulary, record_tokens: int
 ) -> tuple[list[tuple[Sample, int]], float]:
-    """Encodes samples, from all places, for as long as there is time.
+    """Encodes samples for as long as there is time.
 
     Returns:
         Samples with their tokens, and how many bytes of text a core encodes and writes in a second.
@@ -183,11 +182,10 @@ def _encode(
     writer = RecordWriter(
         io.BytesIO(), record_tokens=record_tokens, itemsize=vocabulary.dtype.itemsize
     )
-    order = random.Random(0).sample(samples, len(samples))
-    _num_tokens(order[0], vocabulary, writer)  # the first time fills tables
+    _num_tokens(samples[0], vocabulary, writer)  # the first time fills tables
     encoded: list[tuple[Sample, int]] = []
     seconds, num_bytes = 0.0, 0
-    for sample in order:
+    for sample in samples:
         started = time.perf_counter()
         encoded.append((sample, _num_tokens(sample, vocabulary, writer)))
         seconds += time.perf_counter() - started

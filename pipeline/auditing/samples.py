@@ -7,14 +7,16 @@ block, or its whole piece.
 
 import codecs
 import dataclasses
+import random
 import time
+from typing import NamedTuple
 
 from pipeline.errors import UserError
 from pipeline.files import BLOCK_BYTES, read_blocks
 from pipeline.text.documents import errors_name, read_parts
 from pipeline.text.pieces import Piece
 
-_NUM_SAMPLES = 64
+_NUM_SAMPLES, _MOST_SAMPLES = 64, 2000  # of large files; of small ones
 _KEPT_BYTES, _MOST_KEPT_BYTES = 2**24, 2**22  # of the text of all beginnings, and of one
 _SECONDS = 0.5  # for all samples
 
@@ -48,7 +50,7 @@ class Sample:
 
 
 def take_samples(pieces: list[Piece], total: int, *, is_utf8: bool) -> list[Sample]:
-    """Reads blocks at even distances in the text laid end to end; all of it if it is short.
+    """Takes samples at even distances in the text laid end to end, in no order; all if it is short.
 
     Args:
         pieces: the text.
@@ -58,30 +60,54 @@ def take_samples(pieces: list[Piece], total: int, *, is_utf8: bool) -> list[Samp
     Raises:
         UserError: there is no text in what was read; or it is not UTF-8 where it must be.
     """
-    distance = max(BLOCK_BYTES, total // _NUM_SAMPLES)
+    places = _places(pieces, total)
+    # Where there is no time for all, what is read is from everywhere.
+    random.Random(0).shuffle(places)
+    num_beginnings = sum(not is_plain(place.piece) for place in places)  # to come
     deadline = time.monotonic() + _SECONDS
     samples: list[Sample] = []
-    num_beginnings = min(_NUM_SAMPLES, sum(not is_plain(piece) for piece in pieces))  # to come
-    passed = wanted = 0
-    for piece in pieces:
-        num_bytes = piece.source_bytes
-        while wanted < passed + num_bytes:
-            if samples and time.monotonic() > deadline:
-                break
-            if is_plain(piece):
-                sample = _block(piece, piece.start + wanted - passed, is_utf8=is_utf8)
-                taken = sample.stands_for
-                wanted += distance if taken == BLOCK_BYTES else min(distance, taken)
-            else:
-                sample = _beginning(piece, max(1, num_beginnings), deadline, is_utf8=is_utf8)
-                num_beginnings -= 1
-                wanted = max(wanted + distance, passed + num_bytes)
-            samples.append(sample)
-        passed += num_bytes
+    for place in places:
+        if samples and time.monotonic() > deadline:
+            break
+        if is_plain(place.piece):
+            samples.append(_block(place, is_utf8=is_utf8))
+        else:
+            samples.append(_beginning(place, num_beginnings, deadline, is_utf8=is_utf8))
+            num_beginnings -= 1
     if not any(sample.read_text for sample in samples):
         shown = ", ".join(sorted({sample.piece.source.path for sample in samples})[:3])
         raise UserError(f"the text is empty: there is none in what was read of {shown}")
     return samples
+
+
+class _Place(NamedTuple):
+    """Where a sample begins, and the bytes of the sources that it stands for."""
+
+    piece: Piece
+    start: int
+    stands_for: int
+
+
+def _places(pieces: list[Piece], total: int) -> list[_Place]:
+    """Where samples begin: at even distances, but at the beginning of what fits into a block."""
+    mean = min(BLOCK_BYTES, total // len(pieces) + 1)
+    num_samples = min(max(_NUM_SAMPLES, _NUM_SAMPLES * BLOCK_BYTES // mean), _MOST_SAMPLES)
+    distance = total // num_samples
+    places: list[_Place] = []
+    passed = wanted = 0
+    for piece in pieces:
+        end = passed + piece.source_bytes
+        while wanted < end:
+            start = piece.start
+            if is_plain(piece) and piece.source_bytes > BLOCK_BYTES:
+                start += wanted - passed
+                stands_for = max(distance, min(BLOCK_BYTES, piece.stop - start))
+            else:
+                stands_for = max(distance, end - wanted)
+            places.append(_Place(piece, start, stands_for))
+            wanted += stands_for
+        passed = end
+    return places
 
 
 def is_plain(piece: Piece) -> bool:
@@ -89,7 +115,8 @@ def is_plain(piece: Piece) -> bool:
     return piece.source.is_document and not piece.source.format.compression
 
 
-def _block(piece: Piece, start: int, *, is_utf8: bool) -> Sample:
+def _block(place: _Place, *, is_utf8: bool) -> Sample:
+    piece, start, stands_for = place
     stop = min(start + BLOCK_BYTES, piece.stop)
     text = b"".join(read_blocks(piece.source.path, start, stop))
     if is_utf8:
@@ -100,17 +127,17 @@ def _block(piece: Piece, start: int, *, is_utf8: bool) -> Sample:
         texts=(text,),
         read_text=num_bytes,
         read_source=num_bytes,
-        stands_for=num_bytes,
+        stands_for=stands_for,
     )
 
 
-def _beginning(piece: Piece, num_left: int, deadline: float, *, is_utf8: bool) -> Sample:
+def _beginning(place: _Place, num_left: int, deadline: float, *, is_utf8: bool) -> Sample:
     """What can be read in a share of the time, of which texts at even distances are kept.
 
     A format reads its file block by block, and the text of a block comes out bit by bit: how much
     a block holds is known when the next one is read. That is waited for until the deadline.
     """
-    now = time.monotonic()
+    piece, now = place.piece, time.monotonic()
     enough = now + (deadline - now) / num_left
     most_kept = min(_MOST_KEPT_BYTES, _KEPT_BYTES // num_left)
     is_document = piece.source.is_document
@@ -149,7 +176,7 @@ def _beginning(piece: Piece, num_left: int, deadline: float, *, is_utf8: bool) -
         read_text=known[0],
         read_source=known[1],
         read_documents=known[2],
-        stands_for=piece.source_bytes,
+        stands_for=place.stands_for,
         is_least=is_least,
     )
 

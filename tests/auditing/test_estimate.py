@@ -141,8 +141,8 @@ def some_text(num_bytes: int) -> str:
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Text of 4 MB in several formats, a vocabulary of each kind that can be given."""
-    folder, content = tmp_path_factory.mktemp("sources"), some_text(4_000_000)
+    """Text of 2 MB in several formats, a vocabulary of each kind that can be given."""
+    folder, content = tmp_path_factory.mktemp("sources"), some_text(2_000_000)
     write(folder / "plain.txt", content)
     write(folder / "gz.txt.gz", gzip.compress(content.encode(), 1))
     write(folder / "bz2.txt.bz2", bz2.compress(content.encode(), 1))
@@ -254,3 +254,18 @@ def test_no_text_is_said(tmp_path: Path, content: bytes, chosen: dict[str, Any])
     plan = make_plan(find_sources([source], reading=options.reading), options)
     with pytest.raises(UserError, match=rf"the text is empty: .*a\.{suffix}"):
         estimate(plan, options, workers=1)
+
+
+def test_many_small_files_are_not_read_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large ones are met more often, and each counts as what lies between two of them."""
+    monkeypatch.setattr(samples, "_SECONDS", 60.0)
+    source = random.Random(1)
+    for index in range(3000):
+        content = "word " * source.randrange(1, 40) + "日本" * (index // 300)
+        write(tmp_path / f"in/{index:04}", content)
+    manifest, guess = made_and_estimated(
+        tmp_path, tmp_path / "in", vocabulary="char", splits={"train": 1.0}
+    )
+    assert 0 < guess.read_bytes < 0.8 * guess.source_bytes
+    made = manifest.splits["train"].num_tokens
+    assert guess.splits["train"].num_tokens == pytest.approx(made, rel=0.02)
