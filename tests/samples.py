@@ -6,7 +6,7 @@ import functools
 import gzip
 import json
 import lzma
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from backports import zstd
 from corpora import write
 
 from pipeline.text.formats import JsonArray, JsonLines, Parquet, PlainText, TfdsExamples
-from pipeline.text.pieces import Format, Reading
+from pipeline.text.pieces import Documents, Format, Reading
 
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     ".gz": gzip.compress,
@@ -25,6 +25,11 @@ COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     ".zst": functools.partial(zstd.compress, options={zstd.CompressionParameter.checksum_flag: 1}),
 }
 ROWS = ["one", "", "zwei\r\n", "三つ", "\ufeffmarked", "one"] * 40
+
+
+def each_of(found: Iterable[Documents]) -> list[tuple[int, bytes]]:
+    """The documents one by one, each with its position."""
+    return [pair for some in found for pair in zip(some.positions, some.texts, strict=True)]
 
 
 def parquet(path: Path, texts: Sequence[str | None], *, row_groups: int = 16) -> Path:

@@ -14,7 +14,7 @@ from pipeline.errors import TextWarning
 from pipeline.files import read_blocks
 from pipeline.preparing.engines import Advance
 from pipeline.preparing.plan import Pieces
-from pipeline.text.documents import document_batches, errors_name, read_parts
+from pipeline.text.documents import errors_name, read_documents, read_parts
 from pipeline.vocabulary.characters import NUM_CODE_POINTS, CodePoints
 
 
@@ -106,12 +106,13 @@ def _code_points(pieces: Pieces, advance: Advance) -> Iterator[np.ndarray]:
                     yield decoder.decode(part.text, final=part.final)
                 advance(part.num_done)
             continue
-        for batch in document_batches(piece):
+        for documents in read_documents(piece):
+            texts = documents.texts
             try:
-                yield CodePoints().decode(b"\0".join(part.text for part in batch), final=True)
+                yield CodePoints().decode(b"\0".join(texts), final=True)
             except UnicodeDecodeError:
-                for part in batch:
-                    with errors_name(piece.source, part.position):
-                        CodePoints().decode(part.text, final=True)
+                for text, position in zip(texts, documents.positions, strict=True):
+                    with errors_name(piece.source, position):
+                        CodePoints().decode(text, final=True)
                 raise
-            advance(sum(part.num_done for part in batch))
+            advance(documents.num_done)

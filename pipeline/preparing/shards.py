@@ -18,8 +18,8 @@ from pipeline.preparing.journal import WrittenShard
 from pipeline.preparing.options import PrepareOptions
 from pipeline.preparing.plan import Pieces, Plan, num_source_bytes
 from pipeline.preparing.splits import MIN_RANGE_BYTES, RangeCutter, SplitOf
-from pipeline.text.documents import document_batches, errors_name, read_parts
-from pipeline.text.pieces import Part, Piece, Source
+from pipeline.text.documents import errors_name, read_documents, read_parts
+from pipeline.text.pieces import Documents, Part, Piece, Source
 from pipeline.text.sources import check_unchanged
 from pipeline.vocabulary.base import Encoder, Vocabulary
 
@@ -171,19 +171,20 @@ class _Shard:
         self._writer.write(self._separator)
         self._documents[-1] += 1
 
-    def write_documents(self, source: Source, documents: list[Part]) -> None:
+    def write_documents(self, source: Source, documents: Documents) -> None:
         """Writes whole documents."""
+        texts = documents.texts
         try:
-            self._check(documents[0].text)
-            for ids in self._vocabulary.encode_documents([part.text for part in documents]):
+            self._check(texts[0])
+            for ids in self._vocabulary.encode_documents(texts):
                 self._writer.write(ids)
         except (UnicodeDecodeError, UserError):
-            for part in documents:  # which one?
-                with errors_name(source, part.position):
-                    self._vocabulary.encoder().encode(part.text, final=True)
+            for text, position in zip(texts, documents.positions, strict=True):  # which one?
+                with errors_name(source, position):
+                    self._vocabulary.encoder().encode(text, final=True)
             raise
-        self._num_text_bytes += sum(len(part.text) for part in documents)
-        self._documents[-1] += len(documents)
+        self._num_text_bytes += sum(map(len, texts))
+        self._documents[-1] += len(texts)
 
     def _check(self, text: bytes) -> None:
         if self._num_text_bytes >= self._next_check:
@@ -216,15 +217,12 @@ def _write_ranges(
 def _write_documents(
     piece: Piece, shards: dict[str, _Shard], split_of: SplitOf, advance: Advance
 ) -> None:
-    only = next(iter(shards)) if len(shards) == 1 else None
-    for batch in document_batches(piece):
-        if only is not None:
-            shards[only].write_documents(piece.source, batch)
-        else:
-            parts: dict[str, list[Part]] = {split: [] for split in shards}
-            for part in batch:
-                parts[split_of(part.text)].append(part)
-            for split, documents in parts.items():
-                if documents:
-                    shards[split].write_documents(piece.source, documents)
-        advance(sum(part.num_done for part in batch))
+    for documents in read_documents(piece):
+        indices = split_of.indices(documents.texts) if len(shards) > 1 else np.zeros(1)
+        for index, shard in enumerate(shards.values()):
+            chosen = indices == index
+            if chosen.all():
+                shard.write_documents(piece.source, documents)
+            elif chosen.any():
+                shard.write_documents(piece.source, documents.where(chosen.tolist()))
+        advance(documents.num_done)

@@ -1,11 +1,12 @@
 """Splits: which one a text belongs to, by what it is or where it stands."""
 
-import bisect
 import concurrent.futures
 import hashlib
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
 
 from pipeline.text.pieces import Part, Source, boundary
 
@@ -39,9 +40,13 @@ class SplitOf:
 
     def __call__(self, data: bytes) -> str:
         """Returns the split: the same for the same bytes, on every machine, for all time."""
-        digest = hashlib.blake2b(data, digest_size=8).digest()
-        fraction = int.from_bytes(digest, "big") / 2**64
-        return self._splits[bisect.bisect_right(self._bounds, fraction)]
+        return self._splits[self.indices([data])[0]]
+
+    def indices(self, texts: Iterable[bytes]) -> np.ndarray:
+        """Returns the index of the split of each text, `[n]`."""
+        digests = b"".join([hashlib.blake2b(text, digest_size=8).digest() for text in texts])
+        fractions = np.frombuffer(digests, ">u8") / 2**64
+        return np.searchsorted(self._bounds, fractions, side="right")
 
     def documents(self, sources: Sequence[Source]) -> list[str]:
         """Returns the splits of sources that are documents, by what `Source.sample` reads of them.

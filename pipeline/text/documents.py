@@ -8,11 +8,9 @@ import contextlib
 from collections.abc import Iterator
 
 from pipeline.errors import UserError
-from pipeline.files import BLOCK_BYTES
 from pipeline.text.formats.rows import RowError
-from pipeline.text.pieces import Part, Piece, Source
+from pipeline.text.pieces import Documents, Part, Piece, Source
 
-_BATCH_DOCUMENTS = 4096
 _CONVERT = (
     "convert it, leave it out with `--glob`, or use `--vocabulary byte`, which takes any bytes"
 )
@@ -24,26 +22,38 @@ def read_parts(piece: Piece) -> Iterator[Part]:
     Raises:
         UserError: a file that is damaged, truncated or has changed; a row without a text.
     """
+    if piece.source.is_document:
+        with _errors_named(piece):
+            yield from piece.source.format.blocks(piece)
+        return
+    for documents in read_documents(piece):
+        num_done = documents.num_done
+        for text, position in zip(documents.texts, documents.positions, strict=True):
+            yield Part(text, position, num_done, True)
+            num_done = 0
+
+
+def read_documents(piece: Piece) -> Iterator[Documents]:
+    """Yields the documents of a piece of a source of many, some at a time, never none.
+
+    Raises:
+        UserError: see `read_parts`.
+    """
+    with _errors_named(piece):
+        for documents in piece.source.format.documents(piece):
+            if documents.texts:
+                yield documents
+
+
+@contextlib.contextmanager
+def _errors_named(piece: Piece) -> Iterator[None]:
+    """Adds to errors of the reading which source it is, and which row."""
     try:
-        yield from piece.source.format.documents(piece)
+        yield
     except RowError as error:
         raise UserError(f"{piece.source.place_of(error.position)}: {error}") from error
     except UserError as error:
         raise UserError(piece.source.named(str(error))) from error
-
-
-def document_batches(piece: Piece) -> Iterator[list[Part]]:
-    """Yields the documents of a piece, several at a time: calls are costly."""
-    batch: list[Part] = []
-    num_bytes = 0
-    for part in read_parts(piece):
-        batch.append(part)
-        num_bytes += len(part.text)
-        if num_bytes >= BLOCK_BYTES or len(batch) >= _BATCH_DOCUMENTS:
-            yield batch
-            batch, num_bytes = [], 0
-    if batch:
-        yield batch
 
 
 @contextlib.contextmanager

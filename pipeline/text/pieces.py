@@ -3,7 +3,8 @@
     candidate   what may be a source
     source      one input: a file, a split of a TensorFlow dataset, or a stream (standard input)
     piece       a stretch of a source that stands in one shard
-    part        a document of a piece, or a block of a document that fills its source
+    documents   those of a piece, many at a time
+    part        one of them, or a block of a document that fills its source
     format      how the documents of a source are written: a class in `text.formats`
 
 A source holds one document (text, by default) or many (rows; lines, by `--document line`).
@@ -11,7 +12,8 @@ A source holds one document (text, by default) or many (rows; lines, by `--docum
 
 import codecs
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 # What a document is in plain text. Anything else is a separator.
@@ -136,8 +138,16 @@ class Format:
         """
         raise NotImplementedError
 
-    def documents(self, piece: "Piece") -> "Iterator[Part]":
-        """Yields what a piece holds: blocks where the source is a document, else documents.
+    def blocks(self, piece: "Piece") -> "Iterator[Part]":
+        """Yields what a piece of one document holds, block by block.
+
+        Raises:
+            UserError: the source is damaged, truncated or has changed.
+        """
+        raise NotImplementedError
+
+    def documents(self, piece: "Piece") -> "Iterator[Documents]":
+        """Yields what a piece of a source of many holds, as many at a time as come at once.
 
         Raises:
             UserError: the source is damaged, truncated or has changed.
@@ -261,6 +271,27 @@ class Piece:
         return length * self.source.source_bytes // self.source.length
 
 
+class Documents(NamedTuple):
+    """Documents that follow one another in a piece; what is done for each alone is dear.
+
+    Attributes:
+        texts: their bytes.
+        positions: of each: its row, else its first byte in the source's text.
+        num_done: how many more of the piece's `source_bytes` are done with them.
+    """
+
+    texts: list[bytes]
+    positions: Sequence[int]
+    num_done: int = 0
+
+    def where(self, chosen: Sequence[bool]) -> "Documents":
+        """Returns those that are chosen; none of the bytes count as done."""
+        return Documents(
+            list(itertools.compress(self.texts, chosen)),
+            list(itertools.compress(self.positions, chosen)),
+        )
+
+
 class Part(NamedTuple):
     """A document, or a block of one that fills its source.
 
@@ -297,14 +328,14 @@ def boundary(following: bytes, search_bytes: int) -> int:
     return len(following) if len(following) < 4 else 0
 
 
-def parts_of_blocks(
-    blocks: Blocks, split: Callable[[Iterator[bytes]], Iterable[tuple[int, bytes]]]
-) -> Iterator[Part]:
+def documents_of_blocks(
+    blocks: Blocks, split: Callable[[Iterator[bytes]], Iterable[Documents]]
+) -> Iterator[Documents]:
     """Yields the documents of a piece that is counted in bytes.
 
     Args:
         blocks: its text.
-        split: blocks of text -> `(position, text)` of each document.
+        split: blocks of text -> documents.
     """
     seen = done = 0
 
@@ -314,6 +345,6 @@ def parts_of_blocks(
             seen += num_bytes
             yield block
 
-    for position, text in split(counted()):
-        yield Part(text, position, seen - done, True)
+    for documents in split(counted()):
+        yield documents._replace(num_done=seen - done)
         done = seen

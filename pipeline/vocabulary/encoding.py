@@ -76,6 +76,26 @@ class Encoding:
                 unit = normalized.encode()
         return self._fast.encode(unit)
 
+    def encode_many(self, texts: list[bytes]) -> tuple[np.ndarray, np.ndarray] | None:
+        """Returns the ids of texts, each encoded as a whole; `None` where one needs `encode`.
+
+        Returns:
+            The ids, `[texts, n]`, and how many of each row are some, `[texts]`.
+
+        Raises:
+            UnicodeDecodeError: one is not UTF-8.
+        """
+        joined = b"\0".join(texts)
+        decoded = joined.decode()
+        if (
+            self._fast is None
+            or has_newest_characters(joined)
+            or any(token in joined for token in self._doubtful)
+            or (self._normalizer and not unicodedata.is_normalized("NFC", decoded))
+        ):
+            return None
+        return self._fast.encode_many(texts)
+
     def reference(self, text: str) -> list[int]:
         """Returns the ids that `tokenizers` gives, in this thread alone."""
         return list(self._slow.encode(text, add_special_tokens=False).ids)
@@ -100,13 +120,21 @@ class _Gigatoken:
         self._make()
 
     def encode(self, unit: bytes) -> np.ndarray:
+        self._look(len(unit))
+        return self._tokenizer.encode(unit)
+
+    def encode_many(self, texts: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
+        self._look(sum(map(len, texts)))
+        return self._tokenizer.encode_batch_padded(texts, 0, parallel=False)
+
+    def _look(self, num_bytes: int) -> None:
+        """Makes it anew where it has grown, before so many bytes more."""
         if self._num_bytes > self._next_look:
             self._next_look = self._num_bytes + _MEASURE_BYTES
             # Making a large one takes long, and it may grow more.
             if self._grown_bytes() > _SPARE_BYTES + 8 * len(self._content):
                 self._make()
-        self._num_bytes += len(unit)
-        return self._tokenizer.encode(unit)
+        self._num_bytes += num_bytes
 
     def _grown_bytes(self) -> int:
         """By how much the process has grown meanwhile; half the text, where that is not known."""

@@ -20,6 +20,9 @@ from pipeline.vocabulary.tokenizer_json import FILE_NAME, read_tokenizer_json
 from pipeline.vocabulary.units import UnitVocabulary
 
 _CHECK_BYTES = 4096
+# Documents that are encoded in one call, whose ids come as a table as wide as the longest.
+_SHORT_BYTES = 1024
+_BATCH_DOCUMENTS = 1024
 _SEPARATORS = ("<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>")
 
 
@@ -68,6 +71,40 @@ class SubwordVocabulary(UnitVocabulary):
     def to_json(self) -> str:
         """See `Vocabulary.to_json`."""
         return self._content
+
+    def encode_documents(self, documents: list[bytes]) -> list[np.ndarray]:
+        """See `Vocabulary.encode_documents`."""
+        separator = np.array([self.separator_id], self.dtype)
+        sizes = np.fromiter(map(len, documents), np.int64, len(documents))
+        ids = []
+        start = 0
+        for stop in [*np.flatnonzero(sizes > _SHORT_BYTES).tolist(), len(documents)]:
+            for first in range(start, stop, _BATCH_DOCUMENTS):
+                last = min(first + _BATCH_DOCUMENTS, stop)
+                ids.append(self._encode_short(documents[first:last]))
+            if stop < len(documents):
+                ids += [self.encode(documents[stop]), separator]
+            start = stop + 1
+        return ids
+
+    def _encode_short(self, documents: list[bytes]) -> np.ndarray:
+        """Returns the ids of short documents, each with its separator, `[n]` of `dtype`."""
+        found = self._encoding.encode_many(documents)
+        if found is None:
+            ids = [self.encode(document) for document in documents]
+            ends = np.cumsum([len(each) for each in ids])
+            return np.insert(np.concatenate(ids), ends, self.separator_id)
+        table, counts = found
+        # [documents, most ids of one], and one more for the separator.
+        has_id = np.arange(table.shape[1] + 1) < counts[:, None]
+        table = np.pad(table, ((0, 0), (0, 1)))
+        if not self.normalizer:
+            num_bytes = (self._lengths[table] * has_id).sum(axis=1)
+            for index in np.flatnonzero(num_bytes != np.fromiter(map(len, documents), np.int64)):
+                self._check_back(table[index, : counts[index]], documents[index].decode())
+        table[np.arange(len(table)), counts] = self.separator_id
+        has_id[np.arange(len(table)), counts] = True
+        return table[has_id].astype(self.dtype)
 
     def encode_unit(self, unit: bytes) -> np.ndarray:
         """See `UnitVocabulary.encode_unit`.

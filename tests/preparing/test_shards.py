@@ -1,5 +1,7 @@
 """A task -> its files: whole, the same however often, and kept where they are right."""
 
+import hashlib
+import json
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -7,9 +9,9 @@ from typing import Any
 
 import pytest
 from corpora import files, text, write
-from samples import json_lines
+from samples import json_lines, parquet
 
-from pipeline import PrepareOptions, UserError
+from pipeline import PrepareOptions, UserError, prepare
 from pipeline.preparing.plan import make_plan
 from pipeline.preparing.shards import ShardTask, make_tasks, write_shard
 from pipeline.preparing.splits import SplitOf
@@ -65,6 +67,45 @@ def test_documents_go_where_their_hash_says(tmp_path: Path) -> None:
         assert shard.num_tokens == shard.num_text_bytes + len(own)
     assert 0 < sum(done) <= task.source_bytes
     assert sum(sum(shard.documents) for shard in written.values()) == len(ROWS)
+
+
+MANY_ROWS = [text(number % 97, seed=number) for number in range(3000)] + [text(200_000), ""]
+DIGESTS = {
+    ("jsonl", "byte"): "a0bfbf99855dec82",
+    ("jsonl", "char"): "68386cbe9e52a44e",
+    ("array", "byte"): "7f1c6d8895ff7ce3",
+    ("array", "char"): "6f985468e7bd7e1f",
+    ("line", "byte"): "7241268ec2b6fb1f",
+    ("line", "char"): "8ae0733f04719338",
+    ("blank_line", "byte"): "19dbd5b98ee4ce2e",
+    ("blank_line", "char"): "7054b7c5bcbd1af7",
+    ("parquet", "byte"): "b804eb3c23d7ca89",
+    ("parquet", "char"): "6dbc6432cc0271bf",
+}
+
+
+@pytest.mark.parametrize(("kind", "vocabulary"), DIGESTS)
+def test_the_bytes_of_rows_are_fixed_for_all_time(
+    tmp_path: Path, kind: str, vocabulary: str
+) -> None:
+    """A digest of all shards, as they were when rows were read and encoded one by one."""
+    chosen = {"text_field": "text"}
+    if kind == "parquet":
+        source = parquet(tmp_path / "x.parquet", MANY_ROWS, row_groups=700)
+    elif kind == "jsonl":
+        source = json_lines(tmp_path / "x.jsonl", MANY_ROWS)
+    elif kind == "array":
+        source = write(tmp_path / "x.json", json.dumps([{"text": row} for row in MANY_ROWS]))
+    else:
+        source = write(tmp_path / "x.txt", "\n\n".join(MANY_ROWS))
+        chosen = {"document": kind}
+    given = {**chosen, "splits": SPLITS, "shard_bytes": 70_000, "vocabulary": vocabulary}
+    prepare([source], tmp_path / "corpus", PrepareOptions(**given), workers=1)
+    shards = sorted(shards_in(tmp_path / "corpus").items())
+    assert (
+        hashlib.sha256(b"".join(data for _, data in shards)).hexdigest()[:16]
+        == (DIGESTS[kind, vocabulary])
+    )
 
 
 def test_to_run_a_task_again_keeps_what_is_right(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Splits: what a text is decides, and nothing else."""
 
+import bisect
+import hashlib
 import math
 import shutil
 from pathlib import Path
@@ -30,14 +32,28 @@ def test_the_split_of_bytes_is_fixed_for_all_time() -> None:
         assert abs(counts.count(split) / 10_000 - share) < 0.02
 
 
+def test_many_texts_go_where_each_goes() -> None:
+    shares = {"a": 0.1, "b": 0.2, "c": 0.7}
+    texts = [str(number).encode() * (number % 7) for number in range(5000)]
+    expected = []
+    for each in texts:
+        number = int.from_bytes(hashlib.blake2b(each, digest_size=8).digest(), "big")
+        expected.append(bisect.bisect_right([0.1, 0.1 + 0.2], number / 2**64))
+    assert SplitOf(shares).indices(texts).tolist() == expected
+    assert SplitOf(shares).indices([]).tolist() == []
+    assert SplitOf({"train": 1.0}).indices(texts).tolist() == [0] * 5000
+
+
 def split_of(path: Path) -> str:
-    return SplitOf(SPLITS).documents(find_sources([path]))[0]
+    return SplitOf(SPLITS).documents(find_sources([path]).sources)[0]
 
 
 def test_the_splits_of_documents_are_fixed_for_all_time(tmp_path: Path) -> None:
     contents = [(bytes(range(256)) * 400)[:size] for size in (1, 5, 900, 12_288, 12_289, 90_000)]
     paths = [write(tmp_path / str(number), each) for number, each in enumerate(contents)]
-    found = SplitOf({"a": 0.25, "b": 0.25, "c": 0.25, "d": 0.25}).documents(find_sources(paths))
+    found = SplitOf({"a": 0.25, "b": 0.25, "c": 0.25, "d": 0.25}).documents(
+        find_sources(paths).sources
+    )
     assert " ".join(found) == "b b b d a a"
 
 

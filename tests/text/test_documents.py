@@ -10,8 +10,7 @@ from samples import json_lines
 
 from pipeline.errors import UserError
 from pipeline.files import BLOCK_BYTES
-from pipeline.text import documents
-from pipeline.text.documents import document_batches, errors_name, read_parts
+from pipeline.text.documents import errors_name, read_documents, read_parts
 from pipeline.text.pieces import Piece, Reading, Source
 from pipeline.text.sources import find_sources
 
@@ -31,25 +30,29 @@ def test_a_document_that_fills_its_source_comes_in_blocks(tmp_path: Path) -> Non
     assert sum(part.num_done for part in parts) == len(data)
 
 
-def test_batches_are_the_documents_a_few_at_a_time(tmp_path: Path) -> None:
-    rows = ["x" * size for size in (1, BLOCK_BYTES - 2, 5, BLOCK_BYTES, 0, 7)]
-    piece = whole(json_lines(tmp_path / "x.jsonl", rows), text_field="text")
-    batches = list(document_batches(piece))
-    assert (
-        [[part.text.decode() for part in batch] for batch in batches]
-        == [
-            rows[:3],  # one more than a block holds
-            rows[3:4],
-            rows[4:],
-        ]
-    )
-    assert [part for batch in batches for part in batch] == list(read_parts(piece))
+def test_documents_come_as_they_end_in_a_block(tmp_path: Path) -> None:
+    rows = ["a", "x" * (BLOCK_BYTES - 10), "y" * 100, "z" * (2 * BLOCK_BYTES), "", "b"]
+    path = write(tmp_path / "x", "\n".join(rows))
+    piece = whole(path, document="line")
+    found = list(read_documents(piece))
+    assert [[text.decode() for text in each.texts] for each in found] == [
+        rows[:2],
+        rows[2:3],
+        rows[3:5],
+        rows[5:],
+    ]
+    assert sum(each.num_done for each in found) == path.stat().st_size
+    parts = list(read_parts(piece))
+    assert [part.text.decode() for part in parts] == rows
+    assert [part.position for part in parts] == [p for each in found for p in each.positions]
+    assert [part.num_done for part in parts if part.num_done] == [e.num_done for e in found[:-1]]
+    assert all(part.final for part in parts)
 
 
-def test_no_batch_has_very_many_documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(documents, "_BATCH_DOCUMENTS", 3)
-    piece = whole(write(tmp_path / "x", "a\n" * 7), document="line")
-    assert [len(batch) for batch in document_batches(piece)] == [3, 3, 1]
+def test_blocks_without_a_row_are_passed_over(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.jsonl", "\n" * 3 * BLOCK_BYTES + '{"text": "a"}\n')
+    (documents,) = read_documents(whole(path, text_field="text"))
+    assert documents.texts == [b"a"]
 
 
 def test_a_row_without_a_text_is_named(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from pipeline.text.formats import Parquet, PlainText
-from pipeline.text.pieces import Part, Piece, Source, boundary, parts_of_blocks
+from pipeline.text.pieces import Documents, Piece, Source, boundary, documents_of_blocks
 
 ROWS = Parquet(text_field="text", row_groups=(4, 10))
 
@@ -41,19 +41,24 @@ def test_a_piece_without_a_split_may_hold_any() -> None:
     assert (many.may_hold("train"), many.may_hold("test")) == (True, True)
 
 
-def test_what_is_done_is_what_was_read_for_a_document() -> None:
-    """Blocks of 10, 20 and 30 bytes of the source; a document in the first, two in the last."""
+def test_what_is_done_is_what_was_read_for_the_documents() -> None:
+    """Blocks of 10, 20 and 30 bytes of the source; a document in the first, three in the last."""
 
-    def split(blocks: Iterator[bytes]) -> Iterator[tuple[int, bytes]]:
-        yield 5, next(blocks)
+    def split(blocks: Iterator[bytes]) -> Iterator[Documents]:
+        yield Documents([next(blocks)], [5])
         next(blocks)
         last = next(blocks)
-        yield 6, last
-        yield 7, last
+        yield Documents([last, b""], [6, 7])
+        yield Documents([last], [8])
 
     blocks = [(b"a", 10), (b"b", 20), (b"c", 30)]
-    assert list(parts_of_blocks(blocks, split)) == [
-        Part(b"a", 5, 10, True),
-        Part(b"c", 6, 50, True),
-        Part(b"c", 7, 0, True),
+    assert list(documents_of_blocks(blocks, split)) == [
+        Documents([b"a"], [5], 10),
+        Documents([b"c", b""], [6, 7], 50),
+        Documents([b"c"], [8], 0),
     ]
+
+
+def test_some_documents_are_chosen() -> None:
+    documents = Documents([b"a", b"b", b"c"], range(3, 6), 30)
+    assert documents.where([True, False, True]) == Documents([b"a", b"c"], [3, 5], 0)

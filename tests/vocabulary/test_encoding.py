@@ -35,14 +35,18 @@ def without_specials(tokenizer: dict[str, Any]) -> Tokenizer:
 def check_texts(tokenizer: dict[str, Any], texts: list[str]) -> None:
     vocabulary, slow = SubwordVocabulary(json.dumps(tokenizer)), without_specials(tokenizer)
     expected = slow.encode_batch_fast(texts, add_special_tokens=False)
+    parts = []
     for text, one in zip(texts, expected, strict=True):
         ids = vocabulary.encode_unit(text.encode())
         assert ids.tolist() == one.ids, ascii(text)
+        parts.append([*one.ids, vocabulary.separator_id])
         back = vocabulary.decode_bytes(ids).decode()
         assert back == text or (
             vocabulary.normalizer
             and unicodedata.normalize("NFC", back) == unicodedata.normalize("NFC", text)
         )
+    together = vocabulary.encode_documents([text.encode() for text in texts])
+    assert np.concatenate(together).tolist() == list(itertools.chain.from_iterable(parts))
 
 
 @pytest.mark.parametrize("family", families())

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import random
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from corpora import TRAIN, documents, files, prepared, text, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from terminal import textreel_without
-from tokenizer_files import BYTES_ALONE, END, families, split, steps, tokenizer_json
+from tokenizer_files import BYTE_LEVEL, BYTES_ALONE, END, families, split, steps, tokenizer_json
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from pipeline import Corpus, OptionError, PrepareOptions, UserError, open_corpus, prepare
@@ -20,7 +21,7 @@ from pipeline.auditing.repair import repair
 from pipeline.auditing.trace import trace
 from pipeline.auditing.verify import verify
 from pipeline.errors import TextWarning
-from pipeline.vocabulary import encoding
+from pipeline.vocabulary import encoding, subword
 from pipeline.vocabulary.bpe import train_bpe
 from pipeline.vocabulary.encoding import Encoding
 from pipeline.vocabulary.loading import load_vocabulary
@@ -92,6 +93,44 @@ def test_a_long_line_is_encoded_in_units() -> None:
     data = ("日本" * SubwordVocabulary.unit_bytes).encode()
     vocabulary = trained()
     assert vocabulary.decode_bytes(vocabulary.encoder().encode(data, final=True)) == data
+
+
+@pytest.mark.parametrize("separator", ["<|endoftext|>", ""])
+def test_documents_are_encoded_as_each_alone(
+    monkeypatch: pytest.MonkeyPatch, separator: str
+) -> None:
+    """Short ones in one call, but those with characters that the libraries see differently."""
+    monkeypatch.setattr(subword, "_SHORT_BYTES", 40)
+    monkeypatch.setattr(subword, "_BATCH_DOCUMENTS", 5)
+    vocabulary = trained()
+    if not separator:
+        vocabulary = SubwordVocabulary(json.dumps(tokenizer_json(BYTE_LEVEL)))
+    assert (vocabulary.separator_id == vocabulary.size - 1) is not bool(separator)
+    draw = random.Random(0)
+    newest = "\U0001faea"
+    for most in (3, 30, 60):
+        rows = [text(draw.randrange(most), seed=seed) for seed in range(50)]
+        many = [[], [""], [""] * 12, rows, [*rows, newest], [ENGLISH, *rows, ENGLISH * 9]]
+        for given_texts in many:
+            encoded = [each.encode() for each in given_texts]
+            found = vocabulary.encode_documents(encoded)
+            alone = [[*vocabulary.encode(each), vocabulary.separator_id] for each in encoded]
+            assert [int(i) for ids in found for i in ids] == [int(i) for a in alone for i in a]
+            assert all(ids.dtype == vocabulary.dtype for ids in found)
+
+
+def test_a_row_whose_text_is_lost_is_an_error_among_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    vocabulary = trained()
+    right = Encoding.encode_many
+
+    def wrong(self: Encoding, texts: list[bytes]) -> Any:
+        table, counts = right(self, texts) or pytest.fail("it needs `encode`")
+        counts[1] -= 1
+        return table, counts
+
+    monkeypatch.setattr(Encoding, "encode_many", wrong)
+    with pytest.raises(UserError, match=r"does not give this text back: '.*the mat"):
+        vocabulary.encode_documents([b"the cat", b"sat on the mat", b""])
 
 
 def test_invalid_text_is_placed(tmp_path: Path) -> None:

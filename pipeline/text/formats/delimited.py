@@ -9,15 +9,21 @@ r"""Documents in plain text: lines, runs of lines between blank ones, or around 
 A delimiter at the very end of a file ends the last document; no empty one follows.
 """
 
+import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
 
 from pipeline.files import read_blocks
-from pipeline.text.formats.rows import check_row_bytes
-from pipeline.text.pieces import BLANK_LINE, LINE, MAX_ROW_BYTES
+from pipeline.text.formats.rows import check_all_row_bytes, check_row_bytes
+from pipeline.text.pieces import BLANK_LINE, LINE, MAX_ROW_BYTES, Documents
 
 _NEWLINE = b"\n"
 _BLANK_LINE = re.compile(rb"\n\r?\n")
+_BLANK_LINES = re.compile(rb"\n((?:\r?\n)+)")
+_LEADING_LINES = re.compile(rb"(?:\r?\n)+")
 
 
 def split_documents(
@@ -26,7 +32,7 @@ def split_documents(
     position: int = 0,
     *,
     max_row_bytes: int = MAX_ROW_BYTES,
-) -> Iterator[tuple[int, bytes]]:
+) -> Iterator[Documents]:
     """Yields every document with the position of its first byte.
 
     Args:
@@ -39,11 +45,8 @@ def split_documents(
         RowError: a document has more.
     """
     if document == BLANK_LINE:
-        lines = split_at(blocks, _NEWLINE, position, keep=True, max_row_bytes=max_row_bytes)
-        yield from _paragraphs(lines, max_row_bytes)
-    else:
-        delimiter = _delimiter(document)
-        yield from split_at(blocks, delimiter, position, max_row_bytes=max_row_bytes)
+        return _split_at_blank_lines(blocks, position, max_row_bytes)
+    return split_at(blocks, _delimiter(document), position, max_row_bytes=max_row_bytes)
 
 
 def split_at(
@@ -51,10 +54,9 @@ def split_at(
     delimiter: bytes,
     position: int = 0,
     *,
-    keep: bool = False,
     max_row_bytes: int = MAX_ROW_BYTES,
-) -> Iterator[tuple[int, bytes]]:
-    """Yields what stands between delimiters, with its position; `keep` leaves them in place.
+) -> Iterator[Documents]:
+    """Yields what stands between delimiters, with its position: what ends in a block at a time.
 
     Raises:
         RowError: there are more than `max_row_bytes` between two.
@@ -64,14 +66,13 @@ def split_at(
     held: list[bytes] = []
     held_bytes = 0
     rest = b""
-    end = delimiter if keep else b""
     for block in blocks:
-        *complete, rest = (rest + block).split(delimiter)
-        for text in complete:
-            whole = b"".join([*held, text, end]) if held or keep else text
-            check_row_bytes(position, len(whole), max_row_bytes)
-            yield position, whole
-            position += len(whole) + len(delimiter) - len(end)
+        *texts, rest = (rest + block).split(delimiter)
+        if texts:
+            texts[0] = b"".join([*held, texts[0]])
+            positions, position = _positions(texts, position, len(delimiter))
+            check_all_row_bytes(texts, positions, max_row_bytes)
+            yield Documents(texts, positions)
             held.clear()
             held_bytes = 0
         unsure = len(rest) - len(delimiter) + 1
@@ -83,7 +84,20 @@ def split_at(
     last = b"".join([*held, rest])
     check_row_bytes(position, len(last), max_row_bytes)
     if last:
-        yield position, last
+        yield Documents([last], [position])
+
+
+def _positions(texts: Sequence[bytes], position: int, between: Any) -> tuple[list[int], int]:
+    """Returns where each text begins, and where the next one does.
+
+    Args:
+        texts: that follow one another.
+        position: of the first.
+        between: bytes after each text, before the next: a number, or an array of them.
+    """
+    sizes = np.fromiter(map(len, texts), np.int64, len(texts)) + between
+    *positions, after = itertools.accumulate(sizes.tolist(), initial=position)
+    return positions, after
 
 
 def cut_documents(path: str, source_bytes: int, document: str, offset: int) -> int:
@@ -153,21 +167,38 @@ def _delimiter(document: str) -> bytes:
     return _NEWLINE if document == LINE else document.encode("utf-8", "surrogateescape")
 
 
-def _paragraphs(
-    lines: Iterable[tuple[int, bytes]], max_row_bytes: int
-) -> Iterator[tuple[int, bytes]]:
-    start = num_bytes = 0
-    held: list[bytes] = []
-    for position, line in lines:
-        if line in (b"\n", b"\r\n"):
-            if held:
-                yield start, b"".join(held)
-                held = []
-            continue
-        if not held:
-            start, num_bytes = position, 0
-        held.append(line)
-        num_bytes += len(line)
-        check_row_bytes(start, num_bytes, max_row_bytes)
-    if held:
-        yield start, b"".join(held)
+def _split_at_blank_lines(
+    blocks: Iterable[bytes], position: int, max_row_bytes: int
+) -> Iterator[Documents]:
+    held: list[bytes] = []  # joined once, where a blank line comes: see `split_at`
+    held_bytes = 0
+    last = b""  # bytes, among which a blank line may begin
+    for block in blocks:
+        held.append(block)
+        held_bytes += len(block)
+        last += block
+        if _BLANK_LINE.search(last):
+            # Runs of lines, and of blank ones after each but the last run.
+            *runs, rest = _BLANK_LINES.split(b"".join(held))
+            texts = [text + _NEWLINE for text in runs[::2]]
+            positions, position = _positions(texts, position, np.array(list(map(len, runs[1::2]))))
+            yield from _without_leading_lines(Documents(texts, positions), max_row_bytes)
+            held, held_bytes, last = [rest], len(rest), rest
+        check_row_bytes(position, held_bytes, max_row_bytes)
+        last = last[-2:]
+    yield from _without_leading_lines(Documents([b"".join(held)], [position]), max_row_bytes)
+
+
+def _without_leading_lines(documents: Documents, max_row_bytes: int) -> Iterator[Documents]:
+    """Passes over blank lines at the beginning of the first text."""
+    (first, *texts), (position, *positions) = documents.texts, documents.positions
+    leading = _LEADING_LINES.match(first)
+    if leading:
+        first = first[leading.end() :]
+        position += leading.end()
+    if first:
+        texts.insert(0, first)
+        positions.insert(0, position)
+    check_all_row_bytes(texts, positions, max_row_bytes)
+    if texts:
+        yield Documents(texts, positions)

@@ -9,20 +9,22 @@ import dataclasses
 import json
 from collections.abc import Iterable, Iterator
 
+from pipeline.files import BLOCK_BYTES
 from pipeline.text.formats.compressed import check_compression, read_beginning, text_blocks
 from pipeline.text.formats.json_rows import ARRAY, decode_json, json_shape, text_of_row
 from pipeline.text.formats.rows import RowError, RowFormat, check_row_bytes
 from pipeline.text.pieces import (
     MAX_ROW_BYTES,
     Candidate,
-    Part,
+    Documents,
     Piece,
     Reading,
     Source,
-    parts_of_blocks,
+    documents_of_blocks,
 )
 
 _SPACE = " \t\r\n"
+_MOST_ROWS = 1024  # at a time
 _LONGEST_WORD = 16  # characters, such as -Infinity or \\ud83d, that may be cut by a block's end
 
 
@@ -57,9 +59,9 @@ class JsonArray(RowFormat):
         """See `Format.cut`: at its end alone."""
         return source.length
 
-    def documents(self, piece: Piece) -> Iterator[Part]:
+    def documents(self, piece: Piece) -> Iterator[Documents]:
         """See `Format.documents`."""
-        return parts_of_blocks(
+        return documents_of_blocks(
             text_blocks(piece.source.path, self.compression, piece.start, piece.stop),
             lambda blocks: read_json_array(
                 blocks, self.text_field, max_row_bytes=self.max_row_bytes
@@ -69,7 +71,7 @@ class JsonArray(RowFormat):
 
 def read_json_array(
     blocks: Iterable[bytes], text_field: str, *, max_row_bytes: int = MAX_ROW_BYTES
-) -> Iterator[tuple[int, bytes]]:
+) -> Iterator[Documents]:
     """Yields the text of every element, with its number.
 
     Args:
@@ -83,14 +85,21 @@ def read_json_array(
     """
     array = _Characters(blocks, max_row_bytes)
     array.expect("[")
-    if array.peek() != "]":
-        yield 0, text_of_row(0, array.element(), text_field)
-        while array.peek() != "]":
-            array.row += 1
+    texts: list[bytes] = []
+    num_rows = num_bytes = 0
+    while array.peek() != "]":
+        array.row = num_rows
+        if num_rows > 0:
             array.expect(",")
-            yield array.row, text_of_row(array.row, array.element(), text_field)
+        texts.append(text_of_row(array.row, array.element(), text_field))
+        num_bytes += len(texts[-1])
+        num_rows += 1
+        if num_bytes >= BLOCK_BYTES or len(texts) == _MOST_ROWS:
+            yield Documents(texts, range(num_rows - len(texts), num_rows))
+            texts, num_bytes = [], 0
     array.expect("]")
     array.expect("")
+    yield Documents(texts, range(num_rows - len(texts), num_rows))
 
 
 class _Characters:

@@ -17,17 +17,18 @@ from pipeline.text.formats.json_rows import (
     json_shape,
     parse_json,
     text_of_row,
+    texts_of_lines,
 )
 from pipeline.text.formats.rows import RowError, RowFormat, field_of
 from pipeline.text.pieces import (
     LINE,
     MAX_ROW_BYTES,
     Candidate,
-    Part,
+    Documents,
     Piece,
     Reading,
     Source,
-    parts_of_blocks,
+    documents_of_blocks,
 )
 
 _SUFFIXES = (".jsonl", ".ndjson")
@@ -63,9 +64,9 @@ class JsonLines(RowFormat):
             return source.length
         return cut_documents(source.path, source.source_bytes, LINE, offset)
 
-    def documents(self, piece: Piece) -> Iterator[Part]:
+    def documents(self, piece: Piece) -> Iterator[Documents]:
         """See `Format.documents`."""
-        return parts_of_blocks(
+        return documents_of_blocks(
             text_blocks(piece.source.path, self.compression, piece.start, piece.stop),
             lambda blocks: read_json_lines(
                 blocks, self.text_field, piece.start, max_row_bytes=self.max_row_bytes
@@ -89,7 +90,7 @@ def read_json_lines(
     position: int = 0,
     *,
     max_row_bytes: int = MAX_ROW_BYTES,
-) -> Iterator[tuple[int, bytes]]:
+) -> Iterator[Documents]:
     """Yields the text of every row, with the position of the row's first byte.
 
     Args:
@@ -101,10 +102,19 @@ def read_json_lines(
     Raises:
         RowError: a line that is too long, or is no object with a text in that field.
     """
-    for start, line in split_at(blocks, b"\n", position, max_row_bytes=max_row_bytes):
-        if not line or line.isspace():
-            continue
-        yield start, text_of_row(start, _row_of(start, line), text_field)
+    for lines in split_at(blocks, b"\n", position, max_row_bytes=max_row_bytes):
+        texts = texts_of_lines(lines.texts, text_field)
+        yield lines._replace(texts=texts) if texts is not None else _one_by_one(lines, text_field)
+
+
+def _one_by_one(lines: Documents, text_field: str) -> Documents:
+    """The texts of lines among which are blank ones, or one that is wrong."""
+    rows = lines.where([bool(line) and not line.isspace() for line in lines.texts])
+    texts = [
+        text_of_row(start, _row_of(start, line), text_field)
+        for start, line in zip(rows.positions, rows.texts, strict=True)
+    ]
+    return Documents(texts, rows.positions)
 
 
 def _row_of(start: int, line: bytes) -> object:

@@ -1,7 +1,9 @@
 """Rows as JSON objects: what JSON Lines and JSON arrays share, and how one tells them apart."""
 
 import codecs
+import functools
 import json
+from operator import getitem
 from typing import Any
 
 from pipeline.text.formats.rows import RowError
@@ -70,6 +72,27 @@ def parse_json(text: str) -> Any:
     if text[end:].strip(_SPACE):
         raise json.JSONDecodeError("Extra data", text, end)
     return value
+
+
+def texts_of_lines(lines: list[bytes], text_field: str) -> list[bytes] | None:
+    """Returns the texts of lines that are a row each; `None` where one is anything else.
+
+    Three times as fast as `text_of_row` of `parse_json`, which say what is wrong.
+    """
+    names = text_field.split(".")
+    decode = _DECODER.raw_decode
+    texts = []
+    try:
+        for line in lines:
+            decoded = line.decode()
+            row, end = decode(decoded)
+            if decoded[end:].strip(_SPACE):
+                return None
+            text = row[text_field] if text_field in row else functools.reduce(getitem, names, row)
+            texts.append(text.encode())
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError):
+        return None
+    return texts
 
 
 def text_of_row(position: int, row: Any, text_field: str) -> bytes:

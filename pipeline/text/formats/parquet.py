@@ -11,11 +11,11 @@ from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.files import open_file
-from pipeline.text.formats.rows import RowError, RowFormat, field_of, parts_of_rows
-from pipeline.text.pieces import Candidate, Part, Piece, Reading, Source
+from pipeline.text.formats.rows import RowError, RowFormat, documents_of_rows, field_of
+from pipeline.text.pieces import Candidate, Documents, Piece, Reading, Source
 
 _SUFFIX, _MAGIC = ".parquet", b"PAR1"
-_BATCH_ROWS = 128
+_BATCH_ROWS = 1024
 _BATCH_BYTES = 16 * 2**20
 _BUFFER_BYTES = 2**20  # of a column being read; without it a row group is read as a whole
 
@@ -51,11 +51,11 @@ class Parquet(RowFormat):
         """See `Format.cut`: after the row group."""
         return self.row_groups[bisect.bisect_left(self.row_groups, offset)]
 
-    def documents(self, piece: Piece) -> Iterator[Part]:
+    def documents(self, piece: Piece) -> Iterator[Documents]:
         """See `Format.documents`."""
         path = piece.source.path
         rows = read_rows(path, self.text_field, self.row_groups, piece.start, piece.stop)
-        return parts_of_rows(piece, rows, self.max_row_bytes)
+        return documents_of_rows(piece, rows, self.max_row_bytes)
 
 
 def find_row_groups(path: str, text_field: str) -> tuple[int, ...]:
@@ -77,7 +77,7 @@ def find_row_groups(path: str, text_field: str) -> tuple[int, ...]:
 
 def read_rows(
     path: str, text_field: str, row_groups: tuple[int, ...], start: int, stop: int
-) -> Iterator[tuple[int, bytes]]:
+) -> Iterator[Documents]:
     """Yields the texts of the rows `start … stop - 1`, with their numbers.
 
     Args:
@@ -103,11 +103,11 @@ def read_rows(
         )
         row = start
         for batch in batches:
-            for text in _texts(_column(batch, text_field)):
-                if text is None:
-                    raise RowError(row, f"the field {text_field!r} is null")
-                yield row, text
-                row += 1
+            texts = _texts(_column(batch, text_field))
+            if None in texts:
+                raise RowError(row + texts.index(None), f"the field {text_field!r} is null")
+            yield Documents(texts, range(row, row + len(texts)))
+            row += len(texts)
     if row != stop:
         raise UserError(
             f"{path} has {row} rows, but had {stop} when the work was planned; it changed "
@@ -171,21 +171,19 @@ def _num_fields(fields: Any) -> int:
 def _batch_rows(parquet: Any, chosen: list[int]) -> int:
     """How many rows to hold at once: few where they are large."""
     groups = [parquet.metadata.row_group(index) for index in chosen]
-    num_rows = sum(group.num_rows for group in groups)
-    row_bytes = sum(group.total_byte_size for group in groups) // max(1, num_rows)
-    return min(_BATCH_ROWS, max(1, _BATCH_BYTES // max(1, row_bytes)))
+    row_bytes = [group.total_byte_size // max(1, group.num_rows) for group in groups]
+    return min(_BATCH_ROWS, max(1, _BATCH_BYTES // max([1, *row_bytes])))
 
 
-def _texts(column: Any) -> Iterator[bytes | None]:
-    """The texts of a column; one that stands in many rows is held once."""
+def _texts(column: Any) -> list[Any]:
+    """The texts of a column, bytes or `None`; one that stands in many rows is held once."""
     import pyarrow as pa
 
     if not pa.types.is_dictionary(column.type):
-        yield from column.cast(pa.large_binary()).to_pylist()
-        return
+        # Five times as fast as `to_pylist`.
+        return list(column.cast(pa.large_binary()).to_numpy(zero_copy_only=False))
     values = column.dictionary.cast(pa.large_binary()).to_pylist()
-    for index in column.indices.to_pylist():
-        yield None if index is None else values[index]
+    return [None if index is None else values[index] for index in column.indices.to_pylist()]
 
 
 def _open(file: Any, path: str) -> Any:

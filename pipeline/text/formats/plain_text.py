@@ -9,13 +9,14 @@ from pipeline.text.formats.delimited import cut_documents, split_documents
 from pipeline.text.pieces import (
     FILE,
     Candidate,
+    Documents,
     Format,
     Part,
     Piece,
     Reading,
     Source,
     boundary,
-    parts_of_blocks,
+    documents_of_blocks,
 )
 
 _SAMPLE_BYTES = 4 * 1024
@@ -85,11 +86,20 @@ class PlainText(Format):
                 samples.append(file.read(num_bytes))
         return b"".join(samples)
 
-    def documents(self, piece: Piece) -> Iterator[Part]:
+    def blocks(self, piece: Piece) -> Iterator[Part]:
+        """See `Format.blocks`."""
+        blocks = text_blocks(piece.source.path, self.compression, piece.start, piece.stop)
+        held: tuple[bytes, int] | None = None  # whether a block is the last is known after it
+        for read in blocks:
+            if held:
+                yield Part(held[0], piece.start, held[1], False)
+            held = read
+        if held:
+            yield Part(held[0], piece.start, held[1], True)
+
+    def documents(self, piece: Piece) -> Iterator[Documents]:
         """See `Format.documents`."""
-        if self.is_document:
-            return self._blocks_of_document(piece)
-        return parts_of_blocks(
+        return documents_of_blocks(
             text_blocks(piece.source.path, self.compression, piece.start, piece.stop),
             lambda blocks: split_documents(
                 blocks, self.document, piece.start, max_row_bytes=self.max_row_bytes
@@ -104,13 +114,3 @@ class PlainText(Format):
         """See `Format.problem_of`."""
         of_text = " of its text" if self.compression else ""
         return f"{path} is not UTF-8 at byte {position + byte}{of_text}"
-
-    def _blocks_of_document(self, piece: Piece) -> Iterator[Part]:
-        blocks = text_blocks(piece.source.path, self.compression, piece.start, piece.stop)
-        held: tuple[bytes, int] | None = None  # whether a block is the last is known after it
-        for read in blocks:
-            if held:
-                yield Part(held[0], piece.start, held[1], False)
-            held = read
-        if held:
-            yield Part(held[0], piece.start, held[1], True)

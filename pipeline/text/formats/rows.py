@@ -1,10 +1,10 @@
 """Rows: what the formats share whose documents are fields of rows."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from pipeline.errors import UserError
-from pipeline.text.pieces import MAX_ROW_BYTES, Format, Part, Piece, Reading
+from pipeline.text.pieces import MAX_ROW_BYTES, Documents, Format, Piece, Reading
 
 
 class RowError(ValueError):
@@ -33,9 +33,22 @@ def check_row_bytes(position: int, num_bytes: int, max_row_bytes: int) -> None:
         )
 
 
+def check_all_row_bytes(
+    texts: Sequence[bytes], positions: Sequence[int], max_row_bytes: int
+) -> None:
+    """Refuses rows of which one is too long.
+
+    Raises:
+        RowError: see `check_row_bytes`.
+    """
+    if max(map(len, texts), default=0) > max_row_bytes:
+        for text, position in zip(texts, positions, strict=True):
+            check_row_bytes(position, len(text), max_row_bytes)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class RowFormat(Format):
-    """Rows with a field that holds the text. `Part.position` is the number of a row.
+    """Rows with a field that holds the text. `Documents.positions` has their numbers.
 
     Attributes:
         text_field: its name.
@@ -67,17 +80,18 @@ def field_of(path: str, reading: Reading) -> str:
     return reading.text_field
 
 
-def parts_of_rows(
-    piece: Piece, rows: Iterable[tuple[int, bytes]], max_row_bytes: int = MAX_ROW_BYTES
-) -> Iterator[Part]:
-    """Yields the documents of a piece that is counted in rows: `(row, text)` each.
+def documents_of_rows(
+    piece: Piece, rows: Iterable[Documents], max_row_bytes: int = MAX_ROW_BYTES
+) -> Iterator[Documents]:
+    """Yields the documents of a piece that is counted in rows.
 
     Raises:
         RowError: a text has more bytes than may be.
     """
-    done = 0
-    for row, text in rows:
-        check_row_bytes(row, len(text), max_row_bytes)
-        num_done = piece.source_bytes * (row + 1 - piece.start) // (piece.stop - piece.start)
-        yield Part(text, row, num_done - done, True)
+    done = num_rows = 0
+    for documents in rows:
+        check_all_row_bytes(documents.texts, documents.positions, max_row_bytes)
+        num_rows += len(documents.texts)
+        num_done = piece.source_bytes * num_rows // (piece.stop - piece.start)
+        yield documents._replace(num_done=num_done - done)
         done = num_done

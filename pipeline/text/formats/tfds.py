@@ -10,8 +10,8 @@ from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.files import is_uri
-from pipeline.text.formats.rows import RowFormat, field_of, parts_of_rows
-from pipeline.text.pieces import Candidate, Part, Piece, Reading, Source
+from pipeline.text.formats.rows import RowFormat, documents_of_rows, field_of
+from pipeline.text.pieces import Candidate, Documents, Piece, Reading, Source
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,16 +70,16 @@ class TfdsExamples(RowFormat):
         """See `Format.cut`: after any example."""
         return offset
 
-    def documents(self, piece: Piece) -> Iterator[Part]:
+    def documents(self, piece: Piece) -> Iterator[Documents]:
         """See `Format.documents`."""
         path = piece.source.path
         rows = read_examples(path, self.split, self.text_field, piece.start, piece.stop)
-        return parts_of_rows(piece, rows, self.max_row_bytes)
+        return documents_of_rows(piece, rows, self.max_row_bytes)
 
 
 def read_examples(
     directory: str, split: str, text_field: str, start: int, stop: int
-) -> Iterator[tuple[int, bytes]]:
+) -> Iterator[Documents]:
     """Yields the texts of the examples `start … stop - 1`, in the order of the files."""
     import tensorflow_datasets as tfds
 
@@ -91,9 +91,9 @@ def read_examples(
     )
     row = start
     for batch in dataset.batch(64).as_numpy_iterator():
-        for text in batch[text_field]:
-            yield row, text
-            row += 1
+        texts = list(batch[text_field])
+        yield Documents(texts, range(row, row + len(texts)))
+        row += len(texts)
     if row != stop:
         raise UserError(
             f"{directory}: {split} has {row} examples, but had {stop} when the work was "

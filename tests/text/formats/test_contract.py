@@ -10,6 +10,7 @@ from typing import NamedTuple
 import pytest
 from samples import SAMPLES, Sample
 
+from pipeline.text.documents import read_parts
 from pipeline.text.formats import FORMATS, JsonArray
 from pipeline.text.pieces import Candidate, Format, Part, Piece, Source
 from pipeline.text.sources import candidate_of
@@ -40,7 +41,7 @@ def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def read(source: Source, start: int, stop: int) -> list[Part]:
-    return list(source.format.documents(Piece(source=source, start=start, stop=stop)))
+    return list(read_parts(Piece(source=source, start=start, stop=stop)))
 
 
 def texts(source: Source, bounds: Iterable[int]) -> list[bytes]:

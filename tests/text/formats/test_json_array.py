@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from corpora import TRAIN, documents, prepared, write
 from mutations import mutated_bytes
+from samples import each_of
 
 from pipeline import UserError
 from pipeline.text.formats import json_array
@@ -26,7 +27,7 @@ ROWS = [
 
 def texts(data: bytes, size: int = 7, **limits: int) -> list[bytes]:
     blocks = [data[start : start + size] for start in range(0, len(data), size)]
-    rows = list(read_json_array(blocks, "text", **limits))
+    rows = each_of(read_json_array(blocks, "text", **limits))
     assert [row for row, _ in rows] == list(range(len(rows)))
     return [text for _, text in rows]
 
@@ -98,7 +99,7 @@ def test_a_long_element_is_parsed_few_times(monkeypatch: pytest.MonkeyPatch) -> 
 def test_what_is_no_json_is_said_at_once() -> None:
     blocks = iter([b'[{"text": a}, ', *[b'{"text": "b"}, ' * 100] * 100])
     with pytest.raises(RowError, match="not valid JSON: Expecting value"):
-        list(read_json_array(blocks, "text"))
+        each_of(read_json_array(blocks, "text"))
     assert len(list(blocks)) > 95
 
 

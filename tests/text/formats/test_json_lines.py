@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from corpora import TRAIN, prepared, write
+from samples import each_of
 
 from pipeline import UserError
 from pipeline.text.formats.json_lines import JsonLines, read_json_lines
@@ -23,7 +24,7 @@ def test_each_line_is_a_row_but_blank_ones() -> None:
     data = b'\xef\xbb\xbf{"text": "one"}\n\n  \r\n{"n": [1], "text": "z\\u4e09"}\r\n{"text": ""}'
     for size in (1, 2, 7, 1000):
         blocks = [data[start : start + size] for start in range(0, len(data), size)]
-        assert list(read_json_lines(blocks, "text")) == [
+        assert each_of(read_json_lines(blocks, "text")) == [
             (0, b"one"),
             (24, "z三".encode()),
             (55, b""),
@@ -33,9 +34,9 @@ def test_each_line_is_a_row_but_blank_ones() -> None:
 
 def test_a_byte_order_mark_is_allowed_at_the_beginning_alone(tmp_path: Path) -> None:
     mark = b'\xef\xbb\xbf{"text": "a"}\n'
-    assert list(read_json_lines([mark], "text")) == [(0, b"a")]
+    assert each_of(read_json_lines([mark], "text")) == [(0, b"a")]
     with pytest.raises(ValueError, match="not valid JSON"):
-        list(read_json_lines([mark], "text", 100))
+        each_of(read_json_lines([mark], "text", 100))
 
 
 def test_it_is_cut_after_lines(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from pipeline.text.formats.json_rows import (
     json_shape,
     parse_json,
     text_of_row,
+    texts_of_lines,
 )
 from pipeline.text.formats.rows import RowError
 
@@ -76,6 +77,45 @@ def test_numbers_of_any_length_are_numbers() -> None:
 )
 def test_dots_lead_to_a_field(row: dict[str, Any], field: str, text: bytes) -> None:
     assert text_of_row(0, row, field) == text
+
+
+def test_lines_that_are_a_row_each_are_read_at_once() -> None:
+    rows = [{"text": "a"}, {"n": [1, {}], "text": "日\ud83d\ude00\n"}, {"text": ""}, {"text": "b "}]
+    lines = [json.dumps(row, ensure_ascii=ascii).encode() for row in rows[:1] for ascii in (1, 0)]
+    lines += [b'{"n": [1, {}], "text": "\xe6\x97\xa5\\ud83d\\ude00\\n"}\r', b'{"text":""} \t']
+    assert texts_of_lines(lines, "text") == [b"a", b"a", "日😀\n".encode(), b""]
+    nested = [b'{"a": {"b": "inner"}}', b'{"a": {"b": "inner"}, "a.b": "flat"}']
+    assert texts_of_lines(nested, "a.b") == [b"inner", b"flat"]
+    assert texts_of_lines([], "text") == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b" ",
+        b' {"text": "a"}',
+        b'\xef\xbb\xbf{"text": "a"}',
+        b'{"text": "a"} {}',
+        b'{"text": "a"}\x0b',
+        b'{"text": "a"}\xc2\xa0',
+        b'{"text": "a"',
+        b'{"text": "\xff"}',
+        b'{"text": "\\ud83d"}',
+        b'{"text": 1}',
+        b'{"text": null}',
+        b'{"text": {"text": "a"}}',
+        b'{"a": "text"}',
+        b'"text"',
+        b'["text"]',
+        b"7",
+        b"null",
+        b"[" * 10_000,
+        b'{"n": ' + b"9" * 5000 + b', "text": "a"}',
+    ],
+)
+def test_a_line_that_is_anything_else_is_left_to_who_says_what_it_is(line: bytes) -> None:
+    assert texts_of_lines([b'{"text": "a"}', line], "text") is None
 
 
 @pytest.mark.parametrize(

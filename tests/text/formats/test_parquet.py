@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from corpora import TRAIN, documents, prepared, write
-from samples import parquet
+from samples import each_of, parquet
 from terminal import textreel_without
 
 from pipeline import UserError
@@ -24,9 +24,9 @@ def test_pieces_are_row_groups(tmp_path: Path) -> None:
     groups = find_row_groups(path, "text")
     assert groups == (10, 20, 25)
     rows = [(number, text.encode()) for number, text in enumerate(TEXTS)]
-    assert list(read_rows(path, "text", groups, 0, 25)) == rows
-    assert list(read_rows(path, "text", groups, 10, 25)) == rows[10:]
-    assert list(read_rows(path, "text", groups, 10, 20)) == rows[10:20]
+    assert each_of(read_rows(path, "text", groups, 0, 25)) == rows
+    assert each_of(read_rows(path, "text", groups, 10, 25)) == rows[10:]
+    assert each_of(read_rows(path, "text", groups, 10, 20)) == rows[10:20]
     candidate = Candidate(path=path, name="x", source_bytes=999, stem=path)
     source = Parquet.find(candidate, Reading(text_field="text"))
     assert source is not None
@@ -49,7 +49,7 @@ def test_every_kind_of_text_is_taken(tmp_path: Path, kind: pa.DataType) -> None:
     path = str(tmp_path / "x.parquet")
     pq.write_table(pa.table({"text": pa.array(["a", "日", "a"]).cast(kind)}), path)
     rows = read_rows(path, "text", find_row_groups(path, "text"), 0, 3)
-    assert list(rows) == [(0, b"a"), (1, "日".encode()), (2, b"a")]
+    assert each_of(rows) == [(0, b"a"), (1, "日".encode()), (2, b"a")]
 
 
 def test_bad_parquet_is_named(tmp_path: Path) -> None:
@@ -76,15 +76,15 @@ def test_a_column_of_the_name_wins_over_a_field_of_a_struct(tmp_path: Path) -> N
     pq.write_table(pa.table({"data": structs}), path)
     groups = find_row_groups(path, "data.text")
     with pytest.raises(RowError, match=r"the field 'data.text' is null"):
-        list(read_rows(path, "data.text", groups, 0, 2))
+        each_of(read_rows(path, "data.text", groups, 0, 2))
     pq.write_table(pa.table({"data": structs[:1], "n": [1]}), path)
-    assert list(read_rows(path, "data.text", (1,), 0, 1)) == [(0, b"inner")]
-    assert list(read_rows(path, "data.deep.er", find_row_groups(path, "data.deep.er"), 0, 1)) == [
-        (0, b"x")
-    ]
+    assert each_of(read_rows(path, "data.text", (1,), 0, 1)) == [(0, b"inner")]
+    assert each_of(
+        read_rows(path, "data.deep.er", find_row_groups(path, "data.deep.er"), 0, 1)
+    ) == [(0, b"x")]
     pq.write_table(pa.table({"data": structs[:1], "data.text": ["outer"]}), path)
     assert find_row_groups(path, "data.text") == (1,)
-    assert list(read_rows(path, "data.text", (1,), 0, 1)) == [(0, b"outer")]
+    assert each_of(read_rows(path, "data.text", (1,), 0, 1)) == [(0, b"outer")]
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_a_file_that_changed_since_the_plan_is_named(tmp_path: Path) -> None:
     groups = find_row_groups(str(path), "text")
     parquet(path, TEXTS[:20], row_groups=10)
     with pytest.raises(UserError, match=r"x.parquet has 24 rows, but had 25|damaged|changed"):
-        list(read_rows(str(path), "text", groups, 0, 25))
+        each_of(read_rows(str(path), "text", groups, 0, 25))
 
 
 def test_without_the_package_it_says_what_to_install(tmp_path: Path) -> None:

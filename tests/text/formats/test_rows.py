@@ -3,8 +3,14 @@
 import pytest
 
 from pipeline.errors import UserError
-from pipeline.text.formats.rows import RowFormat, field_of, parts_of_rows
-from pipeline.text.pieces import Part, Piece, Reading, Source
+from pipeline.text.formats.rows import (
+    RowError,
+    RowFormat,
+    check_all_row_bytes,
+    documents_of_rows,
+    field_of,
+)
+from pipeline.text.pieces import Documents, Piece, Reading, Source
 
 
 def test_the_bytes_of_a_piece_are_shared_by_its_rows() -> None:
@@ -12,15 +18,23 @@ def test_the_bytes_of_a_piece_are_shared_by_its_rows() -> None:
         path="/x", name="x", source_bytes=100, format=RowFormat(text_field="t"), num_rows=10
     )
     piece = Piece(source=source, start=4, stop=7)
-    parts = list(parts_of_rows(piece, [(4, b"a"), (5, b"bcd"), (6, b"")]))
-    assert parts == [
-        Part(b"a", 4, 10, True),
-        Part(b"bcd", 5, 10, True),
-        Part(b"", 6, 10, True),
+    rows = [Documents([b"a", b"bcd"], [4, 5]), Documents([b""], [6])]
+    assert list(documents_of_rows(piece, rows)) == [
+        Documents([b"a", b"bcd"], [4, 5], 20),
+        Documents([b""], [6], 10),
     ]
-    uneven = Piece(source=source, start=0, stop=10)
-    rows = [(row, b"x") for row in range(10)]
-    assert sum(part.num_done for part in parts_of_rows(uneven, rows)) == 100
+    uneven = Piece(source=source, start=0, stop=7)
+    rows = [Documents([b"x"], [row]) for row in range(7)]
+    assert sum(each.num_done for each in documents_of_rows(uneven, rows)) == uneven.source_bytes
+
+
+def test_the_first_row_that_is_too_long_is_named() -> None:
+    rows, positions = [b"a", b"bcd", b"efgh"], [4, 7, 9]
+    check_all_row_bytes(rows, positions, 4)
+    check_all_row_bytes([], [], 4)
+    with pytest.raises(RowError, match="longer than 2 bytes") as raised:
+        check_all_row_bytes(rows, positions, 2)
+    assert raised.value.position == 7
 
 
 def test_a_row_is_counted_from_zero() -> None:

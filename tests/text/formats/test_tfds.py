@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from corpora import documents, prepared
-from samples import ROWS, dataset
+from samples import ROWS, dataset, each_of
 
 from pipeline import UserError
 from pipeline.text.formats import TfdsExamples
@@ -42,8 +42,8 @@ def test_its_name_is_that_of_the_dataset(data_dir: Path) -> None:
 def test_examples_come_in_the_order_of_the_files(data_dir: Path) -> None:
     """Over the ends of batches and of files, from the middle on."""
     rows = [(row, text.encode()) for row, text in enumerate(ROWS)]
-    assert list(read_examples(str(data_dir), "train", "text", 0, len(ROWS))) == rows
-    assert list(read_examples(str(data_dir), "train", "text", 45, 130)) == rows[45:130]
+    assert each_of(read_examples(str(data_dir), "train", "text", 0, len(ROWS))) == rows
+    assert each_of(read_examples(str(data_dir), "train", "text", 45, 130)) == rows[45:130]
 
 
 @pytest.mark.parametrize(
