@@ -41,7 +41,7 @@ def test_a_plan_says_what_its_corpus_will_say(tmp_path: Path) -> None:
             json_lines(folder / "x.jsonl", [text(50, seed=seed) for seed in range(100)])
         chosen = {"splits": SPLITS, "text_field": "text" if name == "rows" else None}
         options = PrepareOptions(**chosen)
-        plan = make_plan(find_sources([folder], reading=options.reading), options)
+        plan = make_plan(find_sources([folder], reading=options.reading).sources, options)
         manifest = prepared(tmp_path / name, folder, **chosen).manifest
         sums: list[dict[tuple[str, str], float]] = []
         for amounts in (amounts_of_plan(plan, SPLITS), amounts_of_manifest(manifest)):

@@ -229,7 +229,7 @@ def test_what_prepare_refuses_is_refused(
     with pytest.raises(UserError, match="is not UTF-8 at byte") as refused:
         prepared(tmp_path, source, **chosen)
     options = PrepareOptions(**chosen)
-    plan = make_plan(find_sources([source], reading=options.reading), options)
+    plan = make_plan(find_sources([source], reading=options.reading).sources, options)
     with pytest.raises(UserError) as error:
         estimate(plan, options, workers=1)
     assert str(error.value) == str(refused.value)
@@ -251,7 +251,7 @@ def test_no_text_is_said(tmp_path: Path, content: bytes, chosen: dict[str, Any])
     suffix = "gz" if content[:1] == b"\x1f" else "jsonl" if "text_field" in chosen else "txt"
     source = write(tmp_path / f"a.{suffix}", content)
     options = PrepareOptions(**chosen, splits={"train": 1.0})
-    plan = make_plan(find_sources([source], reading=options.reading), options)
+    plan = make_plan(find_sources([source], reading=options.reading).sources, options)
     with pytest.raises(UserError, match=rf"the text is empty: .*a\.{suffix}"):
         estimate(plan, options, workers=1)
 

@@ -305,7 +305,7 @@ def test_planning_reads_no_byte_twice(
     monkeypatch.setattr(pipeline.files, "open_file", lambda path: Counted(path))
     monkeypatch.setattr(plain_text, "open_file", lambda path: Counted(path))
     options = PrepareOptions(splits={"train": 1.0}, shard_bytes=shard_bytes, **reading)
-    plan = make_plan(find_sources([path], reading=options.reading), options)
+    plan = make_plan(find_sources([path], reading=options.reading).sources, options)
     pieces = [piece for shard in plan for piece in shard]
     assert [piece.start for piece in pieces[1:]] == [piece.stop for piece in pieces[:-1]]
     assert pieces[-1].stop == len(content)

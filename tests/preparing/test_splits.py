@@ -105,19 +105,19 @@ def test_copies_are_in_one_split(tmp_path: Path, size: int) -> None:
 def test_a_change_at_either_end_or_in_the_middle_is_seen(
     tmp_path: Path, size: int, place: float
 ) -> None:
-    (source,) = find_sources([write(tmp_path / "x", b"a" * size)])
+    (source,) = find_sources([write(tmp_path / "x", b"a" * size)]).sources
     before = source.sample()
     assert len(before) < 13_000
     content = bytearray(b"a" * size)
     content[int(size * place)] = 0
-    (changed,) = find_sources([write(tmp_path / "x", bytes(content))])
+    (changed,) = find_sources([write(tmp_path / "x", bytes(content))]).sources
     assert changed.sample() != before
-    (longer,) = find_sources([write(tmp_path / "x", b"a" * (size + 1))])
+    (longer,) = find_sources([write(tmp_path / "x", b"a" * (size + 1))]).sources
     assert longer.sample() != before
 
 
 def test_with_one_split_nothing_is_read(tmp_path: Path) -> None:
-    sources = find_sources([write(tmp_path / "x", "text")])
+    sources = find_sources([write(tmp_path / "x", "text")]).sources
     (tmp_path / "x").unlink()
     assert SplitOf({"train": 1.0}).documents(sources) == ["train"]
 
