@@ -117,6 +117,23 @@ def open_file(path: str) -> BinaryIO:
     return cast(BinaryIO, open(path, "rb", buffering=0))
 
 
+def read_first(path: str, num_bytes: int) -> bytes:
+    """Returns the first bytes of a file, which is known to be a regular one.
+
+    Raises:
+        OSError: it cannot be read.
+        UserError: the same, of a URI.
+    """
+    if is_uri(path):
+        with remote.open_read(path) as remote_file:
+            return remote_file.read(num_bytes)
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # half the price of `open`
+    try:
+        return os.read(file, num_bytes)
+    finally:
+        os.close(file)
+
+
 def exists(path: str) -> bool:
     """Whether there is a file or a directory."""
     return bool(remote.gfile().exists(path)) if is_uri(path) else os.path.exists(path)

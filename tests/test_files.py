@@ -22,6 +22,7 @@ from pipeline.files import (
     make_directory,
     open_file,
     read_blocks,
+    read_first,
     read_text,
     sync_directory,
     whole_file,
@@ -197,6 +198,12 @@ def test_blocks_are_the_bytes(tmp_path: Path) -> None:
             UserError, match=rf"x ends at byte {len(data)}, but had {len(data) + 1}"
         ):
             list(read_blocks(place, 0, len(data) + 1))
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_the_first_bytes(tmp_path: Path, prefix: str) -> None:
+    place = f"{prefix}{write(tmp_path / 'x', b'0123456789')}"
+    assert [read_first(place, size) for size in (4, 10, 100)] == [b"0123", *[b"0123456789"] * 2]
 
 
 def test_a_file_behind_a_uri_is_a_file_of_python(tmp_path: Path) -> None:

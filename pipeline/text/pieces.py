@@ -50,6 +50,7 @@ class Candidate:
         path: of a file, or what the user wrote where that is none.
         name: of the source.
         source_bytes: the size of the file.
+        modified: when it last changed, in nanoseconds.
         stem: its path in lower case, without a suffix of compression.
         compression: `.gz`, `.bz2`, `.xz`, `.lzma`, `.zst` or nothing.
         head: the first bytes of its text; none where they were not read.
@@ -59,6 +60,7 @@ class Candidate:
     path: str
     name: str
     source_bytes: int = 0
+    modified: int = 0
     stem: str = ""
     compression: str = ""
     head: bytes = b""
@@ -81,6 +83,7 @@ class Candidate:
             source_bytes=self.source_bytes,
             format=written,
             num_rows=num_rows,
+            modified=self.modified,
         )
 
 

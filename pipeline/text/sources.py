@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Container, Iterable, Sequence
 
 from pipeline.errors import OptionError, UserError
-from pipeline.files import file_status, is_uri, open_file
+from pipeline.files import FileStatus, file_status, is_uri, read_first
 from pipeline.terminal import as_utf8
 from pipeline.text.directories import EMPTY, Choice, list_files
 from pipeline.text.formats import FORMATS, PlainText
@@ -102,11 +102,11 @@ def find_sources(
             if status.num_bytes == 0:
                 left_out[EMPTY].append(file)
                 continue
-            source = _find(candidate_of(file, name, status.num_bytes, reading), reading)
+            source = _find(candidate_of(file, name, status, reading), reading)
             if source.length == 0:
                 left_out["without a row"].append(file)
                 continue
-            sources.append(dataclasses.replace(source, modified=status.modified))
+            sources.append(source)
     _check_names(sources)
     if not sources:
         empty = [path for what in left_out.values() for path in what]
@@ -150,7 +150,7 @@ def _is_no_file(path: str) -> bool:
     return any(kind.prefix and path.startswith(kind.prefix) for kind in FORMATS)
 
 
-def candidate_of(path: str, name: str, num_bytes: int, reading: Reading) -> Candidate:
+def candidate_of(path: str, name: str, status: FileStatus, reading: Reading) -> Candidate:
     """What may be a source, after a look at its first bytes.
 
     Raises:
@@ -160,12 +160,10 @@ def candidate_of(path: str, name: str, num_bytes: int, reading: Reading) -> Cand
     stem = stem.lower()
     known = (expected and not stem.endswith(".json")) or stem.endswith(_BELIEVED)
     if is_uri(path) and known:
-        return Candidate(
-            path=path, name=name, source_bytes=num_bytes, stem=stem, compression=expected
-        )
-    with open_file(path) as file:
-        first = file.read(_READ_BYTES)
-    compression = compression_told(first, expected)
+        first, compression = b"", expected
+    else:
+        first = read_first(path, _READ_BYTES)
+        compression = compression_told(first, expected)
     if expected and not compression:
         raise UserError(
             f"{path} is no {expected} file, whatever its name says: give it the name of what it "
@@ -174,13 +172,14 @@ def candidate_of(path: str, name: str, num_bytes: int, reading: Reading) -> Cand
     candidate = Candidate(
         path=path,
         name=name,
-        source_bytes=num_bytes,
+        source_bytes=status.num_bytes,
+        modified=status.modified,
         stem=stem,
         compression=compression,
         head=head_of(first, compression, HEAD_BYTES),
         binary=binary_format(first[:HEAD_BYTES]),
     )
-    if not compression:
+    if not compression or not first:
         return candidate
     if not candidate.head and (reading.text_field is not None or candidate.is_json):
         candidate = dataclasses.replace(candidate, head=read_beginning(candidate)[0][:HEAD_BYTES])
@@ -219,17 +218,17 @@ def _stream(stream: Stream, reading: Reading) -> Source:
     Raises:
         UserError: see `_find`; or nothing came.
     """
-    num_bytes = os.path.getsize(stream.path)
-    if num_bytes == 0:
+    status = file_status(stream.path)
+    if status.num_bytes == 0:
         raise UserError(f"{stream.shown} is empty; nothing to prepare")
     try:
-        candidate = candidate_of(stream.path, stream.name, num_bytes, reading)
+        candidate = candidate_of(stream.path, stream.name, status, reading)
         if reading.text_field is not None:
             candidate = dataclasses.replace(candidate, stem=".jsonl")
         source = _find(candidate, reading)
     except UserError as error:
         raise UserError(str(error).replace(stream.path, stream.shown)) from error
-    return dataclasses.replace(source, stream=stream.shown)
+    return dataclasses.replace(source, stream=stream.shown, modified=0)
 
 
 def _refuse_twice(seen: dict[object, str], identity: object, file: str) -> None:

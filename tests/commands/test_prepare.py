@@ -131,7 +131,8 @@ def test_help_names_every_option() -> None:
     assert result.returncode == 0
     for option in ("SOURCE", "--output", "--vocabulary", "--glob", "--splits", "--name",
                    "--shard_bytes", "--record_tokens", "--workers", "--overwrite", "--document",
-                   "--text_field", "--min_count", "--unknown", "--engine"):  # fmt: skip
+                   "--text_field", "--hidden", "--allow_binary", "--min_count", "--unknown",
+                   "--engine"):  # fmt: skip
         assert option in result.stdout
     assert "(default: train=0.98,validation=0.02)" in " ".join(result.stdout.split())
 

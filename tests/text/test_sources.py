@@ -16,7 +16,7 @@ from samples import COMPRESS, json_lines, parquet
 from tfrecords import write_records
 
 from pipeline.errors import OptionError, UserError
-from pipeline.files import open_file
+from pipeline.files import read_first
 from pipeline.text.directories import EMPTY, HIDDEN, Choice
 from pipeline.text.formats import JsonArray, JsonLines, Parquet, PlainText
 from pipeline.text.pieces import Reading, Source, Stream
@@ -226,10 +226,16 @@ def test_rows_are_told_where_the_first_bytes_hold_no_text_yet(
     assert source.format == JsonLines(text_field="text", compression=compression)
 
 
-def test_lzma_of_old_is_told_by_both(tmp_path: Path) -> None:
-    data = lzma.compress(b"text", lzma.FORMAT_ALONE)
-    (source,) = find_sources([write(tmp_path / "x.lzma", data)]).sources
-    assert source.format == PlainText(compression=".lzma")
+@pytest.mark.parametrize("preset", [0, 6, 9])
+def test_lzma_of_old_is_told_by_its_usual_parameters_or_its_name(
+    tmp_path: Path, preset: int
+) -> None:
+    data = lzma.compress(b"text", lzma.FORMAT_ALONE, preset=preset)
+    filters = [{"id": lzma.FILTER_LZMA1, "lc": 0, "lp": 2}]
+    other = lzma.compress(b"text", lzma.FORMAT_ALONE, filters=filters)
+    for name, content in [("x", data), ("x.lzma", data), ("y.lzma", other)]:
+        (source,) = find_sources([write(tmp_path / name, content)]).sources
+        assert source.format == PlainText(compression=".lzma")
 
 
 @pytest.mark.parametrize("text", ["BZhang said hello", "BZh9", "PAR1", "BM", "MZ", "GIF89a is old"])
@@ -275,7 +281,8 @@ def test_behind_a_uri_known_names_are_believed(
     """A look costs a request."""
     looked = []
     monkeypatch.setattr(
-        "pipeline.text.sources.open_file", lambda path: looked.append(path) or open_file(path)
+        "pipeline.text.sources.read_first",
+        lambda path, num_bytes: looked.append(path) or read_first(path, num_bytes),
     )
     for name in ("a.txt", "b.jsonl", "c.txt.gz", "d", "e.json"):
         data = b'{"text": "a"}\n'

@@ -26,6 +26,7 @@ _FIRST_BYTES = {
     ".gz": re.compile(rb"\x1f\x8b\x08[\x00-\x1f]"),
     ".bz2": re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"),
     ".xz": re.compile(rb"\xfd7zXZ\x00"),
+    ".lzma": re.compile(rb"\]\x00\x00.{2}(\xff{8}|.{5}\x00{3})", re.DOTALL),
     ".zst": re.compile(rb"\(\xb5/\xfd"),
 }
 # Where the name tells the compression, these will do.

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import pytest
 from samples import SAMPLES, Sample
 
+from pipeline.files import file_status
 from pipeline.text.documents import read_parts
 from pipeline.text.formats import FORMATS, JsonArray
 from pipeline.text.pieces import Candidate, Format, Part, Piece, Source
@@ -30,10 +31,9 @@ def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """A sample, and what was found."""
     sample: Sample = request.param
     path = sample.make(tmp_path_factory.mktemp("sample"))
-    size = Path(path).stat().st_size if Path(path).exists() else 0
     candidate = Candidate(path=path, name="a name")
-    if size:
-        candidate = candidate_of(path, "a name", size, sample.reading)
+    if Path(path).exists():
+        candidate = candidate_of(path, "a name", file_status(path), sample.reading)
     sources = [kind.find(candidate, sample.reading) for kind in FORMATS]
     source = next(source for source in sources if source is not None)
     assert sources[FORMATS.index(sample.kind)] == source, "of its own format, the first that takes"
