@@ -1,6 +1,7 @@
 """Exceptions for what a user did: the command line shows them without a traceback."""
 
 import re
+import warnings
 
 
 class UserError(ValueError):
@@ -18,6 +19,11 @@ class OptionError(UserError):
 
 class TextWarning(UserWarning):
     """What is odd about a text that was taken; the command line prints it."""
+
+
+def unsaid() -> warnings.catch_warnings:
+    """Returns a context without `TextWarning`s: the same text is read again, and they said then."""
+    return warnings.catch_warnings(action="ignore", category=TextWarning)
 
 
 def first_line(error: Exception) -> str:

@@ -4,13 +4,11 @@ What is odd about a text is not said here, for it is when the shards are written
 """
 
 import dataclasses
-import functools
-import warnings
 from collections.abc import Iterator
 
 import numpy as np
 
-from pipeline.errors import TextWarning
+from pipeline.errors import unsaid
 from pipeline.files import read_blocks
 from pipeline.preparing.engines import Advance
 from pipeline.preparing.plan import Pieces
@@ -33,9 +31,6 @@ class SampleTask:
     text_bytes: int
 
 
-_unsaid = functools.partial(warnings.catch_warnings, action="ignore", category=TextWarning)
-
-
 def find_code_points(pieces: Pieces, advance: Advance) -> np.ndarray:
     """Returns the code points that occur in the pieces, `[n]` uint32 ascending.
 
@@ -44,7 +39,7 @@ def find_code_points(pieces: Pieces, advance: Advance) -> np.ndarray:
     """
     seen = np.zeros(NUM_CODE_POINTS, bool)
     ascii_seen = b""
-    with _unsaid():
+    with unsaid():
         for points in _code_points(pieces, advance):
             if points.dtype == np.uint8:  # ten times faster than a gather
                 ascii_seen += bytes(set(points.tobytes().translate(None, ascii_seen)))
@@ -61,7 +56,7 @@ def count_code_points(pieces: Pieces, advance: Advance) -> tuple[np.ndarray, np.
         UserError: text that is not UTF-8; it names the file and the byte offset.
     """
     counts = np.zeros(NUM_CODE_POINTS, np.int64)
-    with _unsaid():
+    with unsaid():
         for points in _code_points(pieces, advance):
             found, times = np.unique(points, return_counts=True)
             counts[found] += times
@@ -87,7 +82,7 @@ def sample_texts(task: SampleTask, advance: Advance) -> list[bytes]:
             advance(piece.source_bytes)
             wanted -= piece.source_bytes
             continue
-        with _unsaid():
+        with unsaid():
             for part in read_parts(piece):
                 advance(part.num_done)
                 if wanted <= 0:

@@ -230,16 +230,27 @@ def test_it_says_what_it_reads_and_what_it_leaves_out(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("vocabulary", ["byte", "char", "bpe:300"])
 def test_what_is_odd_about_a_text_is_said_once(tmp_path: Path, vocabulary: str) -> None:
-    for name in ("a.gz", "b.gz"):
-        write(tmp_path / "in" / name, gzip.compress(text(200_000).encode()) + b"and more")
+    rows = '{"text": "some text"}\n'
+    for name, content in (("a.gz", text(200_000)), ("b.gz", "short"), ("c.json.gz", rows * 2)):
+        write(tmp_path / "in" / name, gzip.compress(content.encode()) + b"and more")
     result = textreel(
         "prepare", "in", "--output", "c", "--splits", "train=1", "--workers", "2",
-        "--shard_bytes", "100", "--vocabulary", vocabulary, cwd=tmp_path,
+        "--shard_bytes", "100", "--vocabulary", vocabulary, "--text_field", "text", cwd=tmp_path,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
-    warned = [line for line in result.stderr.splitlines() if line.startswith("textreel: warning: ")]
-    assert sorted(line.partition(".gz:")[0][-1] for line in warned) == ["a", "b"]
-    assert len(result.stderr.splitlines()) == 2
+    lines = sorted(result.stderr.splitlines())
+    assert len(lines) == 3
+    for name, line in zip(("a.gz", "b.gz", "c.json.gz"), lines, strict=True):
+        assert line.startswith(f"textreel: warning: {tmp_path}/in/{name}: what stands at byte ")
+
+
+def test_what_is_odd_about_standard_input_is_said_of_it(tmp_path: Path) -> None:
+    result = textreel(
+        "prepare", "-", "--output", "c", "--splits", "train=1", cwd=tmp_path,
+        input=gzip.compress(b"text") + b"and more",
+    )  # fmt: skip
+    assert result.returncode == 0
+    assert result.stderr.startswith(b"textreel: warning: standard input: what stands at byte 24 of")
 
 
 def test_binary_formats_are_taken_where_they_are_meant(tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ import os
 import re
 from collections.abc import Iterator
 
-from pipeline.errors import UserError
+from pipeline.errors import UserError, unsaid
 from pipeline.files import BLOCK_BYTES, open_file, read_blocks
 from pipeline.text.formats.decompression import DecompressedFile, DecompressionError, zstd_module
-from pipeline.text.pieces import Blocks, Candidate
+from pipeline.text.pieces import Blocks, Candidate, Piece
 
 _SUFFIXES = {
     ".gz": ".gz",
@@ -84,7 +84,8 @@ def read_beginning(candidate: Candidate) -> tuple[bytes, bool]:
     """
     stop = min(BLOCK_BYTES, candidate.source_bytes)
     blocks = iter(text_blocks(candidate.path, candidate.compression, 0, stop))
-    beginning, _ = next(blocks, (b"", 0))
+    with unsaid():
+        beginning, _ = next(blocks, (b"", 0))
     return beginning, len(beginning) < BLOCK_BYTES
 
 
@@ -98,9 +99,17 @@ def head_of(head: bytes, compression: str, num_bytes: int) -> bytes:
     """
     if not compression:
         return head[:num_bytes]
-    with contextlib.suppress(EOFError, DecompressionError, UserError):
+    with contextlib.suppress(EOFError, DecompressionError, UserError), unsaid():
         return DecompressedFile(io.BytesIO(head), "", compression).read(num_bytes)
     return b""
+
+
+def blocks_of(piece: Piece) -> Blocks:
+    """Yields blocks of the text of a piece that is counted in bytes; see `text_blocks`."""
+    source = piece.source
+    if source.format.compression:
+        return read_compressed(source.path, source.format.compression, shown=source.shown)
+    return text_blocks(source.path, "", piece.start, piece.stop)
 
 
 def text_blocks(path: str, compression: str, start: int, stop: int) -> Blocks:
@@ -118,24 +127,32 @@ def text_blocks(path: str, compression: str, start: int, stop: int) -> Blocks:
     return ((block, len(block)) for block in read_blocks(path, start, stop))
 
 
-def read_compressed(path: str, compression: str) -> Iterator[tuple[bytes, int]]:
+def read_compressed(
+    path: str, compression: str, *, shown: str | None = None
+) -> Iterator[tuple[bytes, int]]:
     """Yields blocks of the text, and the compressed bytes read for each.
 
     Warns (`TextWarning`) of what follows the last member of a `.gz` and is no member.
 
+    Args:
+        path: the file.
+        compression: how it is compressed.
+        shown: how people name it, where that is not its path.
+
     Raises:
         UserError: the file is truncated or damaged, or a package is missing.
     """
+    shown = path if shown is None else shown
     num_bytes = done = 0
     with open_file(path) as file:
-        text = DecompressedFile(file, path, compression)
+        text = DecompressedFile(file, shown, compression)
         while True:
             try:
                 block = text.read(BLOCK_BYTES)
             except (EOFError, DecompressionError) as error:
                 problem = "is cut off" if isinstance(error, EOFError) else "is damaged"
                 raise UserError(
-                    f"{path} {problem}: after {num_bytes + text.num_held} bytes of text: {error}; "
+                    f"{shown} {problem}: after {num_bytes + text.num_held} bytes of text: {error}; "
                     "make the file again, or leave it out with `--glob`"
                 ) from error
             if not block:

@@ -50,9 +50,9 @@ class DecompressedFile:
         num_held: bytes of text that the last call read, perhaps before an error.
     """
 
-    def __init__(self, file: BinaryIO, path: str, compression: str):
-        self._file, self._path, self._compression = file, path, compression
-        self._begin, self._errors = _decompressor(path, compression)
+    def __init__(self, file: BinaryIO, shown: str, compression: str):
+        self._file, self._shown, self._compression = file, shown, compression
+        self._begin, self._errors = _decompressor(shown, compression)
         self.num_held = 0
         self._read = b""  # of the file, but not decompressed yet
         self._stream: Any = None
@@ -115,8 +115,8 @@ class DecompressedFile:
         if self._compression != ".gz":
             raise DecompressionError(what)
         warnings.warn(
-            f"{self._path}: {what}, and was left out, as gunzip does; if text is missing, make the "
-            "file again",
+            f"{self._shown}: {what}, and was left out, as gunzip does; if text is missing, make "
+            "the file again",
             TextWarning,
             stacklevel=2,
         )

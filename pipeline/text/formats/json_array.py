@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator
 
 from pipeline.files import BLOCK_BYTES
-from pipeline.text.formats.compressed import check_compression, read_beginning, text_blocks
+from pipeline.text.formats.compressed import blocks_of, check_compression, read_beginning
 from pipeline.text.formats.json_rows import ARRAY, decode_json, json_shape, text_of_row
 from pipeline.text.formats.rows import RowError, RowFormat, check_row_bytes
 from pipeline.text.pieces import (
@@ -62,7 +62,7 @@ class JsonArray(RowFormat):
     def documents(self, piece: Piece) -> Iterator[Documents]:
         """See `Format.documents`."""
         return documents_of_blocks(
-            text_blocks(piece.source.path, self.compression, piece.start, piece.stop),
+            blocks_of(piece),
             lambda blocks: read_json_array(
                 blocks, self.text_field, max_row_bytes=self.max_row_bytes
             ),

@@ -8,7 +8,12 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 
 from pipeline.errors import UserError
-from pipeline.text.formats.compressed import check_compression, read_beginning, text_blocks
+from pipeline.text.formats.compressed import (
+    blocks_of,
+    check_compression,
+    read_beginning,
+    text_blocks,
+)
 from pipeline.text.formats.delimited import cut_documents, split_at
 from pipeline.text.formats.json_rows import (
     LINES,
@@ -67,7 +72,7 @@ class JsonLines(RowFormat):
     def documents(self, piece: Piece) -> Iterator[Documents]:
         """See `Format.documents`."""
         return documents_of_blocks(
-            text_blocks(piece.source.path, self.compression, piece.start, piece.stop),
+            blocks_of(piece),
             lambda blocks: read_json_lines(
                 blocks, self.text_field, piece.start, max_row_bytes=self.max_row_bytes
             ),

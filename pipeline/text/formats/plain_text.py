@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from pipeline.files import open_file
-from pipeline.text.formats.compressed import check_compression, text_blocks
+from pipeline.text.formats.compressed import blocks_of, check_compression
 from pipeline.text.formats.delimited import cut_documents, split_documents
 from pipeline.text.pieces import (
     FILE,
@@ -88,7 +88,7 @@ class PlainText(Format):
 
     def blocks(self, piece: Piece) -> Iterator[Part]:
         """See `Format.blocks`."""
-        blocks = text_blocks(piece.source.path, self.compression, piece.start, piece.stop)
+        blocks = blocks_of(piece)
         held: tuple[bytes, int] | None = None  # whether a block is the last is known after it
         for read in blocks:
             if held:
@@ -100,7 +100,7 @@ class PlainText(Format):
     def documents(self, piece: Piece) -> Iterator[Documents]:
         """See `Format.documents`."""
         return documents_of_blocks(
-            text_blocks(piece.source.path, self.compression, piece.start, piece.stop),
+            blocks_of(piece),
             lambda blocks: split_documents(
                 blocks, self.document, piece.start, max_row_bytes=self.max_row_bytes
             ),
