@@ -1,5 +1,6 @@
 """A prepare that stops goes on where it was: real processes, killed at any moment."""
 
+import gzip
 import itertools
 import os
 import random
@@ -11,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from corpora import files, flip, text
+from corpora import files, flip, text, write
 from resuming import OPTIONS, start, wait_for_shards
 from samples import json_lines
 from terminal import ENVIRONMENT, textreel
@@ -131,11 +132,19 @@ main_with(build_parser)
     assert files(output) == straight
 
 
-def test_an_interrupted_prepare_of_rows_resumes(tmp_path: Path) -> None:
-    json_lines(tmp_path / "x.jsonl", [text(2000, seed=seed) for seed in range(300)])
-    arguments = ["prepare", "x.jsonl", "--text_field", "text", "--shard_bytes", "10000"]
-    prepare_once = [*arguments, "--splits", "train=0.5,test=0.5", "--workers", "2", "--output"]
+@pytest.mark.parametrize("kind", ["rows", "compressed"])
+def test_an_interrupted_prepare_of_all_splits_at_once_resumes(tmp_path: Path, kind: str) -> None:
+    """Rows, and compressed documents that outweigh the smallest split."""
+    if kind == "rows":
+        json_lines(tmp_path / "in/x.jsonl", [text(2000, seed=seed) for seed in range(300)])
+    for index in range(12 * (kind == "compressed")):
+        write(tmp_path / f"in/{index}.gz", gzip.compress(text(100_000, seed=index).encode()))
+    field = ["--text_field", "text"] if kind == "rows" else []
+    prepare_once = ["prepare", "in", *field, "--shard_bytes", "10000", "--splits"]
+    prepare_once += ["train=0.95,test=0.05", "--workers", "2", "--output"]
     assert textreel(*prepare_once, "whole", cwd=tmp_path).returncode == 0
+    corpus = open_corpus(tmp_path / "whole")
+    assert len(corpus.splits["train"].shards) == len(corpus.splits["test"].shards) >= 12
     command = [sys.executable, "-m", "pipeline", *prepare_once, "killed"]
     process = subprocess.Popen(command, cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
