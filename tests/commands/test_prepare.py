@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import gzip
+import json
 import os
 import random
 import shlex
@@ -16,6 +17,7 @@ import pytest
 from corpora import TRAIN, documents, files, text, write
 from manifests import MANIFEST
 from terminal import ENVIRONMENT, textreel
+from tokenizer_files import families
 
 from pipeline import open_corpus
 from pipeline.commands.prepare import next_text
@@ -295,3 +297,25 @@ def test_ctrl_c_is_obeyed_while_merges_are_learned(tmp_path: Path) -> None:
     assert shown == "\ntextreel: interrupted; the same command goes on where it was\n"
     assert list((tmp_path / "tmp").iterdir()) == []
     assert not list(tmp_path.glob("OUT/*.json"))
+
+
+def test_published_tokenizers(tmp_path: Path) -> None:
+    write(tmp_path / "TEXT", "caf\u0065\u0301 and <think> " * 500)
+    for family in ("Qwen", "StarCoder, SmolLM"):
+        write(tmp_path / f"{family[0]}/tokenizer.json", json.dumps(families()[family]))
+    arguments = ["prepare", "TEXT", "--splits", "train=1", "--output", "OUT", "--vocabulary"]
+    result = textreel(*arguments, "Q", cwd=tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.startswith(
+        "textreel: error: Q: it changes text before it encodes it (NFC)"
+    )
+    assert "`--normalize` takes it" in result.stderr
+    result = textreel(*arguments, "Q", "--normalize", cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert documents(open_corpus(tmp_path / "OUT"), "train") == ["café and <think> ".encode() * 500]
+    result = textreel(*arguments, "S", "--normalize", "--overwrite", cwd=tmp_path)
+    assert result.returncode == 2
+    assert "`normalize` has no effect: S changes no text" in result.stderr
+    result = textreel(*arguments, "S", "--overwrite", cwd=tmp_path)
+    assert result.returncode == 0
+    assert "the library tokenizers encodes instead, with the same ids" in result.stderr
