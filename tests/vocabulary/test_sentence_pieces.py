@@ -114,7 +114,7 @@ def test_a_corpus_gives_the_text_back(tmp_path: Path, kind: str) -> None:
     for index, content in enumerate(contents):
         write(tmp_path / f"in/{index}.txt", content)
     options = PrepareOptions(
-        vocabulary=str(model_file(tmp_path, kind)), shard_bytes=8000, record_tokens=64
+        vocabulary=str(model_file(tmp_path, kind)), shard_bytes=8000, record_tokens=64, splits=TRAIN
     )
     for workers in (1, 3):
         prepare([tmp_path / "in"], tmp_path / f"{workers}", options, workers=workers)
