@@ -5,6 +5,7 @@ piece of a source is encoded in units of up to `unit_bytes`, each of which ends 
 newline or, where it has none, at a UTF-8 boundary; a row or a line is a piece of its own.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ class UnitVocabulary(Vocabulary):
 
     def encoder(self) -> Encoder:
         """See `Vocabulary.encoder`."""
-        return _UnitEncoder(self)
+        return UnitEncoder(self.encode_unit, self.dtype, unit_bytes=self.unit_bytes)
 
     def encode_documents(self, documents: list[bytes]) -> list[np.ndarray]:
         """See `Vocabulary.encode_documents`."""
@@ -48,22 +49,39 @@ class UnitVocabulary(Vocabulary):
         return {name: v for name, v in self.__dict__.items() if name != "bytes_of_ids"}
 
 
-class _UnitEncoder:
-    def __init__(self, vocabulary: UnitVocabulary):
-        self._vocabulary = vocabulary
+class UnitEncoder:
+    """Encodes one stream of text, which comes in blocks, unit by unit: a `base.Encoder`.
+
+    Args:
+        encode_unit: a unit, which is UTF-8 -> its ids, `[n]` of `dtype`.
+        dtype: of an id.
+        unit_bytes: the most bytes of a unit.
+    """
+
+    def __init__(
+        self,
+        encode_unit: Callable[[bytes], np.ndarray],
+        dtype: np.dtype[Any],
+        *,
+        unit_bytes: int,
+    ):
+        self._encode_unit = encode_unit
+        self._dtype = dtype
+        self._unit_bytes = unit_bytes
         self._held = bytearray()
         self._num_bytes = 0  # encoded so far
 
     def encode(self, block: bytes, *, final: bool = False) -> np.ndarray:
+        """See `base.Encoder.encode`."""
         self._held += block
         ids = []
-        while len(self._held) > self._vocabulary.unit_bytes:
-            ids.append(self._encode_unit(_cut(self._held, self._vocabulary.unit_bytes)))
+        while len(self._held) > self._unit_bytes:
+            ids.append(self._encode_next(_cut(self._held, self._unit_bytes)))
         if final and self._held:
-            ids.append(self._encode_unit(len(self._held)))
-        return np.concatenate(ids) if ids else np.zeros(0, self._vocabulary.dtype)
+            ids.append(self._encode_next(len(self._held)))
+        return np.concatenate(ids) if ids else np.zeros(0, self._dtype)
 
-    def _encode_unit(self, num_bytes: int) -> np.ndarray:
+    def _encode_next(self, num_bytes: int) -> np.ndarray:
         unit = bytes(self._held[:num_bytes])
         try:
             unit.decode()
@@ -72,7 +90,7 @@ class _UnitEncoder:
             raise
         del self._held[:num_bytes]
         self._num_bytes += num_bytes
-        return self._vocabulary.encode_unit(unit)
+        return self._encode_unit(unit)
 
 
 def _cut(held: bytearray, unit_bytes: int) -> int:

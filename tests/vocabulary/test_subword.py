@@ -157,7 +157,8 @@ def test_a_corpus_of_subwords(tmp_path: Path) -> None:
     contents = {f"{index}.txt": ENGLISH * 30 + text(500, seed=index) for index in range(40)}
     for name, content in contents.items():
         write(tmp_path / "in" / name, content)
-    corpus = prepared(tmp_path, tmp_path / "in", vocabulary=BPE, shard_bytes=8000, record_tokens=64)
+    chosen = {"vocabulary": BPE, "shard_bytes": 8000, "record_tokens": 64}
+    corpus = prepared(tmp_path, tmp_path / "in", splits=TRAIN, **chosen)
     found = sorted(documents_of(corpus))
     assert found == sorted(content.encode() for content in contents.values())
     assert sum(split.text_bytes for split in corpus.splits.values()) == sum(map(len, found))

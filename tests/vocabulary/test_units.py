@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.vocabulary import units
 from pipeline.vocabulary.units import UnitEncoder
 
 
@@ -19,12 +18,10 @@ def units_of(data: bytes, block_bytes: int, unit_bytes: int) -> list[bytes]:
         found.append(unit)
         return np.frombuffer(unit, np.uint8)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(units, "UNIT_BYTES", unit_bytes)
-        encoder = UnitEncoder(encode_unit, np.dtype("u1"))
-        blocks = [data[start : start + block_bytes] for start in range(0, len(data), block_bytes)]
-        ids = [encoder.encode(block) for block in blocks]
-        ids.append(encoder.encode(b"", final=True))
+    encoder = UnitEncoder(encode_unit, np.dtype("u1"), unit_bytes=unit_bytes)
+    blocks = [data[start : start + block_bytes] for start in range(0, len(data), block_bytes)]
+    ids = [encoder.encode(block) for block in blocks]
+    ids.append(encoder.encode(b"", final=True))
     assert np.concatenate(ids).tobytes() == data == b"".join(found)
     return found
 
