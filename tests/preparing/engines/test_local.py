@@ -14,7 +14,7 @@ from pipeline import OptionError, UserError
 from pipeline.preparing.engines import local
 
 FORKED = "import os, pipeline.preparing.engines.local; os.fork() or os._exit(0); os.wait()"
-TRAINING = "from pipeline.vocabulary.bpe import train_bpe; train_bpe([b'a text'] * 99, 300)"
+THREADS = "import tokenizers as t; t.Tokenizer(t.models.BPE()).encode_batch(['a', 'b'])"
 ASK = "from pipeline.preparing.engines import local; print(local._start_method())"
 
 
@@ -26,7 +26,7 @@ ASK = "from pipeline.preparing.engines import local; print(local._start_method()
         ("import pipeline.cli", "fork"),
         ("import gigatoken, tokenizers", "fork"),
         (FORKED, "fork"),
-        (TRAINING, "spawn"),
+        (THREADS, "spawn"),
         ("import pyarrow", "spawn"),
         ("import threading; threading.Timer(1, print).start()", "spawn"),
     ],
