@@ -201,7 +201,8 @@ def _num_threads() -> int:
         return 0
 
 
-_NUM_THREADS = _num_threads()  # with those of NumPy, which ends them when it is forked
+# With those of NumPy, which ends them when it is forked; 0 where those of others may be among them.
+_NUM_THREADS = 0 if {"gigatoken", "tokenizers"} & sys.modules.keys() else _num_threads()
 
 
 def _work(

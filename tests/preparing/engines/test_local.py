@@ -14,7 +14,8 @@ from pipeline import OptionError, UserError
 from pipeline.preparing.engines import local
 
 FORKED = "import os, pipeline.preparing.engines.local; os.fork() or os._exit(0); os.wait()"
-THREADS = "import tokenizers as t; t.Tokenizer(t.models.BPE()).encode_batch(['a', 'b'])"
+LOADED = "import pipeline.preparing.engines.local, gigatoken, tokenizers as t"
+THREADS = f"{LOADED}; t.Tokenizer(t.models.BPE()).encode_batch(['a', 'b'])"
 ASK = "from pipeline.preparing.engines import local; print(local._start_method())"
 
 
@@ -24,7 +25,8 @@ ASK = "from pipeline.preparing.engines import local; print(local._start_method()
     [
         ("", "fork"),
         ("import pipeline.cli", "fork"),
-        ("import gigatoken, tokenizers", "fork"),
+        ("import tokenizers", "spawn"),
+        (LOADED, "fork"),
         (FORKED, "fork"),
         (THREADS, "spawn"),
         ("import pyarrow", "spawn"),
