@@ -24,6 +24,7 @@ from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.files import digest, whole_file
+from pipeline.layout.manifest import FORMAT
 from pipeline.layout.records import Written
 from pipeline.layout.sealed import read_sealed, sealed
 from pipeline.locks import held_folder
@@ -61,6 +62,7 @@ def locked(directory: Path) -> contextlib.AbstractContextManager[None]:
 def intent_of(options: PrepareOptions, sources: Sequence[Source]) -> dict[str, Any]:
     """Returns what is to be made, as far as it is known before the text is read, as JSON values."""
     intent = {
+        "format": FORMAT,
         "options": dataclasses.asdict(options),
         "sources": [[source.name, source.source_bytes, _state(source)] for source in sources],
     }
@@ -177,6 +179,8 @@ def _entry(path: str) -> Path:
 
 
 def _difference(begun: dict[str, Any], now: dict[str, Any]) -> str:
+    if begun.get("format") != now["format"]:
+        return "a textreel of another version cuts text elsewhere"
     for option, value in now["options"].items():
         if begun["options"].get(option) != value:
             return f"`{option}` was {begun['options'].get(option)}, now {value}"

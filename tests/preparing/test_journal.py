@@ -14,6 +14,7 @@ from resuming import OPTIONS, start, wait_for_shards
 from terminal import run_program
 
 from pipeline import PrepareOptions, UserError, open_corpus, prepare
+from pipeline.layout.manifest import FORMAT
 from pipeline.preparing import journal, shards
 from pipeline.preparing.engines import Advance
 from pipeline.preparing.journal import WrittenShard
@@ -213,12 +214,17 @@ def test_without_locks_nothing_is_prepared(tmp_path: Path, monkeypatch: pytest.M
         pass
 
 
-BEGUN: dict[str, Any] = {"options": {"shard_bytes": 1}, "sources": [["a", 3, 7], ["b", 4, 8]]}
+BEGUN: dict[str, Any] = {
+    "format": FORMAT,
+    "options": {"shard_bytes": 1},
+    "sources": [["a", 3, 7], ["b", 4, 8]],
+}
 
 
 @pytest.mark.parametrize(
     ("now", "message"),
     [
+        ({"format": FORMAT + 1}, "a textreel of another version cuts text elsewhere"),
         ({"options": {"shard_bytes": 2}}, "`shard_bytes` was 1, now 2"),
         ({"options": {"new_option": 2}}, "`new_option` was None, now 2"),
         ({"sources": [["a", 3, 7]]}, "source b is missing now"),
