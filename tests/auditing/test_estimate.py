@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import itertools
 import random
 from pathlib import Path
 from typing import Any
@@ -269,3 +270,25 @@ def test_many_small_files_are_not_read_all(tmp_path: Path, monkeypatch: pytest.M
     assert 0 < guess.read_bytes < 0.8 * guess.source_bytes
     made = manifest.splits["train"].num_tokens
     assert guess.splits["train"].num_tokens == pytest.approx(made, rel=0.02)
+
+
+@pytest.mark.parametrize("num_parts", [5, 10, 15, 20, 40])
+def test_a_part_of_a_compressed_file_says_how_much_the_rest_holds(
+    tmp_path: Path, num_parts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was decompressed belongs to the bytes that were read before, not to those just read."""
+    words = "".join(random.Random(3).choices("etaoinshrdlu ", k=4_000_000))
+    source = write(tmp_path / "a.gz", gzip.compress(words.encode()))
+    options = PrepareOptions(splits={"train": 1.0})
+    plan = make_plan(find_sources([source]), options)
+    ticks = itertools.count()
+    monkeypatch.setattr(samples, "_SECONDS", float(num_parts))
+    with monkeypatch.context() as patch:
+        patch.setattr(samples.time, "monotonic", lambda: float(next(ticks)))
+        (sample,) = samples.take_samples(list(*plan), plan.source_bytes, is_utf8=False)
+    assert sample.read_source < 0.9 * plan.source_bytes
+    found = sample.read_text / sample.read_source * plan.source_bytes
+    if sample.is_least:
+        assert found <= 1.02 * len(words)
+    else:
+        assert found == pytest.approx(len(words), rel=0.1)
