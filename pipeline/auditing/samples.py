@@ -147,7 +147,8 @@ def _beginning(place: _Place, num_left: int, deadline: float, *, is_utf8: bool) 
     known = (0, 0, 0)  # bytes of text, of the source that hold them, and documents
     for index, part in enumerate(read_parts(piece)):
         if part.num_done and num_bytes:
-            known = text_bytes, num_bytes, num_documents
+            # This text began in what was read before, and ends in what was read for it.
+            known = text_bytes + len(part.text) // 2, num_bytes, num_documents
         if index % stride == 0:
             text = part.text
             if is_utf8 and is_document:

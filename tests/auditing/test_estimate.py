@@ -272,7 +272,7 @@ def test_many_small_files_are_not_read_all(tmp_path: Path, monkeypatch: pytest.M
     assert guess.splits["train"].num_tokens == pytest.approx(made, rel=0.02)
 
 
-@pytest.mark.parametrize("num_parts", [5, 10, 15, 20, 40])
+@pytest.mark.parametrize("num_parts", [8, 10, 15, 20, 40])
 def test_a_part_of_a_compressed_file_says_how_much_the_rest_holds(
     tmp_path: Path, num_parts: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
