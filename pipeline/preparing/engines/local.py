@@ -112,18 +112,21 @@ def run(
 def run_apart(
     function: Callable[[Task, Advance], Result], task: Task, *, tick: Callable[[], object]
 ) -> Result:
-    """Returns `function(task, …)`, computed in a process of its own.
+    """Returns `function(task, …)`, computed in a process of its own where that can be forked.
 
-    An exception here, such as Ctrl-C's, ends it at once, whatever library it is in.
+    Then an exception here, such as Ctrl-C's, ends it at once, whatever library it is in. A spawned
+    process would run the program anew, which one that asks for a single worker need not expect.
 
     Args:
-        function: importable, for it may run in a spawned process.
+        function: what to compute.
         task: picklable.
-        tick: is called here several times a second.
+        tick: is called here several times a second, in the meantime.
 
     Raises:
         UserError: the process dies.
     """
+    if _start_method() == "spawn":
+        return function(task, lambda _: None)
     worker = _Worker(function)
     try:
         worker.start(0, [task])

@@ -115,7 +115,17 @@ def test_an_error_ends_the_others_at_once_and_says_where_it_was_raised() -> None
         local.run(tasks.raise_odd, [0, 1], workers=2, advance=lambda num_bytes: None)
 
 
-def test_a_task_apart_has_a_process_of_its_own() -> None:
+def test_a_task_apart_is_done_here_where_no_process_can_be_forked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A spawned one runs the program anew: one that is no module's would fail."""
+    monkeypatch.setattr(local, "_start_method", lambda: "spawn")
+    result = local.run_apart(tasks.double, 4, tick=lambda: None)
+    assert result == (8, threading.get_native_id())
+
+
+def test_a_task_apart_has_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "_start_method", lambda: "fork")
     ticks: list[int] = []
     result, thread = local.run_apart(tasks.double, 4, tick=lambda: ticks.append(1))
     assert (result, thread != threading.get_native_id()) == (8, True)
@@ -125,7 +135,9 @@ def test_a_task_apart_has_a_process_of_its_own() -> None:
         local.run_apart(tasks.die, 1, tick=lambda: None)
 
 
-def test_a_task_apart_ends_with_what_is_raised_here() -> None:
+def test_a_task_apart_ends_with_what_is_raised_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "_start_method", lambda: "fork")
+
     def interrupt() -> None:
         raise KeyboardInterrupt
 
