@@ -125,7 +125,9 @@ class _Gigatoken:
 
     def encode_many(self, texts: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
         self._look(sum(map(len, texts)))
-        return self._tokenizer.encode_batch_padded(texts, 0, parallel=False)
+        # Of a list, it would import awkward-array: 54 MB, and threads, with which none may fork.
+        source = require("gigatoken").BytesSource(texts)
+        return self._tokenizer.encode_batch_padded(source, 0, parallel=False)
 
     def _look(self, num_bytes: int) -> None:
         """Makes it anew where it has grown, before so many bytes more."""

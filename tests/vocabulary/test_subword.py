@@ -12,7 +12,7 @@ import pytest
 from corpora import TRAIN, documents, files, prepared, text, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from terminal import textreel_without
+from terminal import run_program, textreel_without
 from tokenizer_files import BYTE_LEVEL, BYTES_ALONE, END, families, split, steps, tokenizer_json
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -117,6 +117,20 @@ def test_documents_are_encoded_as_each_alone(
             alone = [[*vocabulary.encode(each), vocabulary.separator_id] for each in encoded]
             assert [int(i) for ids in found for i in ids] == [int(i) for a in alone for i in a]
             assert all(ids.dtype == vocabulary.dtype for ids in found)
+
+
+def test_encoding_starts_no_threads_and_imports_little() -> None:
+    """gigatoken's other ways to take many texts import awkward-array."""
+    program = (
+        "import os, sys\n"
+        "from pipeline.vocabulary.subword import SubwordVocabulary\n"
+        "vocabulary = SubwordVocabulary(sys.argv[1])\n"
+        "vocabulary.encode(b'one')\n"
+        "before = len(os.listdir('/proc/self/task'))\n"
+        "vocabulary.encode_documents([b'one', b'', b'two'])\n"
+        "print(len(os.listdir('/proc/self/task')) - before, 'awkward' in sys.modules)\n"
+    )
+    assert run_program(program, trained().to_json()) == "0 False\n"
 
 
 def test_a_row_whose_text_is_lost_is_an_error_among_others(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,6 +67,16 @@ def test_documents_do_not_depend_on_blocks_or_cuts(
     assert parts == whole
 
 
+def test_blank_lines_are_seen_whatever_the_blocks() -> None:
+    """Every short text."""
+    for letters in itertools.product(b"a\n\r", repeat=6):
+        data = bytes(letters)
+        expected = list(_slowly(data, "blank_line"))
+        for size in (1, 2, 3, 6):
+            blocks = (data[start : start + size] for start in range(0, 6, size))
+            assert each_of(split_documents(blocks, "blank_line")) == expected, (data, size)
+
+
 def _slowly(data: bytes, document: str) -> Iterator[tuple[int, bytes]]:
     """The documents as the module's table defines them, one after the other."""
     position = 0
