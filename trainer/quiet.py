@@ -10,18 +10,22 @@ import tempfile
 
 from absl import logging
 
+from trainer.allocator import keep_freed_memory
+
 
 def import_tensorflow(*, start: bool = True) -> None:
     """Imports TensorFlow and finds its devices, with stderr held back meanwhile.
 
-    Where the import fails, what was held back is written after all. A
-    TF_CPP_MIN_LOG_LEVEL in the environment turns all of this off.
+    Where the import fails, what was held back is written after all. With a TF_CPP_MIN_LOG_LEVEL
+    in the environment nothing is held back, and TensorFlow is imported later. In any case this
+    process keeps from now on the memory that it frees.
 
     Args:
         start: whether TensorFlow also starts on the devices, about which it writes more. With
             several hosts it must not: their strategy, which is made later, could not connect to
             the others any more.
     """
+    keep_freed_memory()
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
         return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
