@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from training import ROOT, run_child
+from training import ROOT, run_child, tiny
 
 from pipeline import Corpus
 from trainer.cli import build_parser
@@ -151,3 +151,42 @@ def test_vertex_ai_gets_the_model_at_the_end(
     assert code == 0, err
     assert out.endswith(f"exported the newest checkpoint to file://{tmp_path}/model/\n")
     assert (tmp_path / "model" / "saved_model.pb").exists()
+
+
+EARLY = """
+import sys
+from trainer.cli import build_parser
+arguments = build_parser().parse_args(sys.argv[1:])
+try:
+    arguments.run(arguments)
+except Exception as error:
+    print("tensorflow" in sys.modules, type(error).__name__, error)
+"""
+
+
+def test_what_is_wrong_is_told_before_tensorflow_is_loaded(
+    char_corpus: Corpus, byte_corpus: Corpus, tmp_path: Path
+) -> None:
+    run, corpus = tmp_path / "run", char_corpus.directory
+    run.mkdir()
+    (run / "config.json").write_text(tiny(corpus, run, model="strangers:model").to_json())
+    char_corpus.vocabulary.save(str(run))
+    none, to_train = str(tmp_path / "none"), ["--output", str(tmp_path / "new")]
+    trusted = [str(run), "--allow_code"]
+    for command, message in [
+        (["train", "--corpus", none, *to_train], "none"),
+        (["train", "--corpus", corpus, *to_train, "--train_split", "all"], "has no split 'all'"),
+        (["train", "--corpus", corpus, *to_train, "--seq_len", "10000000"], "is too short"),
+        (["generate", none], "is not the directory of a run"),
+        (["generate", str(run)], "--allow_code"),
+        (["generate", str(run), "--model", "a:b"], "`model` must be the one of the run"),
+        (["evaluate", none], "is not the directory of a run"),
+        (["evaluate", *trusted, "--split", "all"], "no split 'all'"),
+        (["evaluate", *trusted, "--corpus", none], "none"),
+        (["evaluate", *trusted, "--corpus", byte_corpus.directory], "has another vocabulary"),
+        (["export", none, "--output", str(tmp_path / "made")], "is not the directory of a run"),
+    ]:
+        told = run_child(EARLY, *command)
+        assert told.startswith("False "), command
+        assert message in told
+    assert not (tmp_path / "new").exists()

@@ -8,6 +8,7 @@ from pipeline.files import join, write_text
 from pipeline.reading.corpus import Corpus, open_corpus
 from trainer.config import TrainConfig
 from trainer.config.saved import CONFIG_FILE
+from trainer.config.splits import check_splits, num_training_windows, without_validation
 from trainer.embeddings.pretrained import load_pretrained, start_from, vectors_text
 from trainer.hosts.agreement import Agreement
 from trainer.hosts.environment import Hosts
@@ -17,7 +18,6 @@ from trainer.run.checkpointer import Checkpointer
 from trainer.run.directory import prepare_output
 from trainer.run.identity import RunIdentity
 from trainer.steps.assembly import Assembly, assemble
-from trainer.steps.feed import check_splits, num_training_windows, without_validation
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from pipeline.cli import main_with
 from pipeline.options import add_flags, from_flags
 from pipeline.terminal import show
 from trainer.config import TrainConfig
+from trainer.config.splits import check_corpus
 from trainer.hosts.environment import find_hosts
 
 # What Vertex AI tells a custom job that has a `baseOutputDirectory`.
@@ -19,6 +20,7 @@ _VERTEX_MODEL = "AIP_MODEL_DIR"
 def run(arguments: argparse.Namespace) -> None:
     """Trains with parsed flags; in a Vertex AI job, exports the model then."""
     config, hosts = from_flags(TrainConfig, arguments), find_hosts(os.environ)
+    check_corpus(config)
     from trainer.quiet import import_tensorflow
 
     import_tensorflow(start=hosts is None)

@@ -25,7 +25,7 @@ from pipeline.layout.manifest import Split
 from pipeline.options import from_flags
 from trainer import task
 from trainer.config import TrainConfig
-from trainer.steps.feed import check_splits, without_validation
+from trainer.config.splits import check_splits, without_validation
 
 
 def test_it_says_what_it_made_and_what_to_run_next(tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ import pytest
 from training import tiny
 
 from pipeline import Corpus
+from trainer.config.splits import evaluation_stride
 from trainer.evaluation.evaluator import Evaluation, Evaluator
 from trainer.hosts.strategy import make_strategy
 from trainer.models import build_model
-from trainer.steps.feed import evaluation_stride
 from trainer.steps.optimization import Adam
 from trainer.steps.runner import StepRunner
 from trainer.steps.step import ReplicaStep, StepRecipe

@@ -252,7 +252,7 @@ def test_code_of_a_run_runs_where_it_is_allowed(
         return tiny(char_corpus.directory, run, model="strangers:recurrent", **options)
 
     monkeypatch.setattr(opening, "_check_config", lambda *_: None)
-    monkeypatch.setattr(opening, "run_config", of_stranger)
+    monkeypatch.setattr("trainer.config.saved.run_config", of_stranger)
     monkeypatch.setattr("trainer.commands.flags.run_config", of_stranger)
     for use in (generate, evaluate):
         with pytest.raises(UserError, match="--model strangers:recurrent or --allow_code"):

@@ -4,7 +4,8 @@ import argparse
 from typing import Any
 
 from pipeline.terminal import show
-from trainer.commands.flags import add_checkpoint, add_code, add_run, allows_code
+from trainer.commands.flags import add_checkpoint, add_code, add_run, allows_code, read_named_run
+from trainer.evaluation.split import open_split
 
 
 def add_command(subparsers: Any) -> None:
@@ -27,6 +28,9 @@ def add_command(subparsers: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
+    config, vocabulary = read_named_run(arguments)
+    corpus, split = arguments.corpus, arguments.validation_split
+    open_split(arguments.run_directory, config, vocabulary, corpus=corpus, split=split)
     from trainer.quiet import import_tensorflow
 
     import_tensorflow()
@@ -34,8 +38,8 @@ def _run(arguments: argparse.Namespace) -> None:
 
     evaluation = evaluate(
         arguments.run_directory,
-        corpus=arguments.corpus,
-        split=arguments.validation_split,
+        corpus=corpus,
+        split=split,
         checkpoint=arguments.checkpoint,
         allow_code=allows_code(arguments),
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline.sizes import size_text
 from pipeline.terminal import show
-from trainer.commands.flags import add_checkpoint, add_code, add_run, allows_code
+from trainer.commands.flags import add_checkpoint, add_code, add_run, allows_code, read_named_run
 
 
 def add_command(subparsers: Any) -> None:
@@ -23,6 +23,7 @@ def add_command(subparsers: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
+    read_named_run(arguments)
     from trainer.quiet import import_tensorflow
 
     import_tensorflow()

@@ -3,7 +3,9 @@
 import argparse
 
 from pipeline.errors import OptionError
-from trainer.config import run_config
+from pipeline.vocabulary.base import Vocabulary
+from trainer.config import TrainConfig, run_config
+from trainer.config.saved import read_run
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
@@ -59,3 +61,13 @@ def allows_code(arguments: argparse.Namespace) -> bool:
             f"{arguments.model!r}; leave --model out, or give that one if you trust it"
         )
     return True
+
+
+def read_named_run(arguments: argparse.Namespace) -> tuple[TrainConfig, Vocabulary]:
+    """Reads the run that the flags name, before TensorFlow is loaded: a wrong one is told at once.
+
+    Raises:
+        OptionError: `--model` is not the run's.
+        UserError: see `read_run`.
+    """
+    return read_run(arguments.run_directory, allow_code=allows_code(arguments))

@@ -10,7 +10,7 @@ from pipeline.errors import UserError
 from pipeline.files import read_text
 from pipeline.options import add_flags, from_flags
 from pipeline.terminal import show
-from trainer.commands.flags import add_checkpoint, add_code, add_run, allows_code
+from trainer.commands.flags import add_checkpoint, add_code, add_run, allows_code, read_named_run
 from trainer.generation.request import Request
 
 
@@ -54,10 +54,10 @@ def add_command(subparsers: Any) -> None:
 
 def _run(arguments: argparse.Namespace) -> None:
     request = request_of(arguments)
+    _, vocabulary = read_named_run(arguments)
     from trainer.quiet import import_tensorflow
 
     import_tensorflow()
-    from pipeline.vocabulary.loading import load_vocabulary
     from trainer.generation.sampler import load_sampler, screen_text
 
     sampler = load_sampler(
@@ -65,7 +65,6 @@ def _run(arguments: argparse.Namespace) -> None:
         checkpoint=arguments.checkpoint,
         allow_code=allows_code(arguments),
     )
-    vocabulary = load_vocabulary(arguments.run_directory)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show a character
     if arguments.samples == 1:

@@ -7,16 +7,14 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from pipeline.errors import UserError
 from pipeline.files import join
 from pipeline.layout.records import FEATURE
-from pipeline.reading.corpus import Corpus, open_corpus
-from pipeline.reading.geometry import Windows
+from pipeline.reading.corpus import Corpus
 from trainer.evaluation.evaluator import Evaluation, Evaluator
+from trainer.evaluation.split import open_split
 from trainer.run.checkpoint import restore_weights
 from trainer.run.opening import open_run
 from trainer.steps.assembly import assemble
-from trainer.steps.feed import evaluation_stride
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,30 +60,8 @@ def evaluate(
             vocabulary, no such split or no window in it.
     """
     used = open_run(run, checkpoint=checkpoint, allow_code=allow_code)
-    config = used.config
-    config = dataclasses.replace(
-        config,
-        corpus=config.corpus if corpus is None else corpus,
-        validation_split=config.validation_split if split is None else split,
-        # On this machine: a TPU, or workers that would have to be started, may have trained it.
-        strategy="auto" if config.strategy in ("multi_worker", "tpu") else config.strategy,
-        tpu=None,
-    )
-    opened = open_corpus(config.corpus)
-    expected = used.vocabulary.fingerprint
-    if opened.vocabulary.fingerprint != expected:
-        raise UserError(
-            f"`corpus` {config.corpus} has another vocabulary than the run {run}: fingerprint "
-            f"{opened.vocabulary.fingerprint[:16]}, the run's is {expected[:16]}; give a corpus "
-            "with the run's vocabulary"
-        )
-    if config.evaluated_split not in opened.splits:
-        raise UserError(
-            f"no split {config.evaluated_split!r} in {config.corpus}; it has "
-            f"{', '.join(opened.splits)}; name one by `--split`"
-        )
-    windows = Windows(seq_len=config.seq_len, stride=evaluation_stride(config))
-    num_windows = opened.checked_num_windows(config.evaluated_split, windows)
+    measured = open_split(run, used.config, used.vocabulary, corpus=corpus, split=split)
+    config, opened = measured.config, measured.corpus
     assembly = assemble(config, opened.vocabulary.size)
     with assembly.strategy.scope():
         restore_weights(used.checkpoint, assembly.model)
@@ -94,7 +70,7 @@ def evaluate(
     return RunEvaluation(
         evaluation=evaluation,
         bits_per_character=bits / num_characters(opened, config.evaluated_split),
-        num_windows=num_windows,
+        num_windows=measured.num_windows,
     )
 
 

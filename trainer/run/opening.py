@@ -7,9 +7,8 @@ import sys
 from pipeline.errors import UserError
 from pipeline.terminal import show
 from pipeline.vocabulary.base import Vocabulary
-from pipeline.vocabulary.loading import load_vocabulary
-from trainer.config import TrainConfig, run_config
-from trainer.config.saved import CONFIG_FILE
+from trainer.config import TrainConfig
+from trainer.config.saved import CONFIG_FILE, read_run
 from trainer.run.checkpoint import find_checkpoint, read_identity
 from trainer.run.identity import RunIdentity, difference_texts
 
@@ -45,21 +44,15 @@ def open_run(
             options or its vocabulary are not those of the checkpoint; or its model is code that
             was not allowed.
     """
-    config = run_config(run)
+    config, vocabulary = read_run(run, allow_code=allow_code)
     found = find_checkpoint(run, checkpoint)
-    saved, vocabulary = read_identity(found.path), load_vocabulary(run)
+    saved = read_identity(found.path)
     _check_config(run, config, saved, found.path)
     if vocabulary.fingerprint != saved.vocabulary:
         raise UserError(
             f"{run}: its vocabulary is not the one that {found.path} was trained with: the "
             f"checkpoint's has the fingerprint {saved.vocabulary[:16]}, that of the file there "
             f"{vocabulary.fingerprint[:16]}; bring the file back, or copy it from the run's corpus"
-        )
-    if config.is_custom_model and not allow_code:
-        raise UserError(
-            f"{run} has a model of its own, {config.model}: using it runs the code of that module. "
-            f"If you trust it, give --model {config.model} or --allow_code (in Python: "
-            "allow_code=True)"
         )
     for line in found.warnings():
         show(f"textreel: {line}", file=sys.stderr)

@@ -4,15 +4,13 @@ The rows of global batch `k` depend on `k` alone (see `pipeline.reading.order`),
 any step and the number of hosts and replicas changes nothing but who gets which rows.
 """
 
-import dataclasses
 from typing import Any
 
 import tensorflow as tf
 
-from pipeline.errors import UserError
 from pipeline.reading.corpus import Corpus
-from pipeline.reading.geometry import check_lanes
 from trainer.config import TrainConfig
+from trainer.config.splits import evaluation_stride
 
 
 def training_feed(
@@ -100,79 +98,6 @@ def validation_feed(
         return _rows_for_replicas(dataset, context, config.batch_size)
 
     return strategy.distribute_datasets_from_function(host_dataset), num_batches
-
-
-def num_training_windows(corpus: Corpus, config: TrainConfig) -> int:
-    """Rows of an epoch: the windows of the training split, or what its lanes read of it."""
-    if config.lanes:
-        return corpus.splits[config.train_split].num_tokens // config.seq_len
-    return corpus.num_windows(
-        config.train_split, seq_len=config.seq_len, stride=config.window_stride
-    )
-
-
-def without_validation(corpus: Corpus, config: TrainConfig) -> tuple[TrainConfig, str | None]:
-    """Turns evaluation off where no split is named for it and the corpus has none that would do.
-
-    Returns:
-        The options, and what is to be said: why, where evaluation was turned off.
-
-    Raises:
-        UserError: the run is to be stopped by its evaluations.
-    """
-    if config.validation_split is not None or not config.eval_every:
-        return config, None
-    name = config.evaluated_split
-    if name not in corpus.splits:
-        reason = f"{config.corpus} has no split {name!r}"
-    elif not corpus.num_windows(name, seq_len=config.seq_len, stride=evaluation_stride(config)):
-        reason = f"the split {name!r} of {config.corpus} is shorter than one window"
-    else:
-        return config, None
-    if config.early_stopping:
-        raise UserError(
-            f"`early_stopping`: {reason}, so there is no validation loss to stop by; name another "
-            "split by --validation_split, or leave --early_stopping out"
-        )
-    note = (
-        f"note: {reason}, so the run is not evaluated: no checkpoint is kept as its best, and no "
-        "samples are shown; --validation_split names another split"
-    )
-    return dataclasses.replace(config, eval_every=0), note
-
-
-def check_splits(corpus: Corpus, config: TrainConfig) -> None:
-    """Refuses splits that are missing or shorter than one window, before anything is made."""
-    wanted = [("train_split", config.train_split, config.window_stride)]
-    if config.eval_every:
-        wanted.append(("validation_split", config.evaluated_split, evaluation_stride(config)))
-    for option, name, stride in wanted:
-        remedy = "" if option == "train_split" else ", or turn evaluation off with --eval_every 0"
-        if name not in corpus.splits:
-            raise UserError(
-                f"`{option}`: {config.corpus} has no split {name!r}, only "
-                f"{', '.join(corpus.splits)}; change --{option}{remedy}"
-            )
-        if config.lanes and option == "train_split":
-            # They run across the ends of shards. No dataset yet: hosts must meet before.
-            num_tokens = corpus.splits[name].num_tokens
-            check_lanes(num_tokens, num_lanes=config.batch_size, seq_len=config.seq_len)
-            continue
-        if corpus.num_windows(name, seq_len=config.seq_len, stride=stride) < 1:
-            raise UserError(
-                f"`{option}`: the split {name!r} of {config.corpus} is too short: it has "
-                f"{corpus.splits[name].num_tokens} tokens, one window needs "
-                f"{config.seq_len + 1} in one shard; lower --seq_len or prepare more text{remedy}"
-            )
-
-
-def evaluation_stride(config: TrainConfig) -> int:
-    """Tokens between validation windows.
-
-    Windows with a target at every place lie end to end, so that each token counts once.
-    With targets `"last"` the run's own stride thins them out.
-    """
-    return config.seq_len if config.targets == "sequence" else config.window_stride
 
 
 def _rows_for_replicas(

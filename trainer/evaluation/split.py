@@ -1,0 +1,71 @@
+"""Split that a run is measured on: its corpus is opened and checked, without TensorFlow."""
+
+import dataclasses
+import os
+
+from pipeline.errors import UserError
+from pipeline.reading.corpus import Corpus, open_corpus
+from pipeline.reading.geometry import Windows
+from pipeline.vocabulary.base import Vocabulary
+from trainer.config import TrainConfig
+from trainer.config.splits import evaluation_stride
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MeasuredSplit:
+    """A split that a run can be measured on.
+
+    Attributes:
+        config: the run's options, with this corpus and split, on this machine.
+        corpus: has the split, `config.evaluated_split`.
+        num_windows: windows of it.
+    """
+
+    config: TrainConfig
+    corpus: Corpus
+    num_windows: int
+
+
+def open_split(
+    run: str | os.PathLike[str],
+    config: TrainConfig,
+    vocabulary: Vocabulary,
+    *,
+    corpus: str | None,
+    split: str | None,
+) -> MeasuredSplit:
+    """Opens the corpus on which a run is to be measured.
+
+    Args:
+        run: the run's directory, for the message.
+        config: its options.
+        vocabulary: its own.
+        corpus: directory of a corpus with that vocabulary; None for the run's own.
+        split: its split to measure; None for the run's `validation_split`.
+
+    Raises:
+        UserError: the corpus has another vocabulary, no such split or no window in it.
+    """
+    config = dataclasses.replace(
+        config,
+        corpus=config.corpus if corpus is None else corpus,
+        validation_split=config.validation_split if split is None else split,
+        # On this machine: a TPU, or workers that would have to be started, may have trained it.
+        strategy="auto" if config.strategy in ("multi_worker", "tpu") else config.strategy,
+        tpu=None,
+    )
+    opened, expected = open_corpus(config.corpus), vocabulary.fingerprint
+    if opened.vocabulary.fingerprint != expected:
+        raise UserError(
+            f"`corpus` {config.corpus} has another vocabulary than the run {run}: fingerprint "
+            f"{opened.vocabulary.fingerprint[:16]}, the run's is {expected[:16]}; give a corpus "
+            "with the run's vocabulary"
+        )
+    if config.evaluated_split not in opened.splits:
+        raise UserError(
+            f"no split {config.evaluated_split!r} in {config.corpus}; it has "
+            f"{', '.join(opened.splits)}; name one by `--split`"
+        )
+    windows = Windows(seq_len=config.seq_len, stride=evaluation_stride(config))
+    num_windows = opened.checked_num_windows(config.evaluated_split, windows)
+    return MeasuredSplit(config=config, corpus=opened, num_windows=num_windows)
