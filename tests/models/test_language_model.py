@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from modelling import OWN, SIZE, TOKENS, every_model, make, step_through
+from modelling import OWN, SIZE, TOKENS, build, every_model, make, step_through
+from stepping import make_runner
 
 from trainer.config.model import MODELS
 from trainer.steps.optimization import Adam
@@ -100,3 +101,21 @@ def test_a_keras_file_gives_the_model_back(model: str, tmp_path: Path) -> None:
             np.testing.assert_array_equal(one, other, err_msg=one.path)
     np.testing.assert_array_equal(loaded(TOKENS), made(TOKENS))
     np.testing.assert_array_equal(loaded(TOKENS, training=True), made(TOKENS, training=True))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_no_tensor_of_training_is_larger_than_the_logits(model: str) -> None:
+    """With many ids a gradient of every place, id and unit would take all memory."""
+    num_ids, tokens = 8192, np.zeros([4, 9], np.int32)
+    made = build(model, num_ids, seq_len=8, units=12, embedding_dim=None, layers=1)
+    runner = make_runner(made)
+
+    @tf.function
+    def train() -> tf.Tensor:
+        return runner.step.train(tf.constant(tokens[:, :-1]), tf.constant(tokens[:, 1:]))[0]
+
+    operations = train.get_concrete_function().graph.get_operations()
+    sizes = [output.shape.num_elements() or 0 for one in operations for output in one.outputs]
+    # The embedding's gradient and the like have an element a weight.
+    weights = [weight.shape.num_elements() for weight in made.trainable_variables]
+    assert max(sizes) == max(4 * 8 * num_ids, *weights)

@@ -298,7 +298,11 @@ class Transformer(LanguageModel):
     def _logits(self, hidden: tf.Tensor) -> tf.Tensor:
         """In float32 under any policy: a loss needs the digits."""
         embeddings = tf.cast(tf.convert_to_tensor(self.embedding.embeddings), tf.float32)
-        return tf.einsum("...w,vw->...v", tf.cast(self.norm(hidden), tf.float32), embeddings)
+        hidden = tf.cast(self.norm(hidden), tf.float32)
+        # One product of two matrices. An `einsum` with dots would take its gradient from a tensor
+        # of every place, id and unit: 34 GB for 64 x 64 places, 8,192 ids and 256 units.
+        rows = tf.matmul(tf.reshape(hidden, [-1, hidden.shape[-1]]), embeddings, transpose_b=True)
+        return tf.reshape(rows, [*keras.ops.shape(hidden)[:-1], embeddings.shape[0]])
 
 
 def _dense(width: int, deviation: float, name: str, dtype: keras.DTypePolicy) -> keras.layers.Dense:
