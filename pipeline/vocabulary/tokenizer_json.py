@@ -17,6 +17,7 @@ FILE_NAME = "tokenizer.json"
 _SPARE_IDS = 2**16  # that no token has, as some published models leave free
 # What may stand before the merges: it only says where text is cut.
 _CUTTERS = ("ByteLevel", "Digits", "FixedLength", "Punctuation", "Split", "UnicodeScripts")
+_BESIDE = ": take the tokenizer.model that is published beside it"
 _MARK = re.compile(r"[ \t\n\r]*([{},:])[ \t\n\r]*")
 _TAKEN = "textreel takes byte-level BPE that loses no text, as GPT-2's and Llama 3's"
 
@@ -118,10 +119,10 @@ def _problems_of_model(model: dict[str, Any]) -> Iterator[str]:
     """Why the model may lose text."""
     kind = model.get("type") or _kind_of_untyped(model)
     if kind != "BPE":
-        yield f"is a {kind} model"
+        yield f"is a {kind} model" + (_BESIDE if kind == "Unigram" else "")
         return
     if model.get("byte_fallback"):
-        yield "is a SentencePiece model, which is not byte-level (byte_fallback)"
+        yield f"is a SentencePiece model, which is not byte-level (byte_fallback){_BESIDE}"
     if model.get("dropout"):
         yield "cuts words at random (dropout)"
     for affix in ("continuing_subword_prefix", "end_of_word_suffix"):
