@@ -13,7 +13,7 @@ A source holds one document (text, by default) or many (rows; lines, by `--docum
 import codecs
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 # What a document is in plain text. Anything else is a separator.
@@ -329,25 +329,3 @@ def boundary(following: bytes, search_bytes: int) -> int:
         if byte & 0xC0 != 0x80:  # not a continuation byte: a character starts here
             return distance
     return len(following) if len(following) < 4 else 0
-
-
-def documents_of_blocks(
-    blocks: Blocks, split: Callable[[Iterator[bytes]], Iterable[Documents]]
-) -> Iterator[Documents]:
-    """Yields the documents of a piece that is counted in bytes.
-
-    Args:
-        blocks: its text.
-        split: blocks of text -> documents.
-    """
-    seen = done = 0
-
-    def counted() -> Iterator[bytes]:
-        nonlocal seen
-        for block, num_bytes in blocks:
-            seen += num_bytes
-            yield block
-
-    for documents in split(counted()):
-        yield documents._replace(num_done=seen - done)
-        done = seen

@@ -1,11 +1,9 @@
 """Sources and pieces of them: lengths, bytes, splits."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from pipeline.text.formats import Parquet, PlainText
-from pipeline.text.pieces import Documents, Piece, Source, boundary, documents_of_blocks
+from pipeline.text.pieces import Documents, Piece, Source, boundary
 
 ROWS = Parquet(text_field="text", row_groups=(4, 10))
 
@@ -39,24 +37,6 @@ def test_a_piece_without_a_split_may_hold_any() -> None:
     assert (own.may_hold("train"), own.may_hold("test")) == (True, False)
     many = Piece(source=file, start=0, stop=9)
     assert (many.may_hold("train"), many.may_hold("test")) == (True, True)
-
-
-def test_what_is_done_is_what_was_read_for_the_documents() -> None:
-    """Blocks of 10, 20 and 30 bytes of the source; a document in the first, three in the last."""
-
-    def split(blocks: Iterator[bytes]) -> Iterator[Documents]:
-        yield Documents([next(blocks)], [5])
-        next(blocks)
-        last = next(blocks)
-        yield Documents([last, b""], [6, 7])
-        yield Documents([last], [8])
-
-    blocks = [(b"a", 10), (b"b", 20), (b"c", 30)]
-    assert list(documents_of_blocks(blocks, split)) == [
-        Documents([b"a"], [5], 10),
-        Documents([b"c", b""], [6, 7], 50),
-        Documents([b"c"], [8], 0),
-    ]
 
 
 def test_some_documents_are_chosen() -> None:

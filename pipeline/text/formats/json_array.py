@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pipeline.files import BLOCK_BYTES
 from pipeline.text.formats.compressed import blocks_of, check_compression, read_beginning
 from pipeline.text.formats.json_rows import ARRAY, decode_json, json_shape, text_of_row
-from pipeline.text.formats.rows import RowError, RowFormat, check_row_bytes
+from pipeline.text.formats.rows import RowError, RowFormat, check_row_bytes, documents_of_blocks
 from pipeline.text.pieces import (
     MAX_ROW_BYTES,
     Candidate,
@@ -20,7 +20,6 @@ from pipeline.text.pieces import (
     Piece,
     Reading,
     Source,
-    documents_of_blocks,
 )
 
 _SPACE = " \t\r\n"

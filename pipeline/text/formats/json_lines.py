@@ -24,7 +24,7 @@ from pipeline.text.formats.json_rows import (
     text_of_row,
     texts_of_lines,
 )
-from pipeline.text.formats.rows import RowError, RowFormat, field_of
+from pipeline.text.formats.rows import RowError, RowFormat, documents_of_blocks, field_of
 from pipeline.text.pieces import (
     LINE,
     MAX_ROW_BYTES,
@@ -33,7 +33,6 @@ from pipeline.text.pieces import (
     Piece,
     Reading,
     Source,
-    documents_of_blocks,
 )
 
 _SUFFIXES = (".jsonl", ".ndjson")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pipeline.files import open_file
 from pipeline.text.formats.compressed import blocks_of, check_compression
 from pipeline.text.formats.delimited import cut_documents, split_documents
+from pipeline.text.formats.rows import documents_of_blocks
 from pipeline.text.pieces import (
     FILE,
     Candidate,
@@ -16,7 +17,6 @@ from pipeline.text.pieces import (
     Reading,
     Source,
     boundary,
-    documents_of_blocks,
 )
 
 _SAMPLE_BYTES = 4 * 1024

@@ -1,10 +1,10 @@
-"""Rows: what the formats share whose documents are fields of rows."""
+"""Rows, and other documents of sources of many: what their formats share."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from pipeline.errors import UserError
-from pipeline.text.pieces import MAX_ROW_BYTES, Documents, Format, Piece, Reading
+from pipeline.text.pieces import MAX_ROW_BYTES, Blocks, Documents, Format, Piece, Reading
 
 
 class RowError(ValueError):
@@ -95,3 +95,25 @@ def documents_of_rows(
         num_done = piece.source_bytes * num_rows // (piece.stop - piece.start)
         yield documents._replace(num_done=num_done - done)
         done = num_done
+
+
+def documents_of_blocks(
+    blocks: Blocks, split: Callable[[Iterator[bytes]], Iterable[Documents]]
+) -> Iterator[Documents]:
+    """Yields the documents of a piece that is counted in bytes.
+
+    Args:
+        blocks: its text.
+        split: blocks of text -> documents.
+    """
+    seen = done = 0
+
+    def counted() -> Iterator[bytes]:
+        nonlocal seen
+        for block, num_bytes in blocks:
+            seen += num_bytes
+            yield block
+
+    for documents in split(counted()):
+        yield documents._replace(num_done=seen - done)
+        done = seen

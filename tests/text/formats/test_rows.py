@@ -1,5 +1,7 @@
 """What the formats share whose documents are fields of rows."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from pipeline.errors import UserError
@@ -7,6 +9,7 @@ from pipeline.text.formats.rows import (
     RowError,
     RowFormat,
     check_all_row_bytes,
+    documents_of_blocks,
     documents_of_rows,
     field_of,
 )
@@ -48,3 +51,21 @@ def test_the_field_must_be_named() -> None:
     assert field_of("/x.parquet", Reading(text_field="body")) == "body"
     with pytest.raises(UserError, match=r"/x\.parquet holds rows: name the field"):
         field_of("/x.parquet", Reading())
+
+
+def test_what_is_done_is_what_was_read_for_the_documents() -> None:
+    """Blocks of 10, 20 and 30 bytes of the source; a document in the first, three in the last."""
+
+    def split(blocks: Iterator[bytes]) -> Iterator[Documents]:
+        yield Documents([next(blocks)], [5])
+        next(blocks)
+        last = next(blocks)
+        yield Documents([last, b""], [6, 7])
+        yield Documents([last], [8])
+
+    blocks = [(b"a", 10), (b"b", 20), (b"c", 30)]
+    assert list(documents_of_blocks(blocks, split)) == [
+        Documents([b"a"], [5], 10),
+        Documents([b"c", b""], [6, 7], 50),
+        Documents([b"c"], [8], 0),
+    ]
