@@ -11,7 +11,7 @@ from absl import app
 from absl.flags import argparse_flags
 
 from pipeline.commands import index, inspect, plan, prepare, repair, trace, verify
-from pipeline.errors import OptionError, UserError
+from pipeline.errors import OptionError, UserError, os_error_text
 from pipeline.terminal import escape_what_cannot_be_shown, show, show_warnings
 
 
@@ -34,7 +34,8 @@ def main_with(build_parser: Callable[[], argparse.ArgumentParser]) -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 128 + signal.SIGPIPE
         except (UserError, OSError) as error:
-            show(f"textreel: error: {error}", file=sys.stderr)
+            said = os_error_text(error) if isinstance(error, OSError) else str(error)
+            show(f"textreel: error: {said}", file=sys.stderr)
             return 2 if isinstance(error, OptionError) else 1
         except KeyboardInterrupt:
             show("\ntextreel: interrupted; the same command goes on where it was", file=sys.stderr)

@@ -21,6 +21,8 @@ from pipeline import remote
 from pipeline.errors import UserError
 
 BLOCK_BYTES = 64 * 1024  # with larger ones the allocator keeps more than it saves
+# What the fsync of a directory says where there is none; the first two are PostgreSQL's list.
+_UNSYNCED = (errno.EBADF, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 _REQUESTS = 32  # to a store, under way at once
 
 
@@ -75,8 +77,26 @@ def file_status(path: str) -> FileStatus:
         is_directory=is_directory,
         num_bytes=found.st_size,
         modified=found.st_mtime_ns,
-        identity=(found.st_dev, found.st_ino),  # also finds hard links, which a path cannot
+        identity=identity_of(path, found),
     )
+
+
+def identity_of(path: str, status: os.stat_result) -> object:
+    """Returns what is equal for two paths to one file, hard links included where they are told.
+
+    Some file systems (of FUSE, of WSL 1, of Windows shares) give all files the inode 0, which says
+    nothing: then it is the path without links.
+    """
+    if status.st_ino == 0:
+        return status.st_dev, os.path.realpath(path)
+    return status.st_dev, status.st_ino
+
+
+def is_same_file(path: str, other: str | os.PathLike[str]) -> bool:
+    """Whether two paths lead to one file or directory; both are there."""
+    paths = path, os.fspath(other)
+    first, second = (identity_of(each, os.stat(each)) for each in paths)
+    return first == second
 
 
 def file_statuses(paths: Sequence[str]) -> list[FileStatus]:
@@ -174,7 +194,7 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
     path = os.fspath(path)
     if is_uri(path) and not exists(path):
         raise FileNotFoundError(f"no such file: {path}")
-    with open_file(path) as file:
+    with open_file(path) as file, os_errors_name(path):
         return b"".join(iter(functools.partial(file.read, BLOCK_BYTES), b""))
 
 
@@ -232,18 +252,27 @@ def whole_file(
         remote.write(path, os.fspath(temporary), content.getvalue())
         return
     try:
-        with open(temporary, "wb", buffering=2**20) as file:
+        with os_errors_name(path), open(temporary, "wb", buffering=2**20) as file:
             yield file
             file.flush()
             if synced:
                 os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException as error:
-        with contextlib.suppress(FileNotFoundError):
+    except BaseException:
+        with contextlib.suppress(OSError):
             os.unlink(temporary)
-        if isinstance(error, OSError) and error.filename is None and error.errno is not None:
-            raise type(error)(error.errno, error.strerror, path) from error  # such as a full disk
         raise
+
+
+@contextlib.contextmanager
+def os_errors_name(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Adds the path to errors of the system that name none, such as that of a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None or error.errno is None:
+            raise
+        raise type(error)(error.errno, error.strerror, os.fspath(path)) from error
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
@@ -253,12 +282,20 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 
 
 def sync_directory(path: str | os.PathLike[str]) -> None:
-    """Puts the names of a directory's files on the disk, as `whole_file` does their content."""
+    """Puts the names of a directory's files on the disk, as `whole_file` does their content.
+
+    File systems that know no such thing (CIFS, shared folders of VirtualBox, some of FUSE) put
+    them there in their own way.
+
+    Raises:
+        OSError: they cannot be put there; it names the directory.
+    """
     folder = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        with os_errors_name(path):
+            os.fsync(folder)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # file systems that know no such thing
+        if error.errno not in _UNSYNCED:
             raise
     finally:
         os.close(folder)
@@ -281,7 +318,7 @@ def read_blocks(path: str, start: int, stop: int) -> Iterator[bytes]:
     Raises:
         UserError: the file ends before `stop`.
     """
-    with open_file(path) as file:
+    with open_file(path) as file, os_errors_name(path):
         file.seek(start)
         while start < stop:
             block = file.read(min(BLOCK_BYTES, stop - start))

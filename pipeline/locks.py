@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError
+from pipeline.files import os_errors_name
 
 THIS_PROCESS = "this process"
 _LOCK = "lock"
+# POSIX has EINVAL for files that cannot be locked, Linux ENOLCK for NFS without its lock daemon.
+_NO_LOCKS = (errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 _held: set[str] = set()  # by this process
 
 
@@ -46,12 +49,14 @@ def held(path: Path, *, busy: Callable[[str], str]) -> Iterator[None]:
     file = _hold(path, busy)
     _held.add(place)
     try:
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}")
-        file.flush()
+        with os_errors_name(path):
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}")
+            file.flush()
         yield
     finally:
-        file.close()
+        with contextlib.suppress(OSError):  # of the name, on a full disk
+            file.close()
         _held.remove(place)
 
 
@@ -108,14 +113,15 @@ def _hold(path: Path, busy: Callable[[str], str]) -> Any:
             continue  # its last holder has just removed the folder
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        except (BlockingIOError, PermissionError):  # POSIX allows both
             file.seek(0)
             holder = file.read() or "another process"
             file.close()
             raise UserError(busy(holder)) from None
         except OSError as error:
             file.close()
-            if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+            if error.errno not in _NO_LOCKS:
+                error.filename = str(path)
                 raise
             raise NoLocksError(error.errno, error.strerror, str(path)) from error
         try:

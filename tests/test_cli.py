@@ -43,7 +43,7 @@ except SystemExit as end:
         ("pass", "0 "),
         ("raise UserError('it cannot work')", "1 textreel: error: it cannot work\n"),
         ("raise OptionError('`x` is wrong')", "2 textreel: error: `x` is wrong\n"),
-        ("open('/none/x')", "1 textreel: error: [Errno 2] No such file or directory: '/none/x'\n"),
+        ("open('/none/x')", "1 textreel: error: /none/x: no such file or directory\n"),
         (
             "raise KeyboardInterrupt",
             "130 \ntextreel: interrupted; the same command goes on where it was\n",

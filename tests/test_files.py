@@ -1,5 +1,7 @@
 """Files: whole or not at all, here and behind a URI. `file://` goes the way of `gs://`."""
 
+import contextlib
+import errno
 import hashlib
 import io
 import os
@@ -18,10 +20,13 @@ from pipeline.files import (
     file_status,
     file_statuses,
     files_matching,
+    identity_of,
+    is_same_file,
     join,
     make_directory,
     open_file,
     read_blocks,
+    read_bytes,
     read_first,
     read_text,
     sync_directory,
@@ -249,3 +254,46 @@ def test_many_files_are_looked_up_in_their_order(tmp_path: Path, prefix: str) ->
     assert [status.num_bytes for status in file_statuses(paths)] == list(range(100))
     with pytest.raises(UserError, match=r"no such file or directory: .*/none"):
         file_statuses([*paths, f"{prefix}{tmp_path}/none"])
+
+
+@pytest.mark.parametrize(
+    ("number", "is_raised"),
+    [("EINVAL", False), ("EBADF", False), ("ENOTSUP", False), ("EIO", True), ("ENOSPC", True)],
+)
+def test_only_what_knows_no_sync_of_directories_may_refuse_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: str, is_raised: bool
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(getattr(errno, number), "no")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    context = pytest.raises(OSError, match="no") if is_raised else contextlib.nullcontext()
+    with context as raised:
+        sync_directory(tmp_path)
+    assert raised is None or raised.value.filename == str(tmp_path)
+
+
+def test_a_file_is_known_by_its_inode_or_where_there_is_none_by_its_path(tmp_path: Path) -> None:
+    one, two = write(tmp_path / "one", "x"), write(tmp_path / "two", "x")
+    (tmp_path / "hard").hardlink_to(one)
+    (tmp_path / "soft").symlink_to(one)
+    assert is_same_file(str(one), tmp_path / "hard")
+    assert is_same_file(str(one), tmp_path / "soft")
+    assert not is_same_file(str(one), two)
+    without = os.stat_result((0o100644, 0, *os.stat(one)[2:]))
+    names = ("one", "hard", "soft", "two")
+    one_, hard, soft, two_ = (identity_of(str(tmp_path / name), without) for name in names)
+    assert one_ == soft
+    assert len({one_, hard, two_}) == 3
+
+
+def test_reading_that_fails_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Failing(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("pipeline.files.open_file", lambda path: Failing())
+    with pytest.raises(OSError, match="Input/output error: '/some/file'"):
+        list(read_blocks("/some/file", 0, 10))
+    with pytest.raises(OSError, match="Input/output error: '/some/file'"):
+        read_bytes("/some/file")

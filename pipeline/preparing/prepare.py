@@ -215,7 +215,9 @@ def _check_directory(directory: Path) -> None:
         raise UserError(f"`output` {directory} exists and is not a directory")
     parent = next(path for path in [directory, *directory.absolute().parents] if path.exists())
     if not os.access(parent, os.W_OK | os.X_OK):
-        raise UserError(f"`output` {directory} cannot be written: no permission in {parent}")
+        is_read_only = os.statvfs(parent).f_flag & os.ST_RDONLY
+        why = "a read-only file system holds" if is_read_only else "no permission in"
+        raise UserError(f"`output` {directory} cannot be written: {why} {parent}; name another")
     if not directory.is_dir() or not any(directory.iterdir()):
         return
     if not (directory / FILE_NAME).exists() and not (directory / journal.FOLDER).is_dir():

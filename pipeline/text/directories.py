@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 
 from pipeline import remote
 from pipeline.errors import UserError
-from pipeline.files import is_uri, join
+from pipeline.files import is_same_file, is_uri, join
 
 HIDDEN = "hidden, their names begin with . or _ (`--hidden` takes them)"
 OWN = "made by textreel"
@@ -151,7 +151,7 @@ def _walk(directory: str, choice: Choice, left_out: dict[str, list[str]]) -> Wal
         return (
             choice.leave_out is not None
             and os.path.exists(choice.leave_out)
-            and os.path.samefile(path, choice.leave_out)
+            and is_same_file(path, choice.leave_out)
         )
 
     if is_output(directory):

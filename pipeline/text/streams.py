@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipeline.errors import UserError
+from pipeline.files import identity_of, os_errors_name
 from pipeline.text.pieces import STANDARD_INPUT, Stream
 
 
@@ -57,8 +57,9 @@ def spooled(
                 num_pipes += 1
                 name, shown = f"pipe:{num_pipes}", f"the pipe {path}"
             kept.append(Path(make_path(f"stream_{index}")))
-            with open(kept[-1], "wb") as copy, _opened(path) as stream:
-                shutil.copyfileobj(stream, copy, 2**20)
+            with os_errors_name(kept[-1]), open(kept[-1], "wb") as copy, _opened(path) as stream:
+                while block := _read(stream, shown):
+                    copy.write(block)
             given[index] = Stream(path=str(kept[-1]), name=name, shown=shown)
         yield given
     finally:
@@ -71,10 +72,22 @@ def spooled(
 
 def _refuse_twice(seen: dict[object, str], path: str) -> None:
     status = None if path == STANDARD_INPUT else os.stat(path)
-    identity = status and (status.st_dev, status.st_ino)
+    identity = status and identity_of(path, status)
     if identity in seen:
         raise UserError(f"the same stream twice: {seen[identity]} and {path}; it comes only once")
     seen[identity] = path
+
+
+def _read(stream: BinaryIO, shown: str) -> bytes:
+    """Reads on.
+
+    Raises:
+        UserError: it cannot be read, such as a directory.
+    """
+    try:
+        return stream.read(2**20)
+    except OSError as error:
+        raise UserError(f"{shown} cannot be read: {error.strerror}") from error
 
 
 def _opened(path: str) -> contextlib.AbstractContextManager[BinaryIO]:

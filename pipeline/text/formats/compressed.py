@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from pipeline.errors import UserError, unsaid
-from pipeline.files import BLOCK_BYTES, open_file, read_blocks
+from pipeline.files import BLOCK_BYTES, open_file, os_errors_name, read_blocks
 from pipeline.text.formats.decompression import DecompressedFile, DecompressionError, zstd_module
 from pipeline.text.pieces import Blocks, Candidate, Piece
 
@@ -144,7 +144,7 @@ def read_compressed(
     """
     shown = path if shown is None else shown
     num_bytes = done = 0
-    with open_file(path) as file:
+    with open_file(path) as file, os_errors_name(path):
         text = DecompressedFile(file, shown, compression)
         while True:
             try:
