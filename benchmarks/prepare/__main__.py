@@ -10,6 +10,7 @@ are made in DIR from PyPI if they are not there. FILE, a published `tokenizer.js
 """
 
 import argparse
+import json
 import os
 import shutil
 import statistics
@@ -77,6 +78,14 @@ def unigram(text: str, prefix: str) -> str:
     return f"{prefix}.model"
 
 
+def json_lines(text: str) -> str:
+    """The lines of a text as a file of JSON Lines."""
+    path = text.replace(".txt", ".jsonl")
+    with open(text, encoding="ascii") as file, open(path, "w", encoding="ascii") as rows:
+        rows.writelines(json.dumps({"text": line.rstrip("\n")}) + "\n" for line in file)
+    return path
+
+
 def main() -> None:
     """Measures, and writes the results."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -91,6 +100,8 @@ def main() -> None:
         textreel = [shutil.which("textreel", path=os.path.dirname(sys.executable)) or "textreel"]
         prepare = [*textreel, "prepare", text, "--output"]
         subprocess.run([*prepare, trained, "--vocabulary", "bpe:8192"], check=True)
+        rows = [*textreel, "prepare", json_lines(text), "--text_field", "text", "--output"]
+        by_line = [*prepare, "OUTPUT/c", "--document", "line"]
         commands = {
             ("characters", "textreel byte"): [*prepare, "OUTPUT/c"],
             ("characters", "textreel char"): [*prepare, "OUTPUT/c", "--vocabulary", "char"],
@@ -108,6 +119,11 @@ def main() -> None:
                 unigram(text, f"{folder}/unigram"),
             ],
         }
+        for vocabulary in ("byte", "char", trained):
+            name = "BPE given" if vocabulary == trained else vocabulary
+            chosen = ["--vocabulary", vocabulary]
+            commands["rows", f"textreel {name}, JSON Lines"] = [*rows, "OUTPUT/c", *chosen]
+            commands["rows", f"textreel {name}, --document line"] = [*by_line, *chosen]
         if arguments.tokenizer:
             published = str(arguments.tokenizer)
             name = f"textreel, {arguments.tokenizer.resolve().parent.name}"
@@ -123,7 +139,7 @@ def main() -> None:
         f"`python benchmarks/prepare --megabytes {arguments.megabytes}`, {describe()},"
         f" medians of {arguments.rounds} rounds.",
     ]
-    for kind in ("characters", "subwords"):
+    for kind in ("characters", "subwords", "rows"):
         lines += [
             "",
             f"| {kind} | MB/s | slowest-fastest | seconds | peak memory, MB |",

@@ -1,6 +1,7 @@
 """A task -> its files: whole, the same however often, and kept where they are right."""
 
 import hashlib
+import itertools
 import json
 import pickle
 from collections.abc import Callable
@@ -8,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from corpora import files, text, write
+from corpora import documents, files, text, write
 from samples import json_lines, parquet
+from terminal import textreel
 
-from pipeline import PrepareOptions, UserError, prepare
+from pipeline import PrepareOptions, UserError, open_corpus, prepare
 from pipeline.preparing.plan import make_plan
 from pipeline.preparing.shards import ShardTask, make_tasks, write_shard
 from pipeline.preparing.splits import SplitOf
@@ -106,6 +108,21 @@ def test_the_bytes_of_rows_are_fixed_for_all_time(
         hashlib.sha256(b"".join(data for _, data in shards)).hexdigest()[:16]
         == (DIGESTS[kind, vocabulary])
     )
+
+
+@pytest.mark.campaign
+def test_a_million_rows(tmp_path: Path) -> None:
+    """All are there, each once, where its hash says."""
+    rows = [f"{number} {'naïve row ' * (number % 5)}" for number in range(10**6)]
+    source = json_lines(tmp_path / "x.jsonl", rows)
+    given = (source, "--text_field", "text", "--splits", "train=0.9,validation=0.1")
+    result = textreel("prepare", *given, "--output", tmp_path / "corpus", "--workers", 2)
+    assert result.returncode == 0, result.stderr
+    shares = {"train": 0.9, "validation": 0.1}
+    indices = SplitOf(shares).indices([row.encode() for row in rows])
+    for index, split in enumerate(shares):
+        chosen = [row.encode() for row in itertools.compress(rows, indices == index)]
+        assert documents(open_corpus(tmp_path / "corpus"), split) == chosen
 
 
 def test_to_run_a_task_again_keeps_what_is_right(tmp_path: Path) -> None:
