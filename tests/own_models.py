@@ -48,3 +48,38 @@ def no_model(vocabulary_size: int, config: Any) -> Any:
 
 
 not_a_function = 3
+
+
+@keras.saving.register_keras_serializable("tests")
+class SmallOutputs(keras.layers.Layer):
+    """Adds a loss of its own, as a mixture of experts does to balance them."""
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        self.add_loss(20.0 * keras.ops.mean(keras.ops.square(inputs)))
+        return inputs
+
+
+def penalised(vocabulary_size: int, config: Any) -> keras.Model:
+    """Has a weight's regulariser and a layer that adds a loss."""
+    l2 = keras.regularizers.L2(0.05)
+    return keras.Sequential(
+        [
+            keras.layers.Embedding(vocabulary_size, config.units),
+            SmallOutputs(),
+            keras.layers.SimpleRNN(config.units, return_sequences=True, seed=config.seed),
+            keras.layers.Dense(vocabulary_size, kernel_regularizer=l2),
+        ]
+    )
+
+
+def softmax(vocabulary_size: int, config: Any) -> keras.Model:
+    network = recurrent(vocabulary_size, config)
+    if config.precision != "float32":
+        keras.utils.set_random_seed(config.seed)
+        network = keras.Sequential(
+            [
+                keras.layers.Embedding(vocabulary_size, config.units, dtype=config.dtype_policy),
+                keras.layers.Dense(vocabulary_size, dtype=config.dtype_policy),
+            ]
+        )
+    return keras.Sequential([network, keras.layers.Softmax(dtype=config.dtype_policy)])

@@ -93,9 +93,10 @@ print(train(tiny(corpus, output, model=model, strategy="mirrored", dropout=0.0),
 """
 
 
-def test_two_replicas_train_what_one_does(char_corpus: Corpus, tmp_path: Path) -> None:
-    loss = run_child(TWO_REPLICAS, char_corpus.directory, str(tmp_path / "two"), OWN[0])
-    config = tiny(char_corpus.directory, tmp_path / "one", model=OWN[0], dropout=0.0)
+@pytest.mark.parametrize("model", [OWN[0], "own_models:penalised"])
+def test_two_replicas_train_what_one_does(model: str, char_corpus: Corpus, tmp_path: Path) -> None:
+    loss = run_child(TWO_REPLICAS, char_corpus.directory, str(tmp_path / "two"), model)
+    config = tiny(char_corpus.directory, tmp_path / "one", model=model, dropout=0.0)
     assert float(loss) == pytest.approx(train(config, quiet=True).loss, rel=1e-5)
 
 
@@ -125,6 +126,10 @@ def test_two_replicas_train_what_one_does(char_corpus: Corpus, tmp_path: Path) -
             "dtype=config.dtype_policy, or leave --precision out",
         ),
         ("own_models:bidirectional", {}, "the model's logits depend on later tokens"),
+        ("own_models:softmax", {}, "the model must give logits, got probabilities (every row is"),
+        ("own_models:softmax", {"targets": "last"}, "leave out the softmax at its end"),
+        ("own_models:softmax", {"precision": "float16"}, "got probabilities"),
+        ("own_models:softmax", {"precision": "bfloat16"}, "got probabilities"),
     ],
 )
 def test_what_cannot_work_is_named(model: str, changes: dict[str, Any], message: str) -> None:

@@ -1,11 +1,22 @@
 """step: the loss, clipping, parts and halves, evaluation."""
 
+from typing import Any
+
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from modelling import make
 from stepping import batches, losses_of, make_runner
 
 from trainer.steps.optimization import Adam
+
+
+class Descent(Adam):
+    """Without moments, which Keras's `fit` computes otherwise for an embedding's rows."""
+
+    def update_step(self, gradient, variable, learning_rate):  # type: ignore[no-untyped-def]
+        self.assign_sub(variable, gradient * learning_rate)
 
 
 def test_the_loss_is_the_mean_over_tokens_of_minus_log_probability() -> None:
@@ -33,11 +44,6 @@ def test_jit_trains_the_same_model() -> None:
 
 def test_clipping_bounds_the_norm_of_all_gradients_together() -> None:
     """With plain descent at rate 1 the change of the weights is the gradient."""
-
-    class Descent(Adam):
-        def update_step(self, gradient, variable, learning_rate):  # type: ignore[no-untyped-def]
-            self.assign_sub(variable, gradient)
-
     reported = []
 
     def norm_of_change(clip_norm: float) -> float:
@@ -86,3 +92,23 @@ def test_rows_of_weight_0_count_for_nothing() -> None:
     half, _ = runner.step.evaluate(inputs[:2], targets[:2], tf.ones([2]))
     assert float(num_tokens) == 10
     assert float(nats) == pytest.approx(float(half), rel=1e-6)
+
+
+@pytest.mark.parametrize("options", [{}, {"jit": True}, {"accumulate_steps": 2}])
+def test_losses_that_layers_add_are_trained_on_as_by_fit(options: dict[str, Any]) -> None:
+    step = make_runner(make("own_models:penalised", seq_len=5), Descent(0.1), **options).step
+    fitted = make("own_models:penalised", seq_len=5).network
+    fitted.compile(
+        keras.optimizers.SGD(0.1), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    )
+    train = tf.function(step.train, jit_compile=bool(options.get("jit")))
+    for inputs, targets in batches(0)[:4]:
+        loss, _ = train(tf.constant(inputs), tf.constant(targets))
+        nats = keras.losses.sparse_categorical_crossentropy(
+            targets, fitted(inputs), from_logits=True
+        )
+        # What is told is in nats a token, without what layers add.
+        assert float(loss) == pytest.approx(float(tf.reduce_mean(nats)), rel=1e-4)
+        fitted.train_on_batch(inputs, targets)
+    for weight, expected in zip(step.model.weights, fitted.weights, strict=True):
+        np.testing.assert_allclose(weight, expected, atol=1e-5, err_msg=expected.path)

@@ -19,6 +19,7 @@ from trainer.config import TrainConfig
 from trainer.models.language_model import LanguageModel, State
 
 _LOOK_AHEAD = 1e-3  # of the largest logit: more than rounding
+_SUM_ERROR = 0.02  # of probabilities: more than rounding, in half precision too
 
 
 @keras.saving.register_keras_serializable("textreel")
@@ -91,8 +92,8 @@ def build_custom_model(config: TrainConfig, vocabulary_size: int) -> CustomModel
 
     Raises:
         UserError: there is no such function, it returns no Keras model, or the model's
-            logits are of another shape or depend on the tokens that they predict, or none of
-            its layers computes in `precision`.
+            logits are of another shape, are probabilities or depend on the tokens that they
+            predict, or none of its layers computes in `precision`.
     """
     network = _load_function(config.model)(vocabulary_size, config)
     if not isinstance(network, keras.Model):
@@ -125,9 +126,21 @@ def build_custom_model(config: TrainConfig, vocabulary_size: int) -> CustomModel
             f"{config.targets} the model must give logits of shape {names} = {expected}, got "
             f"{logits.shape.as_list()} {logits.dtype.name}"
         )
+    values = tf.cast(logits, tf.float32).numpy()
+    _check_unbounded(config.model, values)
     if window:
-        _check_causal(config.model, tf.cast(logits, tf.float32).numpy()[:, :-1])
+        _check_causal(config.model, values[:, :-1])
     return CustomModel(network=network, seq_len=config.seq_len, targets=config.targets)
+
+
+def _check_unbounded(name: str, logits: np.ndarray) -> None:
+    """Refuses probabilities: as logits they are nearly equal, and stay so in training."""
+    if logits.min() >= 0 and np.abs(logits.sum(axis=-1) - 1).max() < _SUM_ERROR:
+        raise UserError(
+            f"`model` {name}: the model must give logits, got probabilities (every row is at "
+            "least 0 and sums to 1); leave out the softmax at its end, which training and "
+            "generating take themselves"
+        )
 
 
 def _check_causal(name: str, logits: np.ndarray) -> None:

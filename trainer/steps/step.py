@@ -142,11 +142,25 @@ class ReplicaStep:
             nats = smoothed_nats(targets, logits, self.recipe.label_smoothing)
             loss = tf.reduce_sum(nats) / self._tokens_per_batch
             scale = self.optimizer.loss_scale
-            scaled_loss = loss if scale is None else loss * scale.value
+            trained_loss = loss + self._penalty(targets)
+            scaled_loss = trained_loss if scale is None else trained_loss * scale.value
         weights = [variable.value for variable in self.model.trainable_variables]
         # The embedding's sparse gradient has one slice a token and repeats ids: its norm is
         # not the gradient's. The dense one is exact and, for a vocabulary, small.
         return loss, [tf.convert_to_tensor(one) for one in tape.gradient(scaled_loss, weights)]
+
+    def _penalty(self, targets: tf.Tensor) -> tf.Tensor | float:
+        """These rows' share of the losses that the model's layers added when they read them.
+
+        They are trained on, as by `fit`, but are no part of the loss that is told: that is in
+        nats a token. Parts and replicas count by their rows, so that together they are the mean.
+        """
+        if not self.model.losses:
+            return 0.0
+        penalties = [tf.reduce_sum(tf.cast(one, tf.float32)) for one in self.model.losses]
+        return (
+            tf.add_n(penalties) * tf.cast(tf.shape(targets)[0], tf.float32) / self.recipe.batch_size
+        )
 
     def _logits(self, inputs: Any) -> tf.Tensor:
         if self._lanes is None:
