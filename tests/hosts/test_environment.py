@@ -65,6 +65,20 @@ def test_vertex_pools_are_one_list_and_tf_config_goes_before_them() -> None:
         ({"TF_CONFIG": "[1]"}, "`TF_CONFIG` must be a JSON object, got [1]; correct the variable"),
         ({"TF_CONFIG": '{"cluster": 3}'}, '`TF_CONFIG` must have an object "cluster", got'),
         ({"TF_CONFIG": json.dumps({"cluster": TWO})}, 'must have an object "task", got none'),
+        (
+            {"TF_CONFIG": json.dumps({"task": {"type": "worker", "index": 1}})},
+            'must have a "cluster" where it has a "task", got {"type": "worker", "index": 1}',
+        ),
+        (variable({}), 'must have a "cluster" where it has a "task"'),
+        (variable({}, name="CLUSTER_SPEC"), '`CLUSTER_SPEC` must have a "cluster" where it'),
+        *(
+            (
+                {"TF_CONFIG": json.dumps({"sparseCluster": sparse, "task": task})},
+                'must have a whole "cluster": of a "sparseCluster" (enableDynamicWorker: true) a',
+            )
+            for sparse in ({"worker": {"1": "w1:2222"}, "ps": []}, {"worker": {}, "ps": []}, {})
+            for task in ({"type": "worker", "index": 1}, {"type": "chief", "index": 0})
+        ),
         (variable({"worker": "a:1"}), 'must list "host:port" strings under cluster "worker", got'),
         (variable({"worker": ["a", "b"]}), 'under cluster "worker", got ["a", "b"]'),
         (variable(TWO, "chief"), 'a task "type" that the cluster has (worker), got "chief"'),
@@ -116,6 +130,36 @@ def test_slurm_tasks_are_numbered_as_slurm_numbers_them() -> None:
     assert other.addresses == ("n9:12006", "n10:12006")
 
 
+@pytest.mark.parametrize(
+    ("change", "tasks"),
+    [
+        ({}, ["a:0", "a:1", "a:2", "b:0", "c:0", "c:1"]),
+        ({"SLURM_DISTRIBUTION": "block:cyclic"}, ["a:0", "a:1", "a:2", "b:0", "c:0", "c:1"]),
+        ({"SLURM_DISTRIBUTION": "cyclic"}, ["a:0", "b:0", "c:0", "a:1", "c:1", "a:2"]),
+        ({"SLURM_DISTRIBUTION": "cyclic:block,Pack"}, ["a:0", "b:0", "c:0", "a:1", "c:1", "a:2"]),
+        ({"SLURM_DISTRIBUTION": "plane=2"}, ["a:0", "a:1", "b:0", "c:0", "c:1", "a:2"]),
+        (
+            {"SLURM_DISTRIBUTION": "plane", "SLURM_DIST_PLANESIZE": "2"},
+            ["a:0", "a:1", "b:0", "c:0", "c:1", "a:2"],
+        ),
+    ],
+)
+def test_slurm_tasks_are_where_the_distribution_puts_them(
+    change: dict[str, str], tasks: list[str]
+) -> None:
+    """As the manual of srun describes `--distribution`."""
+    for index, task in enumerate(tasks):
+        node, number = "abc".index(task[0]), task[-1]
+        own = {"SLURM_NODEID": str(node), "SLURM_LOCALID": number}
+        found = find_hosts(slurm("a,b,c", "3,1,2", index) | change | own)
+        expected = tuple(f"{name[0]}:{12_005 + int(name[-1])}" for name in tasks)
+        assert (found.addresses, found.index) == (expected, index)
+    with pytest.raises(UserError, match=r"task 1 is number . of node ., but it is number 1 of nod"):
+        find_hosts(
+            slurm("a,b,c", "3,1,2", 1) | change | {"SLURM_NODEID": "2", "SLURM_LOCALID": "1"}
+        )
+
+
 def test_slurm_addresses_are_those_of_tensorflows_resolver() -> None:
     """But its order is the alphabet's, which is Slurm's only where numbers are padded."""
     import tensorflow as tf
@@ -141,6 +185,9 @@ def test_slurm_addresses_are_those_of_tensorflows_resolver() -> None:
         ({"SLURM_STEP_NODELIST": "n[1-3]"}, "must agree, got 3 nodes"),
         ({"SLURM_STEP_TASKS_PER_NODE": "2(y)"}, "'2(y)' is not a list of numbers of tasks"),
         ({"SLURM_STEP_NUM_TASKS": "3"}, "must agree"),
+        ({"SLURM_DISTRIBUTION": "arbitrary"}, "is 'arbitrary'; give srun --distribution=block"),
+        ({"SLURM_DISTRIBUTION": "plane"}, "cannot be read ('SLURM_DIST_PLANESIZE')"),
+        ({"SLURM_NODEID": "x"}, "cannot be read (invalid literal"),
     ],
 )
 def test_a_slurm_step_that_does_not_add_up(change: dict[str, str], message: str) -> None:

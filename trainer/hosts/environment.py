@@ -66,7 +66,7 @@ def find_hosts(environment: Mapping[str, str]) -> Hosts | None:
     ):
         if environment.get(variable, "").strip():
             found = _Cluster(variable, environment[variable])
-            if found.pools:
+            if not found.is_empty:
                 hosts = found.hosts(pools)
                 break
     else:
@@ -93,6 +93,26 @@ class _Cluster:
                 raise self._error(
                     f'must list "host:port" strings under cluster "{name}"', json.dumps(addresses)
                 )
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it names nobody.
+
+        Raises:
+            UserError: so it does, but this process has a task with others: alone, each of them
+                would train the whole run into one output.
+        """
+        if "sparseCluster" in self._content:
+            raise self._error(
+                'must have a whole "cluster": of a "sparseCluster" (enableDynamicWorker: true) a '
+                "worker knows itself alone",
+                json.dumps(self._content["sparseCluster"]),
+            )
+        if not self.pools and self._content.get("task"):
+            raise self._error(
+                'must have a "cluster" where it has a "task"', json.dumps(self._content["task"])
+            )
+        return not self.pools
 
     def hosts(self, names: tuple[str, ...]) -> Hosts:
         """The hosts of the named pools, in this order."""
@@ -163,6 +183,9 @@ def _slurm_hosts(environment: Mapping[str, str]) -> Hosts | None:
         counts = expand_counts(environment["SLURM_STEP_TASKS_PER_NODE"])
         offset = int(environment.get("SLURM_JOB_ID", "0")) % _SLURM_PORTS
         expected = int(environment["SLURM_STEP_NUM_TASKS"])
+        places = _slurm_places(environment, counts)
+        variables = ("SLURM_NODEID", "SLURM_LOCALID")
+        told = [int(environment[name]) if name in environment else None for name in variables]
     except (KeyError, ValueError) as error:
         raise UserError(
             f"`SLURM_*` must describe the step that `srun` started, but cannot be read ({error}); "
@@ -173,12 +196,43 @@ def _slurm_hosts(environment: Mapping[str, str]) -> Hosts | None:
             f"`SLURM_*` must agree, got {len(nodes)} nodes, {counts} tasks on them, task "
             f"{index} of {expected}; start every process with srun"
         )
-    addresses = [
-        f"{node}:{_SLURM_FIRST_PORT + offset + task}"
-        for node, count in zip(nodes, counts, strict=True)
-        for task in range(count)
-    ]
+    node, task = (place if own is None else own for own, place in zip(told, places[index], strict=True))
+    if (node, task) != places[index]:
+        raise UserError(
+            f"`SLURM_DISTRIBUTION` must say how the tasks are distributed, got "
+            f"{environment.get('SLURM_DISTRIBUTION')!r}, by which task {index} is number "
+            f"{places[index][1]} of node {places[index][0]}, but it is number {task} of node "
+            f"{node}; give srun --distribution=block"
+        )
+    addresses = [f"{nodes[node]}:{_SLURM_FIRST_PORT + offset + task}" for node, task in places]
     return Hosts(addresses=tuple(addresses), index=index, source="SLURM_PROCID")
+
+
+def _slurm_places(environment: Mapping[str, str], counts: list[int]) -> list[tuple[int, int]]:
+    """Where each task of a step is: the node, and the number on it.
+
+    Tasks go to the nodes in turn, so many at a time: as many as it has (block), one (cyclic)
+    or the size of a plane.
+
+    Raises:
+        ValueError: a distribution of which this cannot be said.
+    """
+    text = environment.get("SLURM_DISTRIBUTION", "block")
+    kind, _, size = re.split("[:,]", text.lower())[0].partition("=")
+    if kind in ("block", "*", "pack", "nopack"):
+        at_once = max(counts)
+    elif kind == "cyclic":
+        at_once = 1
+    elif kind == "plane":
+        at_once = max(1, int(size or environment["SLURM_DIST_PLANESIZE"]))
+    else:
+        raise ValueError(f"SLURM_DISTRIBUTION is {text!r}; give srun --distribution=block")
+    return [
+        (node, task)
+        for first in range(0, max(counts), at_once)
+        for node, count in enumerate(counts)
+        for task in range(first, min(first + at_once, count))
+    ]
 
 
 def expand_nodes(text: str) -> list[str]:
