@@ -196,7 +196,8 @@ def _slurm_hosts(environment: Mapping[str, str]) -> Hosts | None:
             f"`SLURM_*` must agree, got {len(nodes)} nodes, {counts} tasks on them, task "
             f"{index} of {expected}; start every process with srun"
         )
-    node, task = (place if own is None else own for own, place in zip(told, places[index], strict=True))
+    own_and_placed = zip(told, places[index], strict=True)
+    node, task = (placed if own is None else own for own, placed in own_and_placed)
     if (node, task) != places[index]:
         raise UserError(
             f"`SLURM_DISTRIBUTION` must say how the tasks are distributed, got "
