@@ -280,7 +280,7 @@ def test_a_part_of_a_compressed_file_says_how_much_the_rest_holds(
     words = "".join(random.Random(3).choices("etaoinshrdlu ", k=4_000_000))
     source = write(tmp_path / "a.gz", gzip.compress(words.encode()))
     options = PrepareOptions(splits={"train": 1.0})
-    plan = make_plan(find_sources([source]), options)
+    plan = make_plan(find_sources([source]).sources, options)
     ticks = itertools.count()
     monkeypatch.setattr(samples, "_SECONDS", float(num_parts))
     with monkeypatch.context() as patch:
