@@ -52,11 +52,11 @@ class Calls:
 @pytest.mark.parametrize(
     ("system", "names", "variables", "told"),
     [
-        ("linux", ("mallopt", "gnu_get_libc_version"), {}, 3),
+        ("linux", ("mallopt", "gnu_get_libc_version"), {}, 4),
         ("linux", (), {}, 0),  # musl
         ("darwin", ("mallopt", "gnu_get_libc_version"), {}, 0),
         ("linux", ("mallopt", "gnu_get_libc_version"), {"MALLOC_ARENA_TEST_": "1"}, 0),
-        ("linux", ("mallopt", "gnu_get_libc_version"), {"MALLOC_CONF": "jemalloc's"}, 3),
+        ("linux", ("mallopt", "gnu_get_libc_version"), {"MALLOC_CONF": "jemalloc's"}, 4),
         (
             "linux",
             ("mallopt", "gnu_get_libc_version"),
