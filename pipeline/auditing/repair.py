@@ -132,12 +132,12 @@ def _rebuild(
         write = functools.partial(write_shard, vocabulary=vocabulary)
         written = run(write, tasks, advance=bar.update)
     digests = {
-        os.path.basename(task.paths[split]): result.sha256
+        os.path.basename(task.paths[split]): result.blake3
         for task, shards in zip(tasks, written, strict=True)
         for split, result in shards.items()
     }
     for shard in manifest.shards:
-        if digests.get(shard.file, shard.sha256) != shard.sha256:
+        if digests.get(shard.file, shard.blake3) != shard.blake3:
             raise UserError(_changed(manifest, shard))
 
 

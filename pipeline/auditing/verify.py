@@ -131,8 +131,8 @@ def check_shard(check: ShardCheck, advance: Advance) -> Checked:
         return Checked(problem=str(error), documents=none)
     advance(num_bytes)
     problem: str | None = None
-    if found != shard.sha256:
-        problem = f"has the digest {found[:12]}…, the manifest says {shard.sha256[:12]}…"
+    if found != shard.blake3:
+        problem = f"has the digest {found[:12]}…, the manifest says {shard.blake3[:12]}…"
     elif counts != [shard.num_records, shard.num_tokens]:
         problem = (
             f"has {counts[0]} records and {counts[1]} tokens, the manifest says "

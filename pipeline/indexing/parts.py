@@ -9,12 +9,12 @@ its file has not changed and its digest is right.
 """
 
 import dataclasses
-import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+from blake3 import blake3
 
 from pipeline.errors import UserError
 from pipeline.files import digest, file_status, whole_file
@@ -45,7 +45,7 @@ class PartTask:
 def make_tasks(directory: Path, files: Sequence[FoundFile], check: bool) -> list[PartTask]:
     """Makes the task of each file of an index, to be made in a directory."""
     folder = directory.absolute() / FOLDER  # absolute: a worker may stand elsewhere
-    keys = (hashlib.sha256(os.fsencode(file.path)).hexdigest()[:32] for file in files)
+    keys = (blake3(os.fsencode(file.path)).hexdigest()[:32] for file in files)
     return [
         PartTask(file=file, part=os.fspath(folder / key), check=check)
         for file, key in zip(files, keys, strict=True)
@@ -91,17 +91,17 @@ def state_of(file: FoundFile | IndexedFile) -> tuple[str, int, int]:
 
 def _write(task: PartTask, offsets: Iterable[np.ndarray]) -> IndexedFile:
     """Writes the offsets of a file; not synced, for their digest will be checked."""
-    sha256, num_records = hashlib.sha256(), 0
+    hasher, num_records = blake3(), 0
     with whole_file(
         f"{task.part}.offsets", temporary=f"{task.part}.{os.getpid()}.incomplete", synced=False
     ) as file:
         for found in offsets:
             data = found.astype(DTYPE, copy=False).tobytes()
-            sha256.update(data)
+            hasher.update(data)
             num_records += len(found)
             file.write(data)
     return IndexedFile(
-        task.file.path, task.file.num_bytes, task.file.modified, num_records, sha256.hexdigest()
+        task.file.path, task.file.num_bytes, task.file.modified, num_records, hasher.hexdigest()
     )
 
 
@@ -121,7 +121,7 @@ def _finished(task: PartTask) -> IndexedFile | None:
         if (
             content["checked"] >= task.check
             and state_of(indexed) == state_of(task.file)
-            and digest(f"{task.part}.offsets") == indexed.sha256
+            and digest(f"{task.part}.offsets") == indexed.blake3
         ):
             return indexed
     except (FileNotFoundError, UserError, KeyError, TypeError):

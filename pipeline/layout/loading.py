@@ -167,7 +167,7 @@ def _shard(content: Any, sources: tuple[SourceInfo, ...]) -> Shard:
         num_records=_natural(content, "num_records"),
         disk_bytes=_natural(content, "disk_bytes"),
         text_bytes=_natural(content, "text_bytes"),
-        sha256=_text(content, "sha256", r"[0-9a-f]{64}"),
+        blake3=_text(content, "blake3", r"[0-9a-f]{64}"),
         pieces=pieces,
     )
 

@@ -13,7 +13,7 @@ from pipeline.files import join, sync_directory, whole_file
 from pipeline.layout.sealed import digest_of, sealed
 
 FILE_NAME = "manifest.json"
-FORMAT = 3
+FORMAT = 4
 
 
 class ShardPiece(NamedTuple):
@@ -44,7 +44,7 @@ class Shard:
         num_records: its records; all but the last hold `record_tokens` tokens.
         disk_bytes: its size.
         text_bytes: the bytes of text in it.
-        sha256: its digest, in hex.
+        blake3: its digest, in hex.
         pieces: what it encodes, in order.
     """
 
@@ -53,7 +53,7 @@ class Shard:
     num_records: int
     disk_bytes: int
     text_bytes: int
-    sha256: str
+    blake3: str
     pieces: tuple[ShardPiece, ...]
 
     @property
@@ -124,7 +124,7 @@ class Manifest:
     Attributes:
         name: the name of the TFDS dataset.
         options: the options that it was prepared with.
-        vocabulary_fingerprint: SHA-256 of the vocabulary.
+        vocabulary_fingerprint: BLAKE3 of the vocabulary.
         vocabulary_size: the number of ids.
         dtype: the NumPy name of a stored token's type, little-endian.
         separator_id: the id that ends every document.
@@ -132,7 +132,7 @@ class Manifest:
         sources: what was read, in order.
         splits: name -> `Split`.
         file_formats: in which the records are there, as TFDS names them.
-        files: the files beside the shards -> their SHA-256, in hex.
+        files: the files beside the shards -> their BLAKE3, in hex.
     """
 
     name: str
@@ -163,7 +163,7 @@ class Manifest:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 in hex. Equal fingerprints mean equal tokens, splits and sources."""
+        """BLAKE3 in hex. Equal fingerprints mean equal tokens, splits and sources."""
         content = self._content()
         del content["file_formats"], content["files"]
         return digest_of(content)

@@ -4,20 +4,20 @@
     INDEX/index.json    the files, in the order of their records; sealed (`layout.sealed`), and
                         written last: a directory with it is complete
 
-A file in `index.json` is a row: path, bytes, time (nanoseconds), records, SHA-256 of its offsets.
+A file in `index.json` is a row: path, bytes, time (nanoseconds), records, BLAKE3 of its offsets.
 Files below the directory that INDEX lies in have paths relative to it, so that all of it may be
 moved together; other paths are absolute, or URIs.
 """
 
 import bisect
 import functools
-import hashlib
 import os
 import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
+from blake3 import blake3
 
 from pipeline.errors import UserError
 from pipeline.files import (
@@ -34,7 +34,7 @@ from pipeline.files import (
 from pipeline.layout.sealed import digest_of, read_sealed, sealed
 
 FILE_NAME, OFFSETS_NAME = "index.json", "offsets.npy"
-FORMAT = 1
+FORMAT = 2
 DTYPE = np.dtype("<u8")
 _MAX = 2**63 - 1
 
@@ -47,14 +47,14 @@ class IndexedFile(NamedTuple):
         num_bytes: its size.
         modified: when it last changed before it was indexed, in nanoseconds.
         num_records: its records, which may be none.
-        sha256: of its part of `offsets.npy`, in hex.
+        blake3: of its part of `offsets.npy`, in hex.
     """
 
     path: str
     num_bytes: int
     modified: int
     num_records: int
-    sha256: str
+    blake3: str
 
 
 class Place(NamedTuple):
@@ -172,8 +172,8 @@ class RecordIndex:
             UserError: those of a file are not what was found in it; or see `offsets`.
         """
         for index, file in enumerate(self.files):
-            sha256 = hashlib.sha256(self.offsets_of(index).data)
-            if sha256.hexdigest() != file.sha256:
+            found = blake3(self.offsets_of(index).view(np.uint8).data)
+            if found.hexdigest() != file.blake3:
                 raise UserError(
                     f"{join(self.directory, OFFSETS_NAME)} is damaged: it does not have the "
                     f"digest of what was found in {file.path}; {_AGAIN}"
@@ -244,17 +244,17 @@ _AGAIN = "index the files again: `textreel index FILES --output INDEX --overwrit
 
 
 def _file(directory: str, row: Any) -> IndexedFile:
-    path, num_bytes, modified, num_records, sha256 = row
+    path, num_bytes, modified, num_records, digest = row
     if not (
-        type(path) is type(sha256) is str
+        type(path) is type(digest) is str
         and type(num_bytes) is type(modified) is type(num_records) is int
         and path
         and b"\0" not in os.fsencode(path)  # which is a ValueError for what no path can be
         and 0 <= num_records * 16 <= num_bytes <= _MAX
-        and re.fullmatch("[0-9a-f]{64}", sha256, re.ASCII)
+        and re.fullmatch("[0-9a-f]{64}", digest, re.ASCII)
     ):
         raise ValueError(f"{row!r} is no file")
-    return IndexedFile(_resolved(directory, path), num_bytes, modified, num_records, sha256)
+    return IndexedFile(_resolved(directory, path), num_bytes, modified, num_records, digest)
 
 
 def _stored(directory: str, path: str) -> str:

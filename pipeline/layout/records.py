@@ -11,7 +11,6 @@ any token is arithmetic: records of equal payload are framed alike.
 import bisect
 import dataclasses
 import functools
-import hashlib
 import io
 import os
 import struct
@@ -20,6 +19,7 @@ from typing import Any, BinaryIO, cast
 
 import google_crc32c
 import numpy as np
+from blake3 import blake3
 
 from pipeline.errors import UserError
 from pipeline.files import open_file
@@ -34,12 +34,12 @@ def record_bytes(payload_bytes: int) -> int:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Written:
-    """What a writer wrote: `num_tokens`, `num_records`, `num_bytes` on disk, `sha256` in hex."""
+    """What a writer wrote: `num_tokens`, `num_records`, `num_bytes` on disk, `blake3` in hex."""
 
     num_tokens: int
     num_records: int
     num_bytes: int
-    sha256: str
+    blake3: str
 
 
 class RecordWriter:
@@ -57,47 +57,60 @@ class RecordWriter:
         self._payload_bytes = record_tokens * itemsize
         self._header = _header(self._payload_bytes)
         self._pending = bytearray()
-        self._digest = hashlib.sha256()
+        self._digest = blake3()
         self._num_tokens = self._num_records = self._num_bytes = 0
 
     def write(self, tokens: np.ndarray) -> None:
         """Appends `tokens`, `[n]`, and writes every record that is full."""
         self._num_tokens += len(tokens)
         data = tokens.view(np.uint8).data
+        parts: list[bytes | memoryview] = []
         start = 0
         if self._pending:
             start = min(self._payload_bytes - len(self._pending), len(data))
             self._pending += data[:start]
             if len(self._pending) < self._payload_bytes:
                 return
-            self._write_record(bytes(self._pending), self._header)
+            self._add_record(parts, bytes(self._pending), self._header)
             self._pending.clear()
         stop = start + (len(data) - start) // self._payload_bytes * self._payload_bytes
         for offset in range(start, stop, self._payload_bytes):
-            self._write_record(data[offset : offset + self._payload_bytes], self._header)
+            self._add_record(parts, data[offset : offset + self._payload_bytes], self._header)
+        self._write(parts)
         self._pending += data[stop:]
 
     def finish(self) -> Written:
         """Writes the last, shorter record, and returns what the file holds now."""
         if self._pending:
-            self._write_record(bytes(self._pending), _header(len(self._pending)))
+            parts: list[bytes | memoryview] = []
+            self._add_record(parts, bytes(self._pending), _header(len(self._pending)))
+            self._write(parts)
             self._pending.clear()
         return Written(
             num_tokens=self._num_tokens,
             num_records=self._num_records,
             num_bytes=self._num_bytes,
-            sha256=self._digest.hexdigest(),
+            blake3=self._digest.hexdigest(),
         )
 
-    def _write_record(self, payload: bytes | memoryview, header: tuple[bytes, int]) -> None:
+    def _add_record(
+        self,
+        parts: list[bytes | memoryview],
+        payload: bytes | memoryview,
+        header: tuple[bytes, int],
+    ) -> None:
         before, crc_before = header
         # The prefix never changes: extending its checksum saves joining prefix and payload.
         crc = google_crc32c.extend(crc_before, bytes(payload))
-        for part in (before, payload, struct.pack("<I", masked_crc(crc))):
-            self._file.write(part)
-            self._digest.update(part)
-            self._num_bytes += len(part)
+        parts += (before, payload, struct.pack("<I", masked_crc(crc)))
         self._num_records += 1
+
+    def _write(self, parts: list[bytes | memoryview]) -> None:
+        # The digest of many records at once takes a third of the time of one by one.
+        data = b"".join(parts)
+        self._file.write(data)
+        self._digest.update(data)
+        self._num_bytes += len(data)
 
 
 def read_records(path: str) -> Iterator[bytes]:

@@ -1,16 +1,17 @@
 """Sealed JSON: an object in a file that carries the digest of the rest in its first line.
 
-    {"sha256": "9f86d0…",
+    {"blake3": "9f86d0…",
     "format": 2, …}
 
 It is JSON as any other. A reader of the first line alone sees whether the file is still the one
 that it knows.
 """
 
-import hashlib
 import json
 import os
 from typing import Any
+
+from blake3 import blake3
 
 from pipeline.errors import UserError
 from pipeline.files import parse_json, read_text
@@ -23,13 +24,13 @@ def sealed(content: dict[str, Any]) -> str:
 
 
 def digest_of(content: dict[str, Any]) -> str:
-    """Returns the SHA-256 of what stands after the first line, in hex."""
-    return hashlib.sha256((json.dumps(content)[1:] + "\n").encode()).hexdigest()
+    """Returns the BLAKE3 of what stands after the first line, in hex."""
+    return blake3((json.dumps(content)[1:] + "\n").encode()).hexdigest()
 
 
 def first_line(digest: str) -> str:
     """Returns the first line of a file whose rest has that digest, without its newline."""
-    return f'{{"sha256": "{digest}",'
+    return f'{{"blake3": "{digest}",'
 
 
 def read_sealed(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def read_sealed(path: str | os.PathLike[str]) -> dict[str, Any]:
         line, newline, rest = read_text(path).partition("\n")
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is damaged: byte {error.start} is not UTF-8") from error
-    if line != first_line(hashlib.sha256(rest.encode()).hexdigest()) or not newline:
+    if line != first_line(blake3(rest.encode()).hexdigest()) or not newline:
         raise UserError(f"{path} is damaged: it does not have the digest in its first line")
     content = parse_json("{" + rest, path)
     assert isinstance(content, dict)

@@ -1,8 +1,9 @@
 """Companions of the shards: the files that follow from them and from the manifest."""
 
 import dataclasses
-import hashlib
 from pathlib import Path
+
+from blake3 import blake3
 
 from pipeline.files import join, write_text
 from pipeline.layout.array_record import remove_array_records, write_array_record
@@ -18,8 +19,7 @@ from pipeline.vocabulary.base import Vocabulary
 def vouched(manifest: Manifest, vocabulary: Vocabulary) -> Manifest:
     """Returns the manifest with the digests of the files beside the shards."""
     digests = {vocabulary.file_name: vocabulary.fingerprint} | {
-        name: hashlib.sha256(text.encode()).hexdigest()
-        for name, text in dataset_info(manifest).items()
+        name: blake3(text.encode()).hexdigest() for name, text in dataset_info(manifest).items()
     }
     return dataclasses.replace(manifest, files=digests)
 

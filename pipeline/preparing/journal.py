@@ -128,7 +128,7 @@ def finished(path: str) -> WrittenShard | None:
         return None
     try:
         written = WrittenShard(**{**content, "documents": tuple(content["documents"])})
-        if os.path.getsize(path) == written.num_bytes and digest(path) == written.sha256:
+        if os.path.getsize(path) == written.num_bytes and digest(path) == written.blake3:
             return written
     except (FileNotFoundError, KeyError, TypeError):
         pass

@@ -201,7 +201,7 @@ def _with_fingerprint(options: PrepareOptions, given: Vocabulary | None) -> Prep
     """The options as a manifest has them: a vocabulary is what it is, wherever its file lies."""
     if given is None or options.vocabulary == ByteVocabulary.kind:
         return options
-    return dataclasses.replace(options, vocabulary=f"sha256:{given.fingerprint}")
+    return dataclasses.replace(options, vocabulary=f"blake3:{given.fingerprint}")
 
 
 def _check_directory(directory: Path) -> None:
@@ -253,7 +253,7 @@ def _manifest(
                     num_records=result.num_records,
                     disk_bytes=result.num_bytes,
                     text_bytes=result.num_text_bytes,
-                    sha256=result.sha256,
+                    blake3=result.blake3,
                 )
             )
     _check_documents(options, sources, shards)

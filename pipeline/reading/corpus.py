@@ -42,7 +42,7 @@ class Corpus:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """SHA-256 in hex; equal for equal tokens and splits, wherever the corpus lies."""
+        """BLAKE3 in hex; equal for equal tokens and splits, wherever the corpus lies."""
         return self.manifest.fingerprint
 
     def num_windows(self, split: str, *, seq_len: int, stride: int | None = None) -> int:

@@ -2,11 +2,11 @@
 
 import codecs
 import functools
-import hashlib
 import os
 from typing import Any, Protocol
 
 import numpy as np
+from blake3 import blake3
 
 from pipeline.files import join, whole_file
 
@@ -52,7 +52,7 @@ class Vocabulary:
         separator_id: the id that ends every document.
         normalizer: what it makes of a text before it encodes it, such as `NFC`, which then
             comes back in the text's place; empty where every text comes back.
-        fingerprint: SHA-256 of the vocabulary's file, in hex. Equal fingerprints mean
+        fingerprint: BLAKE3 of the vocabulary's file, in hex. Equal fingerprints mean
             equal ids for equal text.
     """
 
@@ -69,8 +69,8 @@ class Vocabulary:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """SHA-256 in hex."""
-        return hashlib.sha256(self.to_bytes()).hexdigest()
+        """BLAKE3 in hex."""
+        return blake3(self.to_bytes()).hexdigest()
 
     def to_bytes(self) -> bytes:
         """Returns the content of the vocabulary's file."""

@@ -1,6 +1,5 @@
 """pretrained: where embeddings start, when they move, resuming."""
 
-import hashlib
 import shutil
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from blake3 import blake3
 from corpora import write
 from training import assert_same_bits, checkpoint_arrays, run_child, tiny
 
@@ -124,7 +124,7 @@ def test_after_the_first_start_the_file_may_be_gone_but_not_be_another(
     other = write(tmp_path / "other.txt", file.read_text() + "zz 1 2 3 4 5\n")
     with pytest.raises(UserError) as error:
         run(char_corpus, output, other)
-    old, new = (hashlib.sha256(path.read_bytes()).hexdigest() for path in (file, other))
+    old, new = (blake3(path.read_bytes()).hexdigest() for path in (file, other))
     assert f"`pretrained_embeddings`: the run has '{old}', now '{new}'" in str(error.value)
     with pytest.raises(UserError, match=r"`pretrained_embeddings`: the run has '.*', now None"):
         run(char_corpus, output, None, embedding_dim=DIM)

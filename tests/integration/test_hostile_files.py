@@ -109,7 +109,7 @@ def test_journals(tmp_path: Path, count: int) -> None:
         num_tokens=3,
         num_records=1,
         num_bytes=7,
-        sha256=journal.digest(str(shard)),
+        blake3=journal.digest(str(shard)),
         num_text_bytes=3,
         documents=(1, 0),
     )

@@ -17,7 +17,7 @@ from pipeline.layout.sealed import sealed
 
 def content() -> Any:
     parsed = json.loads(MANIFEST.to_json())
-    del parsed["sha256"]
+    del parsed["blake3"]
     return parsed
 
 
@@ -47,7 +47,7 @@ def set_in(*keys: Any, value: Any) -> Callable[[Any], None]:
 
 SHARD = ("splits", "train", "shards", 0)
 LIES = {
-    "another format": (set_in("format", value=1), "of format 1, and this textreel reads 3"),
+    "another format": (set_in("format", value=1), "of format 1, and this textreel reads 4"),
     "no record": (set_in("record_tokens", value=0), "`record_tokens` is 0"),
     "negative": (set_in("record_tokens", value=-1), "`record_tokens` is -1"),
     "another record": (set_in("record_tokens", value=168), "9 tokens are not 3 records"),
@@ -62,7 +62,7 @@ LIES = {
     "absolute": (set_in(*SHARD, "file", value="/etc/passwd"), "the file '/etc/passwd' is called"),
     "tokens": (set_in(*SHARD, "num_tokens", value=10), "10 tokens are not 3 records of 120"),
     "bytes": (set_in(*SHARD, "disk_bytes", value=2**40), "9 tokens are not 3 records of"),
-    "digest": (set_in(*SHARD, "sha256", value=None), "`sha256` is None"),
+    "digest": (set_in(*SHARD, "blake3", value=None), "`blake3` is None"),
     "no source": (set_in(*SHARD, "pieces", 0, value=[3, 0, 1, 0]), "is no piece of a source"),
     "too long": (set_in(*SHARD, "pieces", 0, value=[0, 0, 91, 0]), "is no piece of a source"),
     "empty piece": (set_in(*SHARD, "pieces", 0, value=[0, 5, 5, 0]), "is no piece of a source"),

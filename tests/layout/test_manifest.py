@@ -1,10 +1,10 @@
-"""The manifest on disk: format 2, sealed."""
+"""The manifest on disk: format 4, sealed."""
 
-import hashlib
 import json
 import os
 from pathlib import Path
 
+from blake3 import blake3
 from corpora import make, text
 from manifests import MANIFEST
 
@@ -12,26 +12,26 @@ from pipeline import open_corpus
 
 # A new field, another order or another name makes another format.
 REST = (
-    '"format": 3, "name": "text", "options": {"vocabulary": "char", "splits": {"train": 0.9, '
+    '"format": 4, "name": "text", "options": {"vocabulary": "char", "splits": {"train": 0.9, '
     '"test": 0.1}}, "vocabulary_fingerprint": "F0", "vocabulary_size": 300, "dtype": "uint16", '
     '"separator_id": 0, "record_tokens": 4, "sources": [["a b.txt", 90, 90, true, true], '
     '["\\u65e5.gz", 50, 50, true, false], ["x.parquet", 70, 7, false, false]], "splits": {"train": '
     '{"shards": [{"file": "text-train.tfrecord-00000-of-00002", "num_tokens": '
-    '9, "num_records": 3, "disk_bytes": 120, "text_bytes": 7, "sha256": "AB", "pieces": [[0, 0, '
+    '9, "num_records": 3, "disk_bytes": 120, "text_bytes": 7, "blake3": "AB", "pieces": [[0, 0, '
     '40, 0], [2, 0, 7, 2]]}, {"file": "text-train.tfrecord-00001-of-00002", "num_tokens": 5, '
-    '"num_records": 2, "disk_bytes": 78, "text_bytes": 4, "sha256": "CD", "pieces": [[0, 40, 90, '
+    '"num_records": 2, "disk_bytes": 78, "text_bytes": 4, "blake3": "CD", "pieces": [[0, 40, 90, '
     '1]]}]}, "test": {"shards": [{"file": "text-test.tfrecord-00000-of-00001", '
-    '"num_tokens": 0, "num_records": 0, "disk_bytes": 0, "text_bytes": 0, "sha256": "EF", '
+    '"num_tokens": 0, "num_records": 0, "disk_bytes": 0, "text_bytes": 0, "blake3": "EF", '
     '"pieces": []}]}}, "file_formats": ["tfrecord"], "files": {"vocabulary.json": "01", '
     '"dataset_info.json": "02", "features.json": "03"}}\n'
 )
 for digits in ("F0", "AB", "CD", "EF", "01", "02", "03"):
     REST = REST.replace(f'"{digits}"', f'"{digits.lower() * 32}"')
-DIGEST = hashlib.sha256(REST.encode()).hexdigest()
+DIGEST = blake3(REST.encode()).hexdigest()
 
 
 def test_the_file_is_fixed(tmp_path: Path) -> None:
-    assert MANIFEST.to_json() == f'{{"sha256": "{DIGEST}",\n{REST}'
+    assert MANIFEST.to_json() == f'{{"blake3": "{DIGEST}",\n{REST}'
     assert MANIFEST.digest == DIGEST
     MANIFEST.save(tmp_path)
     assert (tmp_path / "manifest.json").read_text() == MANIFEST.to_json()
@@ -40,7 +40,7 @@ def test_the_file_is_fixed(tmp_path: Path) -> None:
 
 def test_the_fingerprint_is_of_what_says_which_tokens_there_are() -> None:
     tokens = REST[: REST.index(', "file_formats"')] + "}\n"
-    assert MANIFEST.fingerprint == hashlib.sha256(tokens.encode()).hexdigest()
+    assert MANIFEST.fingerprint == blake3(tokens.encode()).hexdigest()
 
 
 def test_a_split_is_the_sum_of_its_shards() -> None:
@@ -56,4 +56,4 @@ def test_a_split_is_the_sum_of_its_shards() -> None:
 def test_the_manifest_survives_its_file(tmp_path: Path) -> None:
     corpus = make(tmp_path, text(1000), shard_bytes=100)
     assert open_corpus(corpus.directory).manifest == corpus.manifest
-    assert json.loads(corpus.manifest.to_json())["splits"]["train"]["shards"][0]["sha256"]
+    assert json.loads(corpus.manifest.to_json())["splits"]["train"]["shards"][0]["blake3"]

@@ -55,7 +55,7 @@ def test_what_stands_on_the_disk(folder: Path) -> None:
     expected = [offset for contents in CONTENTS for offset in slow_offsets(contents)]
     assert offsets.tolist() == expected
     content = json.loads((folder / "index" / "index.json").read_text())
-    assert (content["format"], content["checked"]) == (1, False)
+    assert (content["format"], content["checked"]) == (2, False)
     for number, (path, num_bytes, modified, num_records, _) in enumerate(content["files"]):
         status = (folder / f"x-{number}").stat()
         assert (path, num_records) == (f"x-{number}", len(CONTENTS[number]))
@@ -202,8 +202,8 @@ def test_what_is_no_index(folder: Path, tmp_path: Path) -> None:
         open_index(folder)
     with pytest.raises(UserError, match=r"/x-0 is no index: it has no index\.json"):
         open_index(folder / "x-0")
-    write(folder / "index" / "index.json", sealed({"format": 2}))
-    with pytest.raises(UserError, match="is of format 2, and this textreel reads 1; index the"):
+    write(folder / "index" / "index.json", sealed({"format": 1}))
+    with pytest.raises(UserError, match="is of format 1, and this textreel reads 2; index the"):
         open_index(folder / "index")
 
 
@@ -222,11 +222,11 @@ ROW = ["x", 100, 7, 3, "0" * 64]
         *[{"files": [[*ROW[:1], size, *ROW[2:]]]} for size in (-1, 47, 2**63, 1e9, True, "1")],
         *[{"files": [[*ROW[:3], count, ROW[4]]]} for count in (-1, 7, None)],
         *[{"files": [[path, *ROW[1:]]]} for path in ("", 7, "a\0b", "\ud800")],
-        *[{"files": [[*ROW[:4], sha256]]} for sha256 in ("", "g" * 64, "0" * 65, None)],
+        *[{"files": [[*ROW[:4], blake3]]} for blake3 in ("", "g" * 64, "0" * 65, None)],
     ],
 )
 def test_what_it_says_is_checked(folder: Path, changes: dict[str, Any]) -> None:
-    content = {"format": 1, "checked": False, "files": [ROW]}
+    content = {"format": 2, "checked": False, "files": [ROW]}
     write(folder / "index" / "index.json", sealed(content))
     assert len(load_index(folder / "index")) == 3
     write(folder / "index" / "index.json", sealed({**content, **changes}))
@@ -245,7 +245,7 @@ def test_an_index_of_a_billion_records_opens_at_once(tmp_path: Path) -> None:
     index_records([tmp_path / "x"], folder)
     count = 10**9
     row = ["x", 16 * count, 0, count, "0" * 64]
-    write(folder / "index.json", sealed({"format": 1, "checked": False, "files": [row]}))
+    write(folder / "index.json", sealed({"format": 2, "checked": False, "files": [row]}))
     with open(folder / "offsets.npy", "wb") as file:
         file.write(offsets_header(count))
         file.truncate(file.tell() + 8 * count)

@@ -1,13 +1,13 @@
 """Records: the files of TensorFlow, byte for byte, and what is wrong with a damaged one."""
 
 import bisect
-import hashlib
 import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from blake3 import blake3
 from corpora import write as write_file
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -49,7 +49,7 @@ def test_files_are_those_of_tensorflow(
     assert written.num_tokens == len(tokens)
     assert written.num_records == -(-len(tokens) // record_tokens)
     assert written.num_bytes == len(data)
-    assert written.sha256 == hashlib.sha256(data).hexdigest()
+    assert written.blake3 == blake3(data).hexdigest()
     if len(tokens) >= record_tokens:
         full = len(tokens) // record_tokens * record_bytes(record_tokens * tokens.itemsize)
         assert 0 <= len(data) - full <= record_bytes(record_tokens * tokens.itemsize)

@@ -1,10 +1,10 @@
 """Files that carry their own digest."""
 
-import hashlib
 import json
 from pathlib import Path
 
 import pytest
+from blake3 import blake3
 
 from pipeline import UserError
 from pipeline.layout.sealed import digest_of, first_line, read_sealed, sealed
@@ -15,14 +15,14 @@ CONTENT = {"a": [1, {"b": None}], "é": "\n"}
 def test_the_first_line_is_the_digest_of_the_rest(tmp_path: Path) -> None:
     text = sealed(CONTENT)
     line, _, rest = text.partition("\n")
-    assert line == first_line(hashlib.sha256(rest.encode()).hexdigest())
+    assert line == first_line(blake3(rest.encode()).hexdigest())
     assert line == first_line(digest_of(CONTENT))
-    assert json.loads(text) == {"sha256": digest_of(CONTENT), **CONTENT}
+    assert json.loads(text) == {"blake3": digest_of(CONTENT), **CONTENT}
     (tmp_path / "x.json").write_text(text)
     assert read_sealed(tmp_path / "x.json") == CONTENT
 
 
-@pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"null", b"\xff", b'{"sha256": "",\n}'])
+@pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"null", b"\xff", b'{"blake3": "",\n}'])
 def test_anything_else_is_damaged(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "x.json").write_bytes(data)
     with pytest.raises(UserError, match=r"x\.json is damaged"):
@@ -31,7 +31,7 @@ def test_anything_else_is_damaged(tmp_path: Path, data: bytes) -> None:
 
 def test_a_sealed_text_that_is_no_json_is_damaged(tmp_path: Path) -> None:
     for rest in ("[" * 10**6, '"a": ' + "9" * 5000 + "}", "x"):
-        digest = hashlib.sha256(rest.encode()).hexdigest()
+        digest = blake3(rest.encode()).hexdigest()
         (tmp_path / "x.json").write_text(first_line(digest) + "\n" + rest)
         with pytest.raises(UserError, match="no valid JSON"):
             read_sealed(tmp_path / "x.json")

@@ -142,7 +142,7 @@ def test_a_damaged_journal_entry_is_as_good_as_none(
     unfinished(sources, tmp_path / "out", monkeypatch)
     entries = sorted((tmp_path / "out" / journal.FOLDER).glob("*tfrecord*.json"))
     entries[0].write_text("")
-    entries[1].write_text(json.dumps({"sha256": "x"}))
+    entries[1].write_text(json.dumps({"blake3": "x"}))
     prepare([sources], tmp_path / "out", PrepareOptions(**OPTIONS))
     assert files(tmp_path / "out") == straight
 
@@ -154,7 +154,7 @@ def test_an_entry_vouches_for_the_file_that_it_was_written_for(tmp_path: Path) -
         num_tokens=7,
         num_records=1,
         num_bytes=7,
-        sha256="ed7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73",
+        blake3="3fba5250be9ac259c56e7250c526bc83bacb4be825f2799d3d59e5b4878dd74e",
         num_text_bytes=5,
         documents=(1, 0, 2),
     )
@@ -244,7 +244,7 @@ def test_what_was_begun_otherwise_is_protected_where_some_of_it_is_finished(
     assert journal.vocabulary_of(tmp_path, changed) is None
     assert not journal.is_same(tmp_path, changed)
     written = WrittenShard(
-        num_tokens=1, num_records=1, num_bytes=1, sha256="", num_text_bytes=1, documents=()
+        num_tokens=1, num_records=1, num_bytes=1, blake3="", num_text_bytes=1, documents=()
     )
     journal.record(str(tmp_path / "shard"), written)
     with pytest.raises(UserError, match=f"begun otherwise: {message}; 1 shards are finished"):

@@ -1,7 +1,6 @@
 """Prepare: every document comes back, in the same bytes wherever and however it is made."""
 
 import gzip
-import hashlib
 import itertools
 import json
 import os
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from blake3 import blake3
 from corpora import (
     TEXTS,
     TRAIN,
@@ -96,7 +96,7 @@ def test_the_shards_are_what_the_manifest_says(tmp_path: Path) -> None:
         for shard in split.shards:
             data = (tmp_path / "corpus" / shard.file).read_bytes()
             assert len(data) == shard.disk_bytes
-            assert hashlib.sha256(data).hexdigest() == shard.sha256
+            assert blake3(data).hexdigest() == shard.blake3
             assert shard.num_records == -(-shard.num_tokens // 100)
     pieces = [piece for split in corpus.splits.values() for s in split.shards for piece in s.pieces]
     assert (pieces[0].source_index, pieces[0].start) == (0, 0)

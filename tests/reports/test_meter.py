@@ -18,7 +18,7 @@ def test_the_meter_means_over_steps_and_rates_over_time() -> None:
         num_tokens=50,
         num_records=1,
         disk_bytes=1,
-        sha256="",
+        blake3="",
         text_bytes=100,
         pieces=(),
     )
@@ -64,7 +64,7 @@ def test_the_evaluations_to_come_are_counted() -> None:
 
 def test_sums_that_were_saved_go_into_the_next_report() -> None:
     shard = Shard(
-        file="x", num_tokens=50, num_records=1, disk_bytes=1, sha256="", text_bytes=100, pieces=()
+        file="x", num_tokens=50, num_records=1, disk_bytes=1, blake3="", text_bytes=100, pieces=()
     )
     config, split = tiny("c", "r"), Split(shards=(shard,))
     first = StepMetrics(1.1, -1, 0.3, 1, 0.25), StepMetrics(0.7, -1, 0.1, 0, 0.5)

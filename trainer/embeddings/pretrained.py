@@ -17,7 +17,7 @@ class Pretrained:
     """The file of a run's `pretrained_embeddings`.
 
     Attributes:
-        digest: SHA-256 of the file, in hex: it, not the path, is in the run's identity.
+        digest: BLAKE3 of the file, in hex: it, not the path, is in the run's identity.
         dim: numbers of a vector.
         vectors: where the embeddings start from; None once the run has a checkpoint, which
             holds what they have become.
