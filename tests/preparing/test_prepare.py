@@ -345,7 +345,7 @@ if __name__ == "__main__":
 """
     script = write(tmp_path / "program.py", program)
     subprocess.run([sys.executable, script], check=True, env=ENVIRONMENT)
-    assert json.loads((tmp_path / "out/manifest.json").read_text())["format"] == 3
+    assert json.loads((tmp_path / "out/manifest.json").read_text())["format"] == 4
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
