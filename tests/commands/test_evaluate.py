@@ -28,3 +28,9 @@ def test_the_command_measures_the_split_and_the_checkpoint_that_are_named(
         printed.append(capsys.readouterr().out)
         assert printed[-1] == f"{measured.num_windows:,} windows: {measured}\n"
     assert len(set(printed)) == 3
+    arguments = build_parser().parse_args(["evaluate", str(tmp_path), "--stateful"])
+    arguments.run(arguments)
+    stateful = evaluate(tmp_path, stateful=True).stateful
+    assert stateful is not None
+    said = f"{stateful.num_tokens:,} tokens with those before: {stateful}\n"
+    assert capsys.readouterr().out == printed[0] + said

@@ -23,6 +23,12 @@ def add_command(subparsers: Any) -> None:
         help="split to measure (default: the run's --validation_split)",
     )
     add_checkpoint(parser)
+    parser.add_argument(
+        "--stateful",
+        action="store_true",
+        help="also read the split in order, every token predicted from what is before it: with the "
+        "state carried on (lstm, gru) or in windows that overlap by half",
+    )
     add_code(parser)
     parser.set_defaults(run=_run)
 
@@ -42,5 +48,8 @@ def _run(arguments: argparse.Namespace) -> None:
         split=split,
         checkpoint=arguments.checkpoint,
         allow_code=allows_code(arguments),
+        stateful=arguments.stateful,
     )
     show(f"{evaluation.num_windows:,} windows: {evaluation}")
+    if evaluation.stateful is not None:
+        show(f"{evaluation.stateful.num_tokens:,} tokens with those before: {evaluation.stateful}")

@@ -3,37 +3,62 @@
 import dataclasses
 import math
 import os
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
 
+from pipeline.errors import OptionError
 from pipeline.files import join
 from pipeline.layout.records import FEATURE
 from pipeline.reading.corpus import Corpus
 from trainer.evaluation.evaluator import Evaluation, Evaluator
 from trainer.evaluation.split import open_split
+from trainer.evaluation.stateful import stateful_nats
 from trainer.run.checkpoint import restore_weights
 from trainer.run.opening import open_run
 from trainer.steps.assembly import assemble
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RunEvaluation:
-    """The quality of a run on a split.
+class SplitEvaluation:
+    """The quality of a model on a split.
 
     Attributes:
         evaluation: loss, perplexity and bits per byte.
         bits_per_character: `loss / ln 2 * tokens / characters`, with the counts of the
             whole split; separators are tokens, but not characters.
-        num_windows: windows measured, each once.
     """
 
     evaluation: Evaluation
     bits_per_character: float
-    num_windows: int
 
     def __str__(self) -> str:
         return f"{self.evaluation}, {self.bits_per_character:.4f} bits/character"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StatefulEvaluation(SplitEvaluation):
+    """The quality with the text before: see `trainer.evaluation.stateful`.
+
+    Attributes:
+        num_tokens: tokens measured, each once: all of the split but the first.
+    """
+
+    num_tokens: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunEvaluation(SplitEvaluation):
+    """The quality of a run on the windows of a split.
+
+    Attributes:
+        num_windows: windows measured, each once.
+        stateful: the quality with the text before, where it was asked for.
+    """
+
+    num_windows: int
+    stateful: StatefulEvaluation | None = None
 
 
 def evaluate(
@@ -43,6 +68,7 @@ def evaluate(
     split: str | None = None,
     checkpoint: str = "newest",
     allow_code: bool = False,
+    stateful: bool = False,
 ) -> RunEvaluation:
     """Measures a checkpoint of a run on every window of a split, each once.
 
@@ -52,9 +78,10 @@ def evaluate(
         split: its split to measure; None for the run's `validation_split`.
         checkpoint: `"newest"`, or `"best"`, the one of the lowest validation loss.
         allow_code: whether a model of the run's own, a `module:function`, may be imported and run.
+        stateful: also measures it with the text before, in one pass through the split.
 
     Raises:
-        OptionError: `checkpoint` is neither.
+        OptionError: `checkpoint` is neither; or `stateful` for a run with targets `"last"`.
         UserError: the directory is no run, has no checkpoint, or has a model of its own (without
             `allow_code`); its files do not belong together; or the corpus has another
             vocabulary, no such split or no window in it.
@@ -62,15 +89,36 @@ def evaluate(
     used = open_run(run, checkpoint=checkpoint, allow_code=allow_code)
     measured = open_split(run, used.config, used.vocabulary, corpus=corpus, split=split)
     config, opened = measured.config, measured.corpus
+    if stateful and config.targets != "sequence":
+        raise OptionError(
+            f"`stateful` must not be given for a run with `targets` {config.targets!r} (it "
+            "predicts after whole windows alone); leave --stateful out"
+        )
     assembly = assemble(config, opened.vocabulary.size)
     with assembly.strategy.scope():
         restore_weights(used.checkpoint, assembly.model)
     evaluation = Evaluator(opened, config, assembly.runner).evaluate()
-    bits = evaluation.loss / math.log(2) * opened.splits[config.evaluated_split].num_tokens
+    split_counts = opened.splits[config.evaluated_split]
+    tokens_per_character = split_counts.num_tokens / num_characters(opened, config.evaluated_split)
+    with_state = None
+    if stateful:
+        tokens = split_tokens(opened, config.evaluated_split)
+        separator_id = opened.vocabulary.separator_id
+        nats, num_tokens = stateful_nats(assembly.model, config, tokens, separator_id)
+        with_state = StatefulEvaluation(
+            evaluation=Evaluation.from_loss(
+                nats / num_tokens,
+                num_tokens=split_counts.num_tokens,
+                text_bytes=split_counts.text_bytes,
+            ),
+            bits_per_character=nats / num_tokens / math.log(2) * tokens_per_character,
+            num_tokens=num_tokens,
+        )
     return RunEvaluation(
         evaluation=evaluation,
-        bits_per_character=bits / num_characters(opened, config.evaluated_split),
+        bits_per_character=evaluation.loss / math.log(2) * tokens_per_character,
         num_windows=measured.num_windows,
+        stateful=with_state,
     )
 
 
@@ -88,14 +136,19 @@ def num_characters(corpus: Corpus, split: str) -> int:
 
 def token_counts(corpus: Corpus, split: str) -> np.ndarray:
     """How often each id occurs in a split, `[vocabulary size]` int64."""
+    counts = np.zeros(corpus.vocabulary.size, np.int64)
+    for tokens in split_tokens(corpus, split):
+        counts += np.bincount(tokens, minlength=len(counts))
+    return counts
+
+
+def split_tokens(corpus: Corpus, split: str) -> Iterator[np.ndarray]:
+    """Yields the tokens of a split in order, some records at a time."""
 
     def payloads(records: tf.Tensor) -> tf.Tensor:
         feature = {FEATURE: tf.io.FixedLenFeature([], tf.string)}
         return tf.io.parse_example(records, feature)[FEATURE]
 
     files = [join(corpus.directory, shard.file) for shard in corpus.splits[split].shards]
-    counts = np.zeros(corpus.vocabulary.size, np.int64)
     for records in tf.data.TFRecordDataset(files).batch(64).map(payloads).as_numpy_iterator():
-        tokens = np.frombuffer(b"".join(records), corpus.vocabulary.dtype)
-        counts += np.bincount(tokens, minlength=len(counts))
-    return counts
+        yield np.frombuffer(b"".join(records), corpus.vocabulary.dtype)
