@@ -17,7 +17,10 @@ from options import config_of, error_of
             {"precision": "float8"},
             "`precision` must be one of float32, bfloat16, float16, got 'float8'",
         ),
-        ({"model": "rnn"}, "`model` must be one of lstm, gru, transformer, or MODULE:FUNCTION,"),
+        (
+            {"model": "rnn"},
+            "`model` must be one of lstm, gru, mingru, transformer, or MODULE:FUNCTION,",
+        ),
         ({"model": "a.b:"}, "or MODULE:FUNCTION, got 'a.b:'"),
         ({"model": "a b:c"}, "or MODULE:FUNCTION, got 'a b:c'"),
         ({"heads": 2}, "`heads` must not be given with `model` 'lstm' (it has no attention), got"),

@@ -60,7 +60,7 @@ def test_identity_holds_what_changes_the_weights() -> None:
         ),
         (
             {"lanes": True, "model": "transformer"},
-            "`model` must be one of lstm, gru with `lanes` (which carry a recurrent state on)",
+            "`model` must be one of lstm, gru, mingru with `lanes` (which carry a recurrent ",
         ),
         (
             {"lanes": True, "model": "own_models:recurrent"},

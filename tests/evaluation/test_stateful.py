@@ -44,7 +44,7 @@ def test_every_token_but_the_first_is_predicted_once() -> None:
 
 
 @pytest.mark.parametrize("lanes", [False, True])
-@pytest.mark.parametrize("model", ["lstm", "gru"])
+@pytest.mark.parametrize("model", ["lstm", "gru", "mingru"])
 def test_a_state_is_carried_through_the_split(model: str, lanes: bool) -> None:
     made, config = make(model, layers=2), tiny("corpus", "run", model=model, lanes=lanes)
     nats, num_tokens = stateful_nats(made, config, np.split(TOKENS, [5, 700]), separator_id=3)

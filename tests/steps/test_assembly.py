@@ -41,6 +41,9 @@ def test_an_lstms_windows_are_cut_in_halves_on_a_cpu(
         ({"jit": "off"}, False),
         ({"model": "gru"}, False),
         ({"model": "gru", "jit": "on"}, True),
+        ({"model": "mingru"}, True),
+        ({"model": "mingru", "precision": "bfloat16"}, True),
+        ({"model": "mingru", "jit": "off"}, False),
     ],
 )
 def test_xla_compiles_what_it_makes_faster_or_is_told_to(

@@ -16,7 +16,7 @@ from trainer.loop import train
 from trainer.steps.feed import training_feed
 from trainer.steps.lanes import LaneState
 
-recurrent = pytest.mark.parametrize("model", ["lstm", "gru"])
+recurrent = pytest.mark.parametrize("model", ["lstm", "gru", "mingru"])
 
 
 @recurrent

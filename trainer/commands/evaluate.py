@@ -27,7 +27,7 @@ def add_command(subparsers: Any) -> None:
         "--stateful",
         action="store_true",
         help="also read the split in order, every token predicted from what is before it: with the "
-        "state carried on (lstm, gru) or in windows that overlap by half",
+        "state carried on (recurrent models) or in windows that overlap by half",
     )
     add_code(parser)
     parser.set_defaults(run=_run)

@@ -31,7 +31,7 @@ class DataOptions:
     )
     lanes: bool = option(
         "read the text in order, a row going on where it was at the step before with the "
-        "state it had there, instead of shuffled windows; for lstm and gru",
+        "state it had there, instead of shuffled windows; for recurrent models",
         default=False,
     )
     batch_size: int = option(

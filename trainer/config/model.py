@@ -6,8 +6,8 @@ from pipeline.errors import OptionError
 from pipeline.options import check_int, check_number, option
 
 PRECISIONS = ("float32", "bfloat16", "float16")
-MODELS = ("lstm", "gru", "transformer")
-RECURRENT = ("lstm", "gru")
+MODELS = ("lstm", "gru", "mingru", "transformer")
+RECURRENT = ("lstm", "gru", "mingru")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -21,7 +21,7 @@ class ModelOptions:
     )
     layers: int = option("number of layers", default=1, parse=int)
     units: int = option(
-        "units of each LSTM or GRU layer; width of the Transformer", default=256, parse=int
+        "units of each recurrent layer; width of the Transformer", default=256, parse=int
     )
     embedding_dim: int | None = option(
         "size of a token's embedding vector; without it: 64, and the units of a Transformer",

@@ -36,18 +36,36 @@ def plain_model(model: LanguageModel) -> keras.Model:
 
 def _recurrent(model: RecurrentModel, config: dict[str, Any], tokens: Any) -> Any:
     hidden = _embed(model, tokens)
-    kind = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[config["cell"]]
+    kind = keras.layers.LSTM if config["cell"] == "lstm" else keras.layers.GRU
+    is_minimal = config["cell"] == "mingru"
     for layer in model.recurrent:
+        options = {"activation": "linear"} if is_minimal else {}
         plain = kind(
-            layer.units, return_sequences=layer.return_sequences, dtype="float32", name=layer.name
+            layer.units,
+            return_sequences=layer.return_sequences,
+            dtype="float32",
+            name=layer.name,
+            **options,
         )
-        hidden = _with_weights(plain, hidden, layer.get_weights())
+        weights = layer.get_weights()
+        hidden = _with_weights(plain, hidden, _gru_weights(*weights) if is_minimal else weights)
         hidden = _drop(config["dropout"], hidden)
     return _with_weights(
         keras.layers.Dense(config["vocabulary_size"], dtype="float32", name="logits"),
         hidden,
         model.logits.get_weights(),
     )
+
+
+def _gru_weights(kernel: np.ndarray, bias: np.ndarray) -> list[np.ndarray]:
+    """The weights of a GRU that is a MinGRU: no gate looks at the state, the reset gate is idle."""
+    (gate, candidate), (gate_bias, candidate_bias) = (
+        np.split(one, 2, axis=-1) for one in (kernel, bias)
+    )
+    recurrent = np.zeros([gate.shape[1], 3 * gate.shape[1]], np.float32)
+    kernel = np.concatenate([gate, np.zeros_like(gate), candidate], axis=1)
+    bias = np.concatenate([gate_bias, np.zeros_like(gate_bias), candidate_bias])
+    return [kernel, recurrent, np.stack([bias, np.zeros_like(bias)])]
 
 
 def _transformer(model: Transformer, config: dict[str, Any], tokens: Any) -> Any:

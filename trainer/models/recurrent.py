@@ -1,4 +1,4 @@
-"""Recurrent models: Embedding -> LSTM or GRU layers -> logits over the vocabulary."""
+"""Recurrent models: Embedding -> LSTM, GRU or MinGRU layers -> logits over the vocabulary."""
 
 import dataclasses
 from typing import Any
@@ -9,6 +9,7 @@ import tensorflow as tf
 from trainer.models import cpu_lstm
 from trainer.models.dropout import ReplicaDropout
 from trainer.models.language_model import LanguageModel, State
+from trainer.models.mingru import MinGRU
 
 _LAYERS = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
 
@@ -18,7 +19,7 @@ class RecurrentArchitecture:
     """What a recurrent model is, wherever it computes.
 
     Attributes:
-        cell: `"lstm"` or `"gru"`.
+        cell: `"lstm"`, `"gru"` or `"mingru"`.
         vocabulary_size: number of token ids.
         num_layers: number of recurrent layers.
         units: units of each recurrent layer.
@@ -69,11 +70,10 @@ class RecurrentModel(LanguageModel):
             architecture.vocabulary_size, architecture.embedding_dim, dtype=dtype, name="embedding"
         )
         self.recurrent = [
-            _LAYERS[architecture.cell](
-                architecture.units,
+            _make_layer(
+                architecture,
                 return_sequences=architecture.targets == "sequence" or index + 1 < num_layers,
-                use_cudnn="auto" if use_cudnn else False,
-                seed=architecture.seed,  # of a dropout that is not used, but is saved
+                use_cudnn=use_cudnn,
                 dtype=dtype,
                 name=f"{architecture.cell}_{index}",
             )
@@ -139,7 +139,10 @@ class RecurrentModel(LanguageModel):
         keep = tf.transpose(keep)[:, :, tf.newaxis]
         new_state = []
         for layer, dropout, layer_state in zip(self.recurrent, self.dropouts, state, strict=True):
-            hidden, layer_state = _scan(layer.cell, hidden, keep, layer_state)
+            if isinstance(layer, MinGRU):
+                hidden, layer_state = layer.scan(hidden, tf.transpose(keep, [1, 0, 2]), layer_state)
+            else:
+                hidden, layer_state = _scan(layer.cell, hidden, keep, layer_state)
             hidden = dropout(hidden, training=training)
             new_state.append(layer_state)
         return self.logits(hidden), new_state
@@ -169,7 +172,7 @@ class RecurrentModel(LanguageModel):
         return (logits if self.recurrent[-1].return_sequences else logits[:, 0]), new_state
 
     def initial_state(self, batch_size: int | tf.Tensor) -> State:
-        """Zeros: each layer's `[hidden, cell]` (LSTM) or `[hidden]` (GRU), `[batch, units]`."""
+        """Zeros: each layer's `[hidden, cell]` (LSTM) or `[hidden]`, `[batch, units]`."""
         return [layer.cell.get_initial_state(batch_size) for layer in self.recurrent]
 
     def step(self, tokens: tf.Tensor, state: State) -> tuple[tf.Tensor, State]:
@@ -180,6 +183,19 @@ class RecurrentModel(LanguageModel):
             hidden, layer_state = layer.cell(hidden, layer_state)
             new_state.append(layer_state)
         return self.logits(hidden), new_state
+
+
+def _make_layer(
+    architecture: RecurrentArchitecture, *, use_cudnn: bool, **options: Any
+) -> keras.layers.Layer:
+    if architecture.cell == "mingru":
+        return MinGRU(architecture.units, **options)
+    return _LAYERS[architecture.cell](
+        architecture.units,
+        use_cudnn="auto" if use_cudnn else False,
+        seed=architecture.seed,  # of a dropout that is not used, but is saved
+        **options,
+    )
 
 
 def _time_major(rows: tf.Tensor) -> tf.Tensor:

@@ -81,7 +81,7 @@ def step_recipe(config: TrainConfig, strategy: tf.distribute.Strategy) -> StepRe
         accumulate_steps=config.accumulate_steps,
         label_smoothing=config.label_smoothing,
         halves=halves,
-        jit=_use_jit(config, halves=halves),
+        jit=_use_jit(config, halves=halves, num_replicas=strategy.num_replicas_in_sync),
     )
 
 
@@ -101,8 +101,10 @@ def _in_halves(config: TrainConfig, strategy: tf.distribute.Strategy) -> bool:
     )
 
 
-def _use_jit(config: TrainConfig, *, halves: bool) -> bool:
+def _use_jit(config: TrainConfig, *, halves: bool, num_replicas: int) -> bool:
     """Whether XLA compiles the steps: where it was asked to, or is known to help."""
+    if config.jit == "auto" and config.model == "mingru":
+        return num_replicas == 1
     if config.jit == "auto":
         return halves and config.precision == "float32"  # oneDNN multiplies bfloat16 faster
     return config.jit == "on"
