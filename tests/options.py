@@ -62,6 +62,7 @@ CHANGED = {
     "label_smoothing": ("0.1", 0.1),
     "precision": ("bfloat16", "bfloat16"),
     "accumulate_steps": ("4", 4),
+    "startup_timeout": ("90s", "90s"),
     "eval_every": ("0", 0),
     "save_every": ("8", 8),
     "log_every": ("8", 8),

@@ -19,21 +19,31 @@ FLAGS += ["--sample_tokens=4", "--sample_temperatures=0.5", "--log_every=4", "--
 
 
 class Pair:
-    """Two workers that run `python -m trainer.task`, or other code with the same flags."""
+    """Two workers that run `python -m trainer.task`, or other code with the same flags.
 
-    def __init__(self, corpus: Corpus, run: Path, *flags: str, code: str | None = None) -> None:
+    `last` are flags of the second worker alone; None: it never comes.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        run: Path,
+        *flags: str,
+        code: str | None = None,
+        last: tuple[str, ...] | None = (),
+    ) -> None:
         addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
         arguments = [f"--corpus={corpus.directory}", f"--output={run}", *FLAGS, *flags]
         self.fed = [run.parent / f"{run.name}-fed-{index}.npz" for index in range(2)]
         self.workers = []
-        for index in range(2):
+        for index in range(1 if last is None else 2):
             command = ["-m", "trainer.task"] if code is None else ["-c", code, str(self.fed[index])]
             task = {"type": "worker", "index": index}
             description = json.dumps({"cluster": {"worker": addresses}, "task": task})
             paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
             self.workers.append(
                 subprocess.Popen(
-                    [sys.executable, *command, *arguments],
+                    [sys.executable, *command, *arguments, *((last or ()) if index else ())],
                     env={
                         # Without the log level, the command imports TensorFlow as for a user.
                         **{k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"},

@@ -1,8 +1,11 @@
 """Start of a run: its options, corpus and output are checked, then all is made or restored."""
 
 import dataclasses
+from typing import Any
 
 import keras
+import numpy as np
+import tensorflow as tf
 
 from pipeline.files import join, write_text
 from pipeline.reading.corpus import Corpus, open_corpus
@@ -12,11 +15,13 @@ from trainer.config.splits import check_splits, num_training_windows, without_va
 from trainer.embeddings.pretrained import load_pretrained, start_from, vectors_text
 from trainer.hosts.agreement import Agreement
 from trainer.hosts.environment import Hosts
+from trainer.hosts.meeting import meet
 from trainer.reports.reports import Reports
 from trainer.run.checkpoint import find_best, find_newest, read_identity
 from trainer.run.checkpointer import Checkpointer
 from trainer.run.directory import prepare_output
 from trainer.run.identity import RunIdentity
+from trainer.run.stored import Found
 from trainer.steps.assembly import Assembly, assemble
 
 
@@ -78,6 +83,8 @@ def start_run(
     )
     prepare_output(run, corpus, events=config.events_directory)
     checkpointer.go_on_from(newest, best)
+    if hosts is not None:
+        meet(hosts, _wants(config, identity, newest, best), timeout=config.startup_seconds)
     keras.utils.set_random_seed(config.seed)
     assembly = assemble(config, corpus.vocabulary.size, hosts)
     agreement = Agreement(assembly.strategy, hosts)
@@ -89,7 +96,6 @@ def start_run(
         step = checkpointer.restore()
         if vectors is not None:
             start_from(vectors, assembly.model.embedding)
-    agreement.check_equal(step, f"checkpoints in --output {run}")
     reported = config
     if not agreement.is_chief:
         reported, quiet = dataclasses.replace(config, output=directory, events=None), True
@@ -108,6 +114,25 @@ def start_run(
         reports=reports,
         step=step,
     )
+
+
+def _wants(
+    config: TrainConfig, identity: RunIdentity, newest: Found | None, best: Found | None
+) -> dict[str, Any]:
+    """What all hosts must have alike, by the names that messages show. Paths may differ."""
+    wants = {f"--{name}": value for name, value in dataclasses.asdict(config).items()}
+    for path in ("corpus", "output", "events", "pretrained_embeddings"):
+        del wants[f"--{path}"]
+    wants["--pretrained_embeddings"] = identity.settings.get("pretrained_embeddings")
+    return wants | {
+        "corpus": identity.corpus[:16],
+        "vocabulary": identity.vocabulary[:16],
+        "newest checkpoint in --output": newest and newest.step,
+        "best checkpoint in --output": best and best.step,
+        "version of TensorFlow": tf.__version__,
+        "version of Keras": keras.__version__,
+        "version of NumPy": np.__version__,
+    }
 
 
 def start_text(run: StartedRun) -> str:

@@ -9,6 +9,10 @@ from options import config_of, error_of
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        *(
+            ({"startup_timeout": value}, f"`startup_timeout` must be a time such as 90s, {rule}")
+            for value, rule in (("10", "10m or 2h, got '10'; change --st"), ("0s", ""), ("m", ""))
+        ),
         ({"accumulate_steps": 0}, "`accumulate_steps` must be an integer of at least 1, got 0"),
         (
             {"strategy": "gpu"},

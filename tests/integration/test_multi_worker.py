@@ -168,3 +168,16 @@ def test_two_hosts_carry_lanes_on_as_one_does(lane_corpus: Corpus, tmp_path: Pat
     for name in states:
         np.testing.assert_allclose(second[name], first[name], atol=2e-2, err_msg=name)
         assert np.abs(first[name]).max() > 0.05
+
+
+def test_workers_that_differ_or_do_not_come_are_named(char_corpus: Corpus, tmp_path: Path) -> None:
+    flags = ["--steps=8", "--eval_every=0", "--startup_timeout=2s"]
+    for code, _, err in Pair(
+        char_corpus, tmp_path / "apart", *flags[:2], last=("--log_every=7",)
+    ).end():
+        assert (code, "Traceback" in err) == (1, False), err
+        assert "its --log_every is 7, that of worker 0 4. Start all with the same flags" in err
+    ((code, _, err),) = Pair(char_corpus, tmp_path / "alone", *flags, last=None).end()
+    assert (code, "Traceback" in err) == (138, False), err
+    assert "textreel: error: worker 1 (127.0.0.1:" in err
+    assert not list(tmp_path.glob("*/checkpoints/*"))

@@ -3,7 +3,8 @@
 import dataclasses
 
 from pipeline.errors import OptionError
-from pipeline.options import check_int, option
+from pipeline.options import check_int, check_text, option
+from trainer.config.durations import seconds_of
 
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
 JIT_MODES = ("auto", "off", "on")
@@ -40,6 +41,12 @@ class DeviceOptions:
         parse=int,
         identity=False,
     )
+    startup_timeout: str = option(
+        "time to wait for the other workers: 90s, 10m, 2h",
+        default="10m",
+        metavar="TIME",
+        identity=False,
+    )
 
     def check_devices(self) -> None:
         """Refuses what breaks a rule.
@@ -48,6 +55,12 @@ class DeviceOptions:
             OptionError: an option does.
         """
         check_int(self, 1, "accumulate_steps")
+        check_text(self, "startup_timeout")
+        if seconds_of(self.startup_timeout) is None:
+            raise OptionError(
+                "`startup_timeout` must be a time such as 90s, 10m or 2h, got "
+                f"{self.startup_timeout!r}; change --startup_timeout"
+            )
         if self.jit == "on" and self.strategy in ("mirrored", "multi_worker"):
             raise OptionError(
                 f"`jit` must not be 'on' with `strategy` {self.strategy!r} (the replicas' "
@@ -68,6 +81,13 @@ class DeviceOptions:
                 f"`tpu` must name the TPU with `strategy` {self.strategy!r}, got {self.tpu!r}; "
                 "give --tpu NAME, or --tpu local on a TPU VM"
             )
+
+    @property
+    def startup_seconds(self) -> float:
+        """Seconds to wait for the other workers."""
+        seconds = seconds_of(self.startup_timeout)
+        assert seconds is not None
+        return seconds
 
     @property
     def on_tpu(self) -> bool:

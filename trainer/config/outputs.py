@@ -2,15 +2,13 @@
 
 import dataclasses
 import math
-import re
 
 from pipeline.errors import OptionError
 from pipeline.files import join
 from pipeline.options import check_int, check_text, option
+from trainer.config.durations import seconds_of
 
 EVENTS = "events"  # in the run's directory
-_SECONDS = {"s": 1, "m": 60, "h": 3600}
-_TIME = re.compile(r"\d+(\.\d+)?[smh]")
 
 
 def _parse_interval(text: str) -> int | str:
@@ -97,7 +95,7 @@ class OutputOptions:
 
     def _check_save_every(self) -> None:
         if isinstance(self.save_every, str):
-            valid = _TIME.fullmatch(self.save_every) is not None and self.save_seconds != 0
+            valid = self.save_seconds is not None
         else:
             valid = type(self.save_every) is int and self.save_every >= 1
         if not valid:
@@ -116,7 +114,7 @@ class OutputOptions:
         """Seconds between checkpoints; None where `save_every` is a number of steps."""
         if isinstance(self.save_every, int):
             return None
-        return float(self.save_every[:-1]) * _SECONDS[self.save_every[-1]]
+        return seconds_of(self.save_every)
 
     @property
     def events_directory(self) -> str:

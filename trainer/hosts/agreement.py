@@ -6,7 +6,6 @@ do next must be the same on all, or their collectives would not meet.
 
 import tensorflow as tf
 
-from pipeline.errors import UserError
 from trainer.hosts.environment import Hosts
 
 
@@ -47,23 +46,6 @@ class Agreement:
     def largest(self, value: int) -> int:
         """Returns the largest value that a host gave."""
         return max(self.values(value))
-
-    def check_equal(self, step: int, found: str) -> None:
-        """Refuses to go on from several steps at once.
-
-        Args:
-            step: where this host goes on.
-            found: what said so, for the message.
-
-        Raises:
-            UserError: another host goes on from another step.
-        """
-        steps = self.values(step)
-        if len(set(steps)) > 1:
-            raise UserError(
-                f"the workers found different {found}: of steps {', '.join(map(str, steps))}; "
-                "it must be one directory of a file system that all of them share"
-            )
 
     def _sum_over_hosts(self, given: tf.Tensor) -> tf.Tensor:
         """Sums a `[hosts]` float64 vector; every replica of a host gives the same one."""

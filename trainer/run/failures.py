@@ -16,6 +16,7 @@ from pipeline.reading.damage import asserted_damage, asserted_replacement
 from pipeline.terminal import show
 from trainer.config import TrainConfig
 from trainer.hosts.environment import Hosts
+from trainer.hosts.meeting import MissingHostError
 from trainer.run.checkpoint import newest_step
 
 # 128 + SIGUSR1. Kubeflow keeps it for "run it again"; others retry all codes above 127.
@@ -40,10 +41,13 @@ def explaining_failures(config: TrainConfig, hosts: Hosts | None) -> Iterator[No
 
     Raises:
         UserError: a shard is damaged or gone, or the corpus is another one now.
-        SystemExit: another host was lost; `LOST_HOST_CODE`.
+        SystemExit: another host was lost, or did not come; `LOST_HOST_CODE`.
     """
     try:
         yield
+    except MissingHostError as error:
+        show(f"textreel: error: {error}", file=sys.stderr)
+        raise SystemExit(LOST_HOST_CODE) from None
     except tf.errors.OpError as error:
         if damage := asserted_damage(error.message):
             if exists(damage.file):
