@@ -76,6 +76,69 @@ def test_a_signal_saves_and_stops_and_the_run_goes_on(
     assert_same_bits(checkpoint_arrays(resumed.checkpoint), checkpoint_arrays(whole.checkpoint))
 
 
+LONG = """
+import os, signal, sys, threading, time
+from training import tiny
+from trainer import loop
+corpus, run, kind, number = sys.argv[1:]
+
+def stop_soon():
+    time.sleep(2)
+    print(time.monotonic(), flush=True)
+    os.kill(os.getpid(), int(number))
+
+def then_stop(function):
+    def wrapped(self, *arguments):
+        threading.Thread(target=stop_soon, daemon=True).start()
+        return function(self, *arguments)
+    return wrapped
+
+options = dict(steps=10**6, log_every=10**6, save_every=10**6, eval_every=0)
+if kind == "steps":
+    loop._Loop._run_steps = then_stop(loop._Loop._run_steps)
+else:
+    options |= dict(eval_every=3, sample_tokens=10**8 if kind == "sample" else 0)
+    name = "_sample" if kind == "sample" else "_evaluate"
+    setattr(loop._Loop, name, then_stop(getattr(loop._Loop, name)))
+if kind in ("evaluate", "last"):
+    made = loop.Evaluator.__init__
+    def endless(self, *arguments):
+        made(self, *arguments)
+        self._num_batches = 10**9
+    loop.Evaluator.__init__ = endless
+    if kind == "last":
+        options["steps"] = 3
+try:
+    loop.train(tiny(corpus, run, **options), quiet=True)
+finally:
+    print(time.monotonic())
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "number", "step"),
+    [
+        ("steps", signal.SIGTERM, None),
+        ("evaluate", signal.SIGUSR1, 3),
+        ("last", signal.SIGTERM, 3),
+        ("sample", signal.SIGTERM, 3),
+    ],
+)
+def test_a_signal_is_obeyed_between_reports_and_while_evaluating_and_sampling(
+    char_corpus: Corpus, tmp_path: Path, kind: str, number: int, step: int | None
+) -> None:
+    """None of these would end within an hour."""
+    with start_child(LONG, char_corpus.directory, str(tmp_path), kind, str(number)) as child:
+        stdout, stderr = child.communicate(timeout=120)
+    assert child.returncode == 128 + number, stderr
+    sent, ended = (float(line) for line in stdout.splitlines())
+    assert ended - sent < 5
+    saved = newest_step(tmp_path)
+    assert saved == step if step else 0 < saved < 10**6
+    measured = [entry["kind"] == "validation" for entry in read_metrics(tmp_path)]
+    assert measured.count(True) == (kind == "sample")  # the others are measured at the next start
+
+
 def test_a_run_learns_and_says_what_it_made(
     char_corpus: Corpus, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

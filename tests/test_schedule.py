@@ -63,13 +63,13 @@ def test_saves_are_due_when_the_time_has_passed_since_the_last(
     assert policy(save_every="2h", steps=12).decide(12).save
 
 
-def test_a_signal_saves_and_stops_but_at_the_end_the_run_is_over() -> None:
+def test_a_signal_saves_and_stops() -> None:
     request = StopRequest()
     decide = policy(request, save_every=100, steps=12).decide
     assert decide(1) == Decision(save=False, stop_signal=None)
     request.signal_number = signal.SIGTERM
     assert decide(2) == Decision(save=True, stop_signal=signal.SIGTERM)
-    assert decide(12) == Decision(save=True, stop_signal=None)
+    assert decide(12) == Decision(save=True, stop_signal=signal.SIGTERM)
 
 
 @pytest.mark.parametrize(

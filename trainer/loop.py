@@ -9,6 +9,7 @@ Several hosts run this same loop; one of them writes and prints.
 import dataclasses
 import os
 import shlex
+import signal
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -110,14 +111,17 @@ class _Loop:
 
     def train(self) -> TrainResult:
         try:
-            if self._misses_evaluation():
-                self._evaluate()
-            if reason := self._reason_not_to_train():
-                self._measure_again(reason)
-                return self._result()
-            self._reports.message(start_text(self._run))
-            with logging_through_bar(), self._stop_request.listening():
-                self._train_steps()
+            with self._stop_request.listening(self._run.assembly.runner.stop):
+                if self._misses_evaluation():
+                    self._evaluate()
+                    if (signal_number := self._save_where_due()) is not None:
+                        exit_after(signal_number)
+                if reason := self._reason_not_to_train():
+                    self._measure_again(reason)
+                    return self._result()
+                self._reports.message(start_text(self._run))
+                with logging_through_bar():
+                    self._train_steps()
         except (KeyboardInterrupt, SystemExit):
             self._reports.close()
             self._reports.message(
@@ -143,37 +147,39 @@ class _Loop:
         iterator = iter(feed)
         for next_step in event_steps(self._config, self._step):
             self._run_steps(iterator, next_step - self._step)
-            stop_signal = self._handle_events()
+            self._handle_events()
             reason = self._early_stopping.reason_to_stop(self._step)
             if reason is not None:
                 self._save()
                 self._reports.message(f"{self._config.output} {reason}")
                 return
-            if stop_signal is not None:
-                exit_after(stop_signal)
 
     def _run_steps(self, iterator: Iterator[Any], num_steps: int) -> None:
         """Runs compiled steps to the next event."""
         began = time.perf_counter()
         metrics = self._run.assembly.runner.run_steps(iterator, tf.constant(num_steps))
         bad_index = int(metrics.bad_index)  # waits for the steps
+        num_steps = int(metrics.num_steps)  # fewer, after a signal
         self._meter.add(metrics, num_steps, seconds=time.perf_counter() - began)
         if bad_index >= 0:
             raise self._bad_loss(self._step + bad_index + 1)
         self._step += num_steps
 
-    def _handle_events(self) -> int | None:
-        """Does what is due now; returns the signal that all hosts stop for, or None."""
+    def _handle_events(self) -> None:
+        """Does what is due now; ends the run, saved, where all hosts stop for a signal."""
         if self._is_due(self._config.log_every):
             self._report()
         stop_signal = self._save_where_due()
-        if self._is_due(self._config.histograms_every):
+        if stop_signal is None and self._is_due(self._config.histograms_every):
             self._reports.weights(self._step, self._run.assembly.model)
-        if self._is_due(self._config.eval_every):
-            self._evaluation = self._evaluate()
+        is_complete = not self._is_due(self._config.eval_every)
+        if stop_signal is None and not is_complete:
+            is_complete = self._evaluate()
             stop_signal = self._save_where_due()
         self._reports.flush()
-        return stop_signal
+        # At the end, with everything done, the run is over.
+        if stop_signal is not None and not (is_complete and self._step == self._config.steps):
+            exit_after(stop_signal)
 
     def _is_due(self, interval: int) -> bool:
         return is_due(self._step, interval, self._config.steps)
@@ -201,36 +207,52 @@ class _Loop:
         self._saved_step = self._step
         self._save_policy.saved()
 
-    def _evaluate(self) -> Evaluation:
-        """Measures the model, keeps it where it is the best so far, and generates samples."""
+    def _evaluate(self) -> bool:
+        """Measures the model, keeps it where it is the best so far, and generates samples.
+
+        Returns:
+            Whether it was measured: a signal ends it, and the next start begins with it.
+        """
         assert self._evaluator is not None
         config, began = self._config, time.perf_counter()
         evaluation = self._evaluator.evaluate()
+        if evaluation is None:
+            return False
+        self._evaluation = evaluation
         # The best first: where its figures are there, a start takes the evaluation for done.
         if self._run.checkpointer.save_best(self._step, evaluation.loss, config.evaluated_split):
             self._early_stopping.improved(self._step)
         self._reports.validation(self._step, evaluation, seconds=self._meter.seconds)
         if config.sample_tokens and self._run.agreement.is_chief:
             for temperature in config.sample_temperatures:
-                self._reports.sample(self._step, temperature, self._sample(temperature))
+                if self._stop_request.signal_number is None:
+                    self._reports.sample(self._step, temperature, self._sample(temperature))
         self._meter.evaluation_seconds = time.perf_counter() - began
-        return evaluation
+        return True
 
     def _sample(self, temperature: float) -> str:
         request = Request(
             tokens=self._config.sample_tokens, temperature=temperature, seed=self._config.seed
         )
-        text = "".join(self._sampler.stream(request))
+        text = ""
+        for piece in self._sampler.stream(request):
+            text += piece
+            if self._stop_request.signal_number is not None:
+                break
         return screen_text(text, self._run.corpus.vocabulary)
 
     def _misses_evaluation(self) -> bool:
-        """Whether an earlier call ended between its last save and the evaluation of that step."""
+        """Whether an earlier call ended between its last save and the evaluation of that step.
+
+        The first host says so to all: another may not see yet what is in the run.
+        """
         if not self._step or not self._is_due(self._config.eval_every):
             return False
-        return not any(
+        misses = self._run.agreement.is_chief and not any(
             entry["kind"] == "validation" and entry["step"] == self._step
             for entry in read_metrics(self._config.output)
         )
+        return bool(self._run.agreement.largest(misses))
 
     def _reason_not_to_train(self) -> str | None:
         if self._step >= self._config.steps:
@@ -245,6 +267,8 @@ class _Loop:
         self._reports.message(f"{self._config.output} {reason}")
         if self._evaluator is not None:
             self._evaluation = self._evaluator.evaluate()
+            if self._evaluation is None:
+                exit_after(self._save_policy.decide(self._step).stop_signal or signal.SIGTERM)
             self._reports.message(f"validation at step {self._step}: {self._evaluation}")
 
     def _bad_loss(self, step: int) -> UserError:

@@ -75,7 +75,7 @@ class SavePolicy:
         save_steps = self._config.save_steps
         return Decision(
             save=agreed > 0 or is_last or (save_steps is not None and step % save_steps == 0),
-            stop_signal=signal_number if signal_number and not is_last else None,
+            stop_signal=signal_number or None,
         )
 
     def saved(self) -> None:

@@ -132,7 +132,7 @@ def test_a_port_in_use_is_named() -> None:
 
 
 def test_strangers_and_twins_do_not_disturb() -> None:
-    hosts = make_hosts(2)
+    hosts = make_hosts(3)
     host, _, port = hosts[0].addresses[0].rpartition(":")
     with concurrent.futures.ThreadPoolExecutor() as pool:
         first = pool.submit(meet, hosts[0], {}, timeout=20)
@@ -151,14 +151,16 @@ def test_strangers_and_twins_do_not_disturb() -> None:
 
         for text in (b"GET / HTTP/1.1\r\n\r\n", b"[1]\n{}\n", b'{"index": true}\n', b"\xff\n"):
             say(text).close()
-        line = json.dumps({"index": 1, "wants": {}}).encode() + b"\n"
+        line = json.dumps({"wants": {}, "index": 1}).encode() + b"\n"
         gone = say(line)
         time.sleep(1)  # or the twin might be read first
         with say(line) as twin:
             assert b"is there already; start every worker once" in twin.recv(1000)
-        with say(line.replace(b"1", b"2")) as third:
-            assert b"worker 0 knows 2, and this one is worker 2" in third.recv(1000)
+        with say(line.replace(b"1", b"3")) as third:
+            assert b"worker 0 knows 3, and this one is worker 3" in third.recv(1000)
         gone.close()
         time.sleep(0.3)
-        meet(hosts[1], {}, timeout=20)  # another start of the one that has gone
+        again = pool.submit(meet, hosts[1], {}, timeout=20)  # the one that has gone
+        meet(hosts[2], {}, timeout=20)
+        again.result(timeout=10)
         first.result(timeout=10)

@@ -9,7 +9,7 @@ import pytest
 from trainer.hosts.signals import StopRequest, exit_after
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
 def test_a_signal_is_noted_and_the_handlers_come_back(number: int) -> None:
     before = [signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)]
     request = StopRequest()
@@ -18,6 +18,19 @@ def test_a_signal_is_noted_and_the_handlers_come_back(number: int) -> None:
         os.kill(os.getpid(), number)
         assert request.signal_number == number
     assert [signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)] == before
+
+
+def test_another_thread_hears_of_it_while_the_main_thread_runs_no_handlers() -> None:
+    before = signal.set_wakeup_fd(-1)
+    heard = threading.Event()
+    with StopRequest().listening(heard.set):
+        os.kill(os.getpid(), signal.SIGUSR1)
+        assert heard.wait(10)
+    assert signal.set_wakeup_fd(before) == before == -1
+    quiet = threading.Event()
+    with StopRequest().listening(quiet.set):
+        pass
+    assert not quiet.is_set()
 
 
 def test_a_second_signal_is_obeyed_at_once() -> None:

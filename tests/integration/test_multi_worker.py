@@ -1,6 +1,7 @@
 """Two real processes on loopback: the same training, exact resume, signals, lost workers."""
 
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,21 @@ def test_a_signal_to_one_saves_and_stops_both_and_one_alone_goes_on(
     whole = train(single(char_corpus, tmp_path / "whole", steps=step + 8), quiet=True)
     assert resumed.start_step == step
     assert resumed.loss == pytest.approx(whole.loss, rel=1e-3)
+
+
+def test_a_signal_to_one_ends_the_compiled_steps_of_both(
+    char_corpus: Corpus, tmp_path: Path
+) -> None:
+    rare = [f"--{name}=1000000" for name in ("steps", "log_every", "save_every")]
+    pair = Pair(char_corpus, tmp_path / "run", *rare, "--eval_every=0")
+    stdout = pair.workers[0].stdout
+    assert stdout is not None
+    assert stdout.readline().startswith("training on ")
+    time.sleep(10)
+    pair.workers[1].send_signal(signal.SIGTERM)
+    (code, _, err), (other_code, _, other_err) = pair.end()
+    assert (code, other_code) == (143, 143), err + other_err
+    assert 0 < step_of(tmp_path / "run") < 1_000_000
 
 
 def test_two_hosts_carry_lanes_on_as_one_does(lane_corpus: Corpus, tmp_path: Path) -> None:

@@ -98,6 +98,7 @@ def evaluate(
     with assembly.strategy.scope():
         restore_weights(used.checkpoint, assembly.model)
     evaluation = Evaluator(opened, config, assembly.runner).evaluate()
+    assert evaluation is not None  # nothing stops it
     split_counts = opened.splits[config.evaluated_split]
     tokens_per_character = split_counts.num_tokens / num_characters(opened, config.evaluated_split)
     with_state = None

@@ -63,11 +63,16 @@ class Evaluator:
         self._feed, self._num_batches = validation_feed(runner.step.strategy, corpus, config)
         self._runner = runner
 
-    def evaluate(self) -> Evaluation:
-        """Returns the quality of the model as it is now; changes nothing in it."""
-        nats, num_tokens = self._runner.run_evaluation(
+    def evaluate(self) -> Evaluation | None:
+        """Returns the quality of the model as it is now; changes nothing in it.
+
+        None where it was stopped (`StepRunner.stop`).
+        """
+        nats, num_tokens, is_whole = self._runner.run_evaluation(
             iter(self._feed), tf.constant(self._num_batches)
         )
+        if not is_whole:
+            return None
         return Evaluation.from_loss(
             float(nats / num_tokens),
             num_tokens=self._split.num_tokens,

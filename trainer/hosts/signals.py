@@ -1,11 +1,18 @@
-"""Signals that ask a run to stop: SIGTERM from schedulers, SIGINT from Ctrl-C. It saves first."""
+"""Signals that ask a run to stop: SIGTERM and SIGUSR1 from schedulers, SIGINT from Ctrl-C.
+
+It saves first.
+"""
 
 import contextlib
 import signal
+import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import NoReturn
+
+# SIGUSR1: Slurm sends it by `--signal=USR1@60`, a minute before the time is over.
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
 
 class StopRequest:
@@ -19,15 +26,19 @@ class StopRequest:
         self.signal_number: int | None = None
 
     @contextlib.contextmanager
-    def listening(self) -> Iterator[None]:
-        """Notes SIGTERM and SIGINT instead of dying of them; a second one is obeyed at once.
+    def listening(self, on_signal: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Notes these signals instead of dying of them; a second one is obeyed at once.
 
         Outside the main thread, where Python allows no handlers, it does nothing.
+
+        Args:
+            on_signal: called by another thread as soon as one comes, even while the main thread
+                is in compiled code, where Python runs no handlers.
         """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+        before = {number: signal.getsignal(number) for number in _SIGNALS}
 
         def note(number: int, frame: FrameType | None) -> None:
             self.signal_number = number
@@ -37,10 +48,35 @@ class StopRequest:
         for number in before:
             signal.signal(number, note)
         try:
-            yield
+            with _woken(on_signal):
+                yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _woken(on_signal: Callable[[], None]) -> Iterator[None]:
+    """Calls a function, by a thread, when a signal has come."""
+    waiting, woken = socket.socketpair()
+    woken.setblocking(False)
+    is_over = False
+
+    def wait() -> None:
+        while waiting.recv(1) and not is_over:
+            on_signal()
+
+    thread = threading.Thread(target=wait, daemon=True)
+    before = signal.set_wakeup_fd(woken.fileno(), warn_on_full_buffer=False)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over = True
+        signal.set_wakeup_fd(before)
+        woken.close()
+        thread.join()
+        waiting.close()
 
 
 def exit_after(signal_number: int) -> NoReturn:

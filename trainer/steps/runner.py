@@ -12,6 +12,7 @@ class StepMetrics(NamedTuple):
     """What `StepRunner.run_steps` measured.
 
     Attributes:
+        num_steps: steps that were done, int32 scalar: fewer than asked for after `stop`.
         loss: mean loss of the steps, nats a token, float32 scalar.
         bad_index: index among them of the first whose loss or gradients are not finite, int32
             scalar, or -1. A step that loss scaling skipped is not one of these.
@@ -24,6 +25,7 @@ class StepMetrics(NamedTuple):
             asked for.
     """
 
+    num_steps: tf.Tensor
     loss: tf.Tensor
     bad_index: tf.Tensor
     gradient_norm: tf.Tensor
@@ -45,8 +47,14 @@ class StepRunner:
             self._evaluate = tf.function(step.evaluate, jit_compile=True)
         if step.recipe.jit and not step.recipe.halves:
             self._train = tf.function(step.train, jit_compile=True)
+        with tf.device("CPU"):
+            self._stop = tf.Variable(0.0, trainable=False)
         self.run_steps = tf.function(self._run_steps)
         self.run_evaluation = tf.function(self._run_evaluation)
+
+    def stop(self) -> None:
+        """Ends what runs, on all hosts, after the step under way or the next; any thread may."""
+        self._stop.assign(1.0)
 
     def _run_steps(self, iterator: Iterator[Any], num_steps: tf.Tensor) -> StepMetrics:
         """Runs training steps without returning to Python.
@@ -54,7 +62,7 @@ class StepRunner:
         Args:
             iterator: of a distributed dataset of `(inputs, targets)`.
             num_steps: int32 scalar tensor, at least 1 (a Python number would be traced
-                anew for every value).
+                anew for every value). At least one step is done.
 
         Returns:
             What was measured over these steps.
@@ -65,14 +73,15 @@ class StepRunner:
         ended = tf.timestamp()
         with tf.control_dependencies([ended]):
             batch, arrived = _timed(next(iterator))
-        for index in tf.range(num_steps):
+        index, stops = tf.constant(0), tf.constant(False)
+        while index < num_steps and not stops:
             input_seconds += tf.maximum(arrived - ended, 0.0)
             following = batch
             if index + 1 < num_steps:
                 # Beside this step, which does not wait for it.
                 following, arrived = _timed(next(iterator))
             shares, same_norms = self.step.strategy.run(self._train, args=batch)
-            loss = self.step.strategy.reduce(tf.distribute.ReduceOp.SUM, shares, axis=None)
+            loss = self._sum(shares)
             norm = self.step.strategy.reduce(tf.distribute.ReduceOp.MEAN, same_norms, axis=None)
             ended, batch = _time_after(loss), following
             skipped = self._is_skipped(norm)
@@ -81,8 +90,11 @@ class StepRunner:
             total_loss += loss
             total_norm += tf.where(skipped, 0.0, norm)
             num_skipped += tf.cast(skipped, tf.int32)
+            index, stops = index + 1, self._is_stopped(loss)
+        num_steps = index
         num_updates = tf.cast(tf.maximum(num_steps - num_skipped, 1), tf.float32)
         return StepMetrics(
+            num_steps=num_steps,
             loss=total_loss / tf.cast(num_steps, tf.float32),
             bad_index=bad_index,
             gradient_norm=total_norm / num_updates,
@@ -99,7 +111,7 @@ class StepRunner:
 
     def _run_evaluation(
         self, iterator: Iterator[Any], num_steps: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Runs evaluation steps without returning to Python.
 
         Args:
@@ -108,20 +120,35 @@ class StepRunner:
 
         Returns:
             The sum of nats and the number of tokens, float64 scalars: a float32 sum over
-            millions of tokens would lose digits.
+            millions of tokens would lose digits. And whether all steps were done, a bool scalar:
+            not so after `stop`.
         """
         nats = tf.zeros([], tf.float64)
         num_tokens = tf.zeros([], tf.float64)
-        for _ in tf.range(num_steps):
+        index, stops = tf.constant(0), tf.constant(False)
+        while index < num_steps and not stops:
             pair = self.step.strategy.run(self._evaluate, args=next(iterator))
             # One by one: several hosts would take a pair for one tensor.
-            step_nats, step_tokens = (
-                self.step.strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None)
-                for value in pair
-            )
+            step_nats, step_tokens = (self._sum(value) for value in pair)
             nats += tf.cast(step_nats, tf.float64)
             num_tokens += tf.cast(step_tokens, tf.float64)
-        return nats, num_tokens
+            index, stops = index + 1, self._is_stopped(step_nats)
+        return nats, num_tokens, index == num_steps
+
+    def _sum(self, values: Any) -> tf.Tensor:
+        """Sums the values of all replicas."""
+        return self.step.strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None)
+
+    def _is_stopped(self, result: tf.Tensor) -> tf.Tensor:
+        """Whether any host was asked to stop, by the time that a step's result is there.
+
+        All hosts must stop after the same step, or their collectives would not meet.
+        """
+        with tf.device("CPU"), tf.control_dependencies([result]):
+            stop = self._stop.read_value()
+        if isinstance(self.step.strategy, tf.distribute.MultiWorkerMirroredStrategy):
+            stop = self._sum(self.step.strategy.run(tf.identity, args=(stop,)))
+        return stop > 0
 
 
 def _timed(values: Any) -> tuple[Any, tf.Tensor]:
