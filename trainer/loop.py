@@ -159,11 +159,10 @@ class _Loop:
         began = time.perf_counter()
         metrics = self._run.assembly.runner.run_steps(iterator, tf.constant(num_steps))
         bad_index = int(metrics.bad_index)  # waits for the steps
-        num_steps = int(metrics.num_steps)  # fewer, after a signal
-        self._meter.add(metrics, num_steps, seconds=time.perf_counter() - began)
+        self._meter.add(metrics, seconds=time.perf_counter() - began)
         if bad_index >= 0:
             raise self._bad_loss(self._step + bad_index + 1)
-        self._step += num_steps
+        self._step += int(metrics.num_steps)  # fewer than asked for, after a signal
 
     def _handle_events(self) -> None:
         """Does what is due now; ends the run, saved, where all hosts stop for a signal."""

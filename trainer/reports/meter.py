@@ -102,8 +102,9 @@ class Meter:
             "input_seconds": self._input_seconds,
         }
 
-    def add(self, metrics: StepMetrics, num_steps: int, *, seconds: float) -> None:
-        """Takes in what `num_steps` compiled steps measured, and the time that they took."""
+    def add(self, metrics: StepMetrics, *, seconds: float) -> None:
+        """Takes in what compiled steps measured, and the time that they took."""
+        num_steps = int(metrics.num_steps)
         self._num_steps += num_steps
         self._seconds += seconds
         self.seconds += seconds
@@ -172,6 +173,7 @@ def peak_gpu_memory() -> int | None:
     """
     peaks = [
         tf.config.experimental.get_memory_info(f"GPU:{index}")["peak"]
-        for index in range(len(tf.config.list_logical_devices("GPU")))
+        # Not the logical ones: with several hosts, these are those of all.
+        for index in range(len(tf.config.get_visible_devices("GPU")))
     ]
     return max(peaks, default=None)

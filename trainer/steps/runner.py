@@ -12,7 +12,6 @@ class StepMetrics(NamedTuple):
     """What `StepRunner.run_steps` measured.
 
     Attributes:
-        num_steps: steps that were done, int32 scalar: fewer than asked for after `stop`.
         loss: mean loss of the steps, nats a token, float32 scalar.
         bad_index: index among them of the first whose loss or gradients are not finite, int32
             scalar, or -1. A step that loss scaling skipped is not one of these.
@@ -23,14 +22,15 @@ class StepMetrics(NamedTuple):
             batch is asked for when the step before it begins; the wait for it lasts from the
             end of that step to its arrival. The wait for the first batch begins when it is
             asked for.
+        num_steps: steps that were done, int32 scalar: fewer than asked for after `stop`.
     """
 
-    num_steps: tf.Tensor
     loss: tf.Tensor
     bad_index: tf.Tensor
     gradient_norm: tf.Tensor
     num_skipped: tf.Tensor
     input_seconds: tf.Tensor
+    num_steps: tf.Tensor
 
 
 class StepRunner:
@@ -94,12 +94,12 @@ class StepRunner:
         num_steps = index
         num_updates = tf.cast(tf.maximum(num_steps - num_skipped, 1), tf.float32)
         return StepMetrics(
-            num_steps=num_steps,
             loss=total_loss / tf.cast(num_steps, tf.float32),
             bad_index=bad_index,
             gradient_norm=total_norm / num_updates,
             num_skipped=num_skipped,
             input_seconds=input_seconds,
+            num_steps=num_steps,
         )
 
     def _is_skipped(self, norm: tf.Tensor) -> tf.Tensor:
