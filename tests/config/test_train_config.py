@@ -26,7 +26,7 @@ def test_json_of_something_else_is_refused(tmp_path: Path, text: str) -> None:
 
 def test_identity_holds_what_changes_the_weights() -> None:
     free = {"corpus", "output", "events", "steps", "eval_every", "save_every", "log_every", "jit"}
-    free |= {"accumulate_steps", "early_stopping", "tpu"}
+    free |= {"accumulate_steps", "startup_timeout", "early_stopping", "tpu"}
     free |= {"keep_checkpoints", "strategy", "validation_split"}
     free |= {"pretrained_embeddings"}  # the run adds the digest of the file
     free |= {"histograms_every", "sample_tokens", "sample_temperatures"}

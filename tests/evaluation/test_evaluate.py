@@ -1,8 +1,10 @@
 """assess: the figures of training again, on other splits and corpora, and errors."""
 
+import json
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 from corpora import make, text
 from training import read_events, tiny
 
@@ -31,6 +33,27 @@ def test_it_gives_the_figures_of_training_and_each_option_changes_them(
         evaluate(tmp_path / "run", corpus=other.directory).evaluation.loss,
     }
     assert len(losses) == 3
+
+
+def test_it_works_on_the_devices_that_there_are(
+    byte_corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"steps": 2, "eval_every": 2, "accumulate_steps": 4, "sample_tokens": 0}
+    result = train(tiny(byte_corpus.directory, tmp_path, **options), quiet=True)
+    file = tmp_path / "config.json"
+    for strategy in ("mirrored", "multi_worker"):  # one device is here
+        settings = json.loads(file.read_text()) | {"strategy": strategy}
+        file.write_text(json.dumps(settings))
+        assert evaluate(tmp_path).evaluation == result.evaluation
+    # Three GPUs, if they were there, could not share a batch of 8.
+    found = [tf.config.PhysicalDevice(f"GPU:{index}", "GPU") for index in range(3)]
+    listed = tf.config.list_physical_devices
+    monkeypatch.setattr(
+        tf.config,
+        "list_physical_devices",
+        lambda kind=None: found if kind == "GPU" else listed(kind),
+    )
+    assert evaluate(tmp_path).evaluation == result.evaluation
 
 
 @pytest.mark.parametrize("model", ["gru", "transformer", "own_models:functional"])

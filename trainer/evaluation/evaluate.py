@@ -94,6 +94,8 @@ def evaluate(
             f"`stateful` must not be given for a run with `targets` {config.targets!r} (it "
             "predicts after whole windows alone); leave --stateful out"
         )
+    if config.batch_size % max(1, len(tf.config.list_physical_devices("GPU"))):
+        config = dataclasses.replace(config, strategy="one_device")  # they cannot share a batch
     assembly = assemble(config, opened.vocabulary.size)
     with assembly.strategy.scope():
         restore_weights(used.checkpoint, assembly.model)

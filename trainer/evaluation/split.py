@@ -50,9 +50,10 @@ def open_split(
         config,
         corpus=config.corpus if corpus is None else corpus,
         validation_split=config.validation_split if split is None else split,
-        # On this machine: a TPU, or workers that would have to be started, may have trained it.
-        strategy="auto" if config.strategy in ("multi_worker", "tpu") else config.strategy,
+        # On what this machine has: another one, or several, may have trained it.
+        strategy="auto",
         tpu=None,
+        accumulate_steps=1,
     )
     opened, expected = open_corpus(config.corpus), vocabulary.fingerprint
     if opened.vocabulary.fingerprint != expected:
