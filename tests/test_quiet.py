@@ -1,9 +1,13 @@
 """quiet: what libraries write while TensorFlow loads is held back, unless loading fails."""
 
+import json
 from pathlib import Path
 
 import pytest
-from training import start_child
+from training import run_child, start_child
+
+from pipeline import UserError
+from trainer.quiet import import_tensorflow
 
 FAKE = """
 import os
@@ -47,3 +51,20 @@ def test_it_is_written_where_the_import_fails(tmp_path: Path) -> None:
     assert child.returncode == 1
     assert err.startswith("noise\n")
     assert "no such library" in err
+
+
+def test_another_backend_of_keras_is_refused_before_tensorflow_is_loaded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    with pytest.raises(UserError, match=r"`KERAS_BACKEND` must be tensorflow, got jax: .*; unset"):
+        import_tensorflow()
+
+
+def test_a_keras_json_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keras's own file, read by Keras itself."""
+    (tmp_path / "keras.json").write_text(json.dumps({"backend": "jax"}))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    code = "from trainer.quiet import import_tensorflow as i; i(start=False); import keras; "
+    assert run_child(code + "print(keras.backend.backend())") == "tensorflow\n"

@@ -10,6 +10,7 @@ import tempfile
 
 from absl import logging
 
+from pipeline.errors import UserError
 from trainer.allocator import keep_freed_memory
 
 
@@ -24,7 +25,17 @@ def import_tensorflow(*, start: bool = True) -> None:
         start: whether TensorFlow also starts on the devices, about which it writes more. With
             several hosts it must not: their strategy, which is made later, could not connect to
             the others any more.
+
+    Raises:
+        UserError: the environment gives Keras another backend.
     """
+    # Whatever a keras.json says.
+    backend = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    if backend != "tensorflow":
+        raise UserError(
+            f"`KERAS_BACKEND` must be tensorflow, got {backend}: what trains here is of "
+            "TensorFlow; unset the variable"
+        )
     keep_freed_memory()
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
         return
