@@ -215,7 +215,7 @@ def evaluations(monkeypatch: pytest.MonkeyPatch, losses: dict[int, float]) -> No
     steps: list[int] = []
     evaluate = loop._Loop._evaluate
 
-    def remember(running: Any) -> Evaluation:
+    def remember(running: Any) -> bool:
         steps.append(running._step)
         return evaluate(running)
 
