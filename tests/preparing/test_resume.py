@@ -125,7 +125,7 @@ main_with(build_parser)
     )
     assert result.returncode == 1
     assert "textreel: error:" in result.stderr
-    assert "File too large" in result.stderr
+    assert "file too large" in result.stderr
     assert "Traceback" not in result.stderr
     assert not list(output.glob("*.tfrecord*"))
     prepare([sources], output, PrepareOptions(**OPTIONS))
