@@ -210,15 +210,17 @@ def test_few_short_documents_share_ranges(num_sources: int) -> None:
 
 
 def test_a_short_document_in_a_long_range_is_not_cut() -> None:
-    """One document outweighs the rest, which misses the fractions: all are cut, but whole."""
-    options = PrepareOptions(splits={"train": 0.5, "test": 0.5})
-    sizes = [100] * 3 + [10_000] + [100] * 97
-    plan = make_plan(sources_of(sizes), options)
-    assert all(
-        (start, stop) == (0, sizes[index])
-        for index, start, stop in covered(plan)
-        if sizes[index] == 100
-    )
+    """Equal documents are in one split, which misses the fractions: all are cut, but whole."""
+
+    class Equal(Cuttable):
+        def sample(self, source: Source) -> bytes:
+            return b"the same"
+
+    sources = [dataclasses.replace(each, format=Equal()) for each in sources_of([100] * 60)]
+    plan = make_plan(sources, PrepareOptions(splits={"train": 0.9, "test": 0.1}))
+    assert covered(plan) == [(index, 0, 100) for index in range(60)]
+    # Of 26 and of 34 documents.
+    assert [index for index, _, _ in ranges_of(plan, "test")] == [24, 25, 57, 58, 59]
 
 
 def test_compressed_documents_that_outweigh_go_to_all_splits_together() -> None:

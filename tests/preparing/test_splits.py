@@ -200,6 +200,17 @@ def test_texts_are_cut_as_if_they_were_one(sizes: list[int], block: int) -> None
     assert found == expected
 
 
+@pytest.mark.parametrize("end", [b"", b"b\n"])
+def test_a_text_that_ends_where_a_range_does_begins_no_other(end: bytes) -> None:
+    """The first range of train has 3,136 bytes, and may have 32 more up to a newline."""
+    cutter = RangeCutter({"train": 0.98, "validation": 0.02})
+    first, second = (list(cutter.cut([each])) for each in (b"a" * 3136 + end, b"c" * 10))
+    assert {split for split, _ in first} == {"train"}
+    assert [part.final for _, part in first] == [False, True]
+    assert b"".join(part.text for _, part in first) == b"a" * 3136 + end
+    assert {split for split, _ in second} == {"validation"}
+
+
 def test_the_ranges_of_a_stream_are_fixed_for_all_time() -> None:
     ranges = ranges_of(b"x" * 20_000, block=4096, splits={"a": 0.5, "b": 0.3, "c": 0.2})
     lengths = [160, 96, 64, 200, 120, 80, 250, 150, 100, 312, 188, 125]
