@@ -80,9 +80,9 @@ def write_shard(
 
     A separator ends each document, and each range of a document that is cut among splits. A
     document in a source of many goes to the split that the hash of its content says: equal
-    documents are never in two. The files appear whole, each by
-    a rename, or not at all. Where the journal says that all are finished, and their digests are
-    right, they are kept: to run a task twice costs reading its files.
+    documents are never in two. The files appear whole, each by a rename, or not at all. Where the
+    journal says that all are finished, and their digests are right, they are kept: to run a task
+    twice costs reading its files.
 
     Args:
         task: what to write. Equal tasks and vocabularies write equal bytes.

@@ -23,11 +23,10 @@ import numpy as np
 
 from pipeline.errors import UserError, first_line
 from pipeline.files import read_bytes
-from pipeline.vocabulary.units import UnitVocabulary
+from pipeline.vocabulary.units import UnitVocabulary, sample_of
 
 FILE_NAME = "tokenizer.model"
 _SPACE = "▁"
-_CHECK_BYTES = 4096
 _SHOWN = 10  # characters in an error
 
 
@@ -99,8 +98,7 @@ class SentencePieceVocabulary(UnitVocabulary):
 
     def check(self, text: bytes) -> None:
         """See `Vocabulary.check`."""
-        text = text[: text.rfind(b"\n", 0, _CHECK_BYTES) + 1] or text[:_CHECK_BYTES]
-        sample = text.decode("utf-8", "ignore")
+        sample = sample_of(text)
         processor = _processor(self._model)
         ids = self.encode_unit(sample.encode())
         if (ids == processor.unk_id()).any():  # replaced, as it was asked for

@@ -17,9 +17,8 @@ import numpy as np
 from pipeline.errors import UserError
 from pipeline.vocabulary.encoding import Encoding
 from pipeline.vocabulary.tokenizer_json import FILE_NAME, read_tokenizer_json
-from pipeline.vocabulary.units import UnitVocabulary
+from pipeline.vocabulary.units import UnitVocabulary, sample_of
 
-_CHECK_BYTES = 4096
 # Documents that are encoded in one call, whose ids come as a table as wide as the longest.
 _SHORT_BYTES = 1024
 _BATCH_DOCUMENTS = 1024
@@ -119,8 +118,7 @@ class SubwordVocabulary(UnitVocabulary):
 
     def check(self, text: bytes) -> None:
         """See `Vocabulary.check`."""
-        text = text[: text.rfind(b"\n", 0, _CHECK_BYTES) + 1] or text[:_CHECK_BYTES]
-        sample = text.decode("utf-8", "ignore")
+        sample = sample_of(text)
         found = self._encoding.encode(sample.encode()).tolist()
         expected = self._encoding.reference(sample)
         if found != expected:

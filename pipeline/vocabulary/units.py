@@ -12,6 +12,8 @@ import numpy as np
 
 from pipeline.vocabulary.base import Encoder, Vocabulary
 
+_CHECK_BYTES = 4096  # of each text that is checked
+
 
 class UnitVocabulary(Vocabulary):
     """What vocabularies share that encode unit by unit, and whose ids stand for bytes.
@@ -91,6 +93,12 @@ class UnitEncoder:
         del self._held[:num_bytes]
         self._num_bytes += num_bytes
         return self._encode_unit(unit)
+
+
+def sample_of(text: bytes) -> str:
+    """Returns the beginning of a text, up to a newline where it has one, for `Vocabulary.check`."""
+    beginning = text[: text.rfind(b"\n", 0, _CHECK_BYTES) + 1] or text[:_CHECK_BYTES]
+    return beginning.decode("utf-8", "ignore")
 
 
 def _cut(held: bytearray, unit_bytes: int) -> int:

@@ -10,9 +10,9 @@ import json
 from collections.abc import Iterable, Iterator
 
 from pipeline.files import BLOCK_BYTES
-from pipeline.text.formats.compressed import blocks_of, check_compression, read_beginning
-from pipeline.text.formats.json_rows import ARRAY, decode_json, json_shape, text_of_row
-from pipeline.text.formats.rows import RowError, RowFormat, check_row_bytes, documents_of_blocks
+from pipeline.text.formats.compressed import blocks_of, read_beginning
+from pipeline.text.formats.json_rows import ARRAY, JsonRows, decode_json, json_shape, text_of_row
+from pipeline.text.formats.rows import RowError, check_row_bytes, documents_of_blocks
 from pipeline.text.pieces import (
     MAX_ROW_BYTES,
     Candidate,
@@ -28,14 +28,9 @@ _LONGEST_WORD = 16  # characters, such as -Infinity or \\ud83d, that may be cut 
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class JsonArray(RowFormat):
-    """Rows in a file with one JSON array.
+class JsonArray(JsonRows):
+    """Rows in a file with one JSON array."""
 
-    Attributes:
-        compression: `.gz`, `.bz2`, `.xz`, `.lzma`, `.zst` or nothing.
-    """
-
-    compression: str = ""
     title = "JSON array"
 
     @classmethod
@@ -46,13 +41,7 @@ class JsonArray(RowFormat):
         beginning, is_whole = read_beginning(candidate)
         if not candidate.is_json and json_shape(beginning, is_whole=is_whole) != ARRAY:
             return None
-        check_compression(candidate.path, candidate.compression)
-        written = cls(
-            text_field=reading.text_field,
-            compression=candidate.compression,
-            max_row_bytes=reading.max_row_bytes,
-        )
-        return candidate.source(written)
+        return cls.source(candidate, reading)
 
     def cut(self, source: Source, offset: int, search_bytes: int) -> int:
         """See `Format.cut`: at its end alone."""

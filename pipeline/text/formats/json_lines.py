@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator
 from pipeline.errors import UserError
 from pipeline.text.formats.compressed import (
     blocks_of,
-    check_compression,
     read_beginning,
     text_blocks,
 )
@@ -18,13 +17,14 @@ from pipeline.text.formats.delimited import cut_documents, split_at
 from pipeline.text.formats.json_rows import (
     LINES,
     OBJECT,
+    JsonRows,
     has_object_lines,
     json_shape,
     parse_json,
     text_of_row,
     texts_of_lines,
 )
-from pipeline.text.formats.rows import RowError, RowFormat, documents_of_blocks, field_of
+from pipeline.text.formats.rows import RowError, documents_of_blocks
 from pipeline.text.pieces import (
     LINE,
     MAX_ROW_BYTES,
@@ -39,14 +39,9 @@ _SUFFIXES = (".jsonl", ".ndjson")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class JsonLines(RowFormat):
-    """Rows in a file of JSON Lines.
+class JsonLines(JsonRows):
+    """Rows in a file of JSON Lines."""
 
-    Attributes:
-        compression: `.gz`, `.bz2`, `.xz`, `.lzma`, `.zst` or nothing.
-    """
-
-    compression: str = ""
     title = "JSON Lines"
 
     @classmethod
@@ -54,13 +49,7 @@ class JsonLines(RowFormat):
         """See `Format.find`."""
         if not candidate.stem.endswith(_SUFFIXES) and not _is_told(candidate, reading):
             return None
-        check_compression(candidate.path, candidate.compression)
-        written = cls(
-            text_field=field_of(candidate.path, reading),
-            compression=candidate.compression,
-            max_row_bytes=reading.max_row_bytes,
-        )
-        return candidate.source(written)
+        return cls.source(candidate, reading)
 
     def cut(self, source: Source, offset: int, search_bytes: int) -> int:
         """See `Format.cut`: after the line, however long; a compressed file at its end."""

@@ -1,12 +1,15 @@
 """Rows as JSON objects: what JSON Lines and JSON arrays share, and how one tells them apart."""
 
 import codecs
+import dataclasses
 import functools
 import json
 from operator import getitem
 from typing import Any
 
-from pipeline.text.formats.rows import RowError
+from pipeline.text.formats.compressed import check_compression
+from pipeline.text.formats.rows import RowError, RowFormat, field_of
+from pipeline.text.pieces import Candidate, Reading, Source
 
 _DECODER = json.JSONDecoder()
 # Python refuses integers of thousands of digits, which matter to no text; as floats they are read.
@@ -14,6 +17,32 @@ _ANY_NUMBERS = json.JSONDecoder(parse_int=float)
 _SPACE = " \t\r\n"
 
 LINES, ARRAY, OBJECT = "lines", "array", "object"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class JsonRows(RowFormat):
+    """Rows in a file of JSON.
+
+    Attributes:
+        compression: `.gz`, `.bz2`, `.xz`, `.lzma`, `.zst` or nothing.
+    """
+
+    compression: str = ""
+
+    @classmethod
+    def source(cls, candidate: Candidate, reading: Reading) -> Source:
+        """Returns the source that a candidate is, of this format.
+
+        Raises:
+            UserError: a package is missing, or no field is named.
+        """
+        check_compression(candidate.path, candidate.compression)
+        written = cls(
+            text_field=field_of(candidate.path, reading),
+            compression=candidate.compression,
+            max_row_bytes=reading.max_row_bytes,
+        )
+        return candidate.source(written)
 
 
 def json_shape(beginning: bytes, *, is_whole: bool) -> str:
