@@ -33,6 +33,20 @@ def test_another_thread_hears_of_it_while_the_main_thread_runs_no_handlers() -> 
     assert not quiet.is_set()
 
 
+def test_a_signal_that_a_program_handles_itself_stops_nothing() -> None:
+    before = signal.signal(signal.SIGUSR2, lambda number, frame: None)
+    request, heard = StopRequest(), threading.Event()
+    try:
+        with request.listening(heard.set):
+            os.kill(os.getpid(), signal.SIGUSR2)
+            assert not heard.wait(0.5)
+            os.kill(os.getpid(), signal.SIGUSR1)
+            assert heard.wait(10)
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+    assert request.signal_number == signal.SIGUSR1
+
+
 def test_a_second_signal_is_obeyed_at_once() -> None:
     request = StopRequest()
     with request.listening():

@@ -57,14 +57,15 @@ class StopRequest:
 
 @contextlib.contextmanager
 def _woken(on_signal: Callable[[], None]) -> Iterator[None]:
-    """Calls a function, by a thread, when a signal has come."""
+    """Calls a function, by a thread, when one of these signals has come."""
     waiting, woken = socket.socketpair()
     woken.setblocking(False)
     is_over = False
 
     def wait() -> None:
-        while waiting.recv(1) and not is_over:
-            on_signal()
+        while (number := waiting.recv(1)) and not is_over:
+            if number[0] in _SIGNALS:  # a program may have handlers of others
+                on_signal()
 
     thread = threading.Thread(target=wait, daemon=True)
     before = signal.set_wakeup_fd(woken.fileno(), warn_on_full_buffer=False)
