@@ -11,5 +11,5 @@ gcloud compute tpus tpu-vm describe "$name" --zone="$ZONE" >/dev/null 2>&1 ||
         --accelerator-type=v4-8 --version=tpu-ubuntu2204-base
 gcloud compute tpus tpu-vm ssh "$name" --zone="$ZONE" --command="
     sudo docker run --rm --privileged --net=host $IMAGE \
-        --corpus=$BUCKET/corpus --output=$BUCKET/run \
+        $BUCKET/corpus --output=$BUCKET/run \
         --strategy=tpu --tpu=local --batch_size=1024 --steps=100000 --save_every=10m"

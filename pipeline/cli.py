@@ -1,18 +1,22 @@
 """Command line of the preprocessor: `textreel prepare` is also `python -m pipeline prepare`."""
 
 import argparse
+import importlib.metadata
 import os
+import platform
 import signal
 import sys
 from collections.abc import Callable
 from typing import Any
 
 from absl import app
-from absl.flags import argparse_flags
 
 from pipeline.commands import index, inspect, plan, prepare, repair, trace, verify
 from pipeline.errors import OptionError, UserError, os_error_text
-from pipeline.terminal import escape_what_cannot_be_shown, show, show_warnings
+from pipeline.parsing import CommandParser
+from pipeline.terminal import escape_what_cannot_be_shown, show, show_error, show_warnings
+
+_LIBRARIES = ("tensorflow", "keras", "numpy")
 
 
 def main_with(build_parser: Callable[[], argparse.ArgumentParser]) -> None:
@@ -35,10 +39,11 @@ def main_with(build_parser: Callable[[], argparse.ArgumentParser]) -> None:
             return 128 + signal.SIGPIPE
         except (UserError, OSError) as error:
             said = os_error_text(error) if isinstance(error, OSError) else str(error)
-            show(f"textreel: error: {said}", file=sys.stderr)
+            show_error(arguments.parser.typed_text(said))
             return 2 if isinstance(error, OptionError) else 1
         except KeyboardInterrupt:
-            show("\ntextreel: interrupted; the same command goes on where it was", file=sys.stderr)
+            goes_on = "; the same command goes on where it was" if arguments.resumes else ""
+            show(f"\ntextreel: interrupted{goes_on}", file=sys.stderr)
             return 130
         return 0
 
@@ -60,6 +65,51 @@ def parse_arguments(parser: argparse.ArgumentParser, argv: list[str]) -> argpars
     return arguments
 
 
+def command_parser(prog: str, description: str, start: str) -> CommandParser:
+    """Returns a parser that has no commands yet; without one, it shows its help.
+
+    Args:
+        prog: how the program is called.
+        description: what it does.
+        start: what to type first, for the end of the help.
+    """
+    parser = CommandParser(
+        prog=prog,
+        usage="%(prog)s COMMAND …",
+        description=description,
+        epilog=start,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=version_text())
+    parser.set_defaults(run=lambda arguments: parser.print_help(), resumes=False)
+    return parser
+
+
+def add_help_command(subparsers: Any, parser: CommandParser) -> None:
+    """Adds `help`, which is `--help`."""
+    text = "show this, or what a command takes"
+    helper = subparsers.add_parser("help", help=text, description=text)
+    helper.add_argument("about", nargs="?", metavar="NAME", help="name of the command")
+
+    def show_help(arguments: argparse.Namespace) -> None:
+        parser.parse_args(["--help"] if arguments.about is None else [arguments.about, "--help"])
+
+    helper.set_defaults(run=show_help)
+
+
+def version_text() -> str:
+    """Returns the versions that a report of a defect needs."""
+    libraries = ", ".join(f"{name} {_version(name)}" for name in _LIBRARIES)
+    return f"textreel {_version('textreel')} (Python {platform.python_version()}, {libraries})"
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "of a source tree" if package == "textreel" else "not installed"
+
+
 def add_commands(subparsers: Any, training_of: trace.TrainingOf | None = None) -> None:
     """Adds the commands to what `ArgumentParser.add_subparsers` returned.
 
@@ -74,14 +124,12 @@ def add_commands(subparsers: Any, training_of: trace.TrainingOf | None = None) -
 
 def build_parser() -> argparse.ArgumentParser:
     """Returns the parser of `python -m pipeline`."""
-    parser: argparse.ArgumentParser = argparse_flags.ArgumentParser(
-        prog="python -m pipeline",
-        description="Any amount of text -> a corpus of tokens.",
-        allow_abbrev=False,  # a new flag would break scripts
+    parser = command_parser(
+        "python -m pipeline",
+        "Any amount of text -> a corpus of tokens.",
+        "first:  python -m pipeline prepare YOUR_TEXT -o CORPUS",
     )
-    add_commands(
-        parser.add_subparsers(
-            title="commands", metavar="COMMAND", required=True, parser_class=argparse.ArgumentParser
-        )
-    )
+    subparsers = parser.add_commands()
+    add_commands(subparsers)
+    add_help_command(subparsers, parser)
     return parser

@@ -26,6 +26,8 @@ def option(
     parse: Callable[[str], Any] = str,
     choices: tuple[str, ...] | None = None,
     metavar: str | None = None,
+    short: str | None = None,
+    positional: bool = False,
     identity: bool = True,
 ) -> Any:
     """Declares an option.
@@ -35,9 +37,11 @@ def option(
         default: its value where it is not given; without one it is required. A dictionary is
             copied for every instance.
         parse: its flag's text -> its value; a `ValueError` is a usage error, and so is an
-            `ArgumentTypeError`, which may say what is wrong.
+            `ArgumentTypeError`, which may say what is wrong: `must be …`.
         choices: the values that it may have, where they can be listed.
         metavar: how `--help` writes its value.
+        short: a second name of its flag, such as `-o`.
+        positional: whether a command takes its value without a flag.
         identity: whether it determines what is made. Options that move files or name devices
             do not, and may change between two starts of one run.
     """
@@ -46,6 +50,8 @@ def option(
         "parse": parse,
         "choices": choices,
         "metavar": metavar,
+        "short": short,
+        "positional": positional,
         "identity": identity,
     }
     if isinstance(default, dict):
@@ -62,10 +68,13 @@ def add_flags(
 ) -> None:
     """Adds one flag for each option that a class declares, with its help and default.
 
+    What is not typed is in no namespace: `from_flags` adds the defaults. An option that may be
+    turned on has a flag that turns it off again, `--no_NAME`, for those that a file turns on.
+
     Args:
         parser: gets the flags; a group of a parser does, too.
         options: a dataclass of options.
-        defaults: option -> default, in place of the option's own.
+        defaults: option -> default that is shown, in place of the option's own.
         leave_out: options without a flag.
     """
     for field in dataclasses.fields(options):
@@ -73,20 +82,39 @@ def add_flags(
             _add_flag(parser, field, defaults.get(field.name, _default_of(field)))
 
 
-def from_flags(options: type[Options], arguments: argparse.Namespace, **others: Any) -> Options:
+def from_flags(
+    options: type[Options],
+    arguments: argparse.Namespace,
+    defaults: Mapping[str, Any] = _NO_DEFAULTS,
+    **others: Any,
+) -> Options:
     """Builds the options of a class from parsed flags; attributes it does not know are ignored.
 
     Args:
         options: a dataclass of options.
         arguments: what the parser returned.
+        defaults: values of options that are not typed, in place of the options' own.
         others: options without a flag.
 
     Raises:
-        OptionError: an option breaks its rule.
+        OptionError: an option is missing, or breaks its rule.
     """
-    names = [field.name for field in dataclasses.fields(options)]  # type: ignore[arg-type]
-    given = {name: getattr(arguments, name) for name in names if name not in others}
-    return options(**given, **others)
+    fields = dataclasses.fields(options)  # type: ignore[arg-type]
+    typed = vars(arguments)
+    values = {
+        field.name: source[field.name]
+        for source in (defaults, typed)
+        for field in fields
+        if field.name in source
+    } | others
+    missing = [
+        f"`{field.name}`"
+        for field in fields
+        if field.name not in values and _default_of(field) is dataclasses.MISSING
+    ]
+    if missing:
+        raise OptionError(f"{' and '.join(missing)} must be given")
+    return options(**values)
 
 
 def check_text(options: Any, *names: str) -> None:
@@ -165,23 +193,47 @@ def _default_of(field: "dataclasses.Field[Any]") -> Any:
 def _add_flag(
     parser: argparse._ActionsContainer, field: "dataclasses.Field[Any]", default: Any
 ) -> None:
-    flag, text = f"--{field.name}", field.metadata["help"]
+    about, flag = field.metadata, f"--{field.name}"
     if isinstance(default, bool):
-        parser.add_argument(flag, action="store_true", default=default, help=text)
+        for name, action, text in (
+            (flag, "store_true", about["help"]),
+            (f"--no_{field.name}", "store_false", argparse.SUPPRESS),
+        ):
+            parser.add_argument(
+                name, dest=field.name, action=action, default=argparse.SUPPRESS, help=text
+            )
         return
-    required = default is dataclasses.MISSING
-    default = None if required else default
-    shown = _shown(default)
-    choices = field.metadata["choices"]
-    parser.add_argument(
-        flag,
-        required=required,
-        default=default,
-        type=field.metadata["parse"],
-        choices=choices,
-        metavar=None if choices else field.metadata["metavar"] or "N",
-        help=f"{text} (default: {shown})" if shown else text,
-    )
+    shown = "" if default is dataclasses.MISSING else _shown(default)
+    choices, metavar = about["choices"], about["metavar"] or "N"
+    settings = {
+        "default": argparse.SUPPRESS,
+        "type": _as_argument(about["parse"], metavar),
+        "choices": choices,
+        "metavar": None if choices else metavar,
+        "help": (f"{about['help']} (default: {shown})" if shown else about["help"]).replace(
+            "%", "%%"
+        ),
+    }
+    if about["positional"]:
+        parser.add_argument(field.name, nargs="?", **settings)
+        return
+    names = [flag] if about["short"] is None else [about["short"], flag]
+    parser.add_argument(*names, **settings)
+
+
+def _as_argument(parse: Callable[[str], Any], metavar: str) -> Callable[[str], Any]:
+    """A parser of a flag's text whose errors say what is wanted."""
+    form = f"of the form {metavar}"
+    if parse in (int, float):
+        form = "an integer" if parse is int else "a number"
+
+    def parsed(text: str) -> Any:
+        try:
+            return parse(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"must be {form}, got {text!r}") from None
+
+    return parsed
 
 
 def _shown(default: Any) -> str:

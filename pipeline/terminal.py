@@ -5,14 +5,22 @@ File names, manifests and generated text come from whomever: an escape sequence 
 move the cursor, rename the window or hide what stands there.
 """
 
+import contextlib
+import dataclasses
 import io
+import json
+import math
 import os
 import sys
 import unicodedata
 import warnings
+from collections.abc import Iterator, Mapping
 from typing import Any, TextIO, cast
 
 from pipeline.errors import TextWarning
+
+# "Select Graphic Rendition" of ECMA-48.
+_STYLES = {"bold": "1", "red": "31", "yellow": "33"}
 
 
 def as_utf8(text: str) -> str:
@@ -33,16 +41,52 @@ def printable(text: str) -> str:
     return "".join(map(_shown, text))
 
 
-def show(text: str = "", *, end: str = "\n", file: TextIO | None = None) -> None:
+def show(
+    text: str = "", *, end: str = "\n", file: TextIO | None = None, style: str | None = None
+) -> None:
     """Prints a text to standard output, or to another stream, at once.
 
     Characters that the stream cannot hold become escapes as well.
+
+    Args:
+        text: of one or more lines.
+        end: what follows it.
+        file: the stream.
+        style: `bold`, `red` or `yellow`, on a terminal where NO_COLOR is not set.
     """
     stream = sys.stdout if file is None else file
-    shown = printable(text) + end
+    shown = printable(text)
+    if style is not None and _has_colours(stream):
+        shown = f"\x1b[{_STYLES[style]}m{shown}\x1b[0m"
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    stream.write(shown.encode(encoding, "backslashreplace").decode(encoding))
+    stream.write((shown + end).encode(encoding, "backslashreplace").decode(encoding))
     stream.flush()
+
+
+def show_error(text: str) -> None:
+    """Prints to standard error what went wrong."""
+    _show_about("error", text, "red")
+
+
+def show_json(values: Mapping[str, Any]) -> None:
+    """Prints one JSON object, on one line; what is not finite is null."""
+    show(json.dumps(_as_json(values), ensure_ascii=False, allow_nan=False))
+
+
+@contextlib.contextmanager
+def status(text: str, *, shown: bool = True) -> Iterator[None]:
+    """Says on standard error what takes its time, on a terminal for as long as it takes."""
+    if not shown:
+        yield
+        return
+    is_terminal = sys.stderr.isatty()
+    show(f"{text} …", end="" if is_terminal else "\n", file=sys.stderr)
+    try:
+        yield
+    finally:
+        if is_terminal:
+            sys.stderr.write("\r\x1b[K")  # back to the beginning of the line, and clear it
+            sys.stderr.flush()
 
 
 def escape_what_cannot_be_shown() -> None:
@@ -60,11 +104,34 @@ def show_warnings() -> None:
         message: Warning | str, category: type[Warning], *others: Any, **named: Any
     ) -> None:
         if issubclass(category, TextWarning):
-            show(f"textreel: warning: {message}", file=sys.stderr)
+            _show_about("warning", str(message), "yellow")
         else:
             default(message, category, *others, **named)
 
     warnings.showwarning = cast(Any, show_one)
+
+
+def _show_about(what: str, text: str, style: str) -> None:
+    show("textreel: ", end="", file=sys.stderr)
+    show(f"{what}:", end=" ", file=sys.stderr, style=style)
+    show(text, file=sys.stderr)
+
+
+def _has_colours(stream: TextIO) -> bool:
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _as_json(value: Any) -> Any:
+    """A value of dataclasses, dictionaries and sequences as JSON has it."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(name): _as_json(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_as_json(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
 
 
 def _shown(character: str) -> str:

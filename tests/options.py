@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pipeline.errors import OptionError
-from pipeline.options import from_flags
+from trainer import task
 from trainer.config import TrainConfig
 from trainer.task import add_arguments
 
@@ -15,12 +15,12 @@ def config_of(**changes: Any) -> TrainConfig:
     return TrainConfig(corpus="corpus", output="run", **changes)
 
 
-def parsed(flags: list[str]) -> TrainConfig:
+def parsed(flags: list[str], *, corpus: str = "corpus") -> TrainConfig:
     """The configuration that flags make, beside the two that are required."""
     parser = argparse.ArgumentParser()
     add_arguments(parser)
-    arguments = parser.parse_args(["--corpus", "corpus", "--output", "run", *flags])
-    return from_flags(TrainConfig, arguments)
+    arguments = parser.parse_args([corpus, "--output", "run", *flags])
+    return task.config_of(arguments)
 
 
 def error_of(**changes: Any) -> str:

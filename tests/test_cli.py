@@ -1,6 +1,7 @@
 """The command line: exit codes, what follows `--`, and no tracebacks."""
 
 import argparse
+import re
 from pathlib import Path
 
 import pytest
@@ -10,20 +11,22 @@ from terminal import run_program, textreel
 from pipeline.cli import build_parser, parse_arguments
 
 
-def ends_with(raised: str) -> str:
+def ends_with(raised: str, *, resumes: bool = False) -> str:
     """The exit code and the standard error of a command that raises something."""
     return run_program(f"""
+RESUMES = {resumes}
 import contextlib, io
 from pipeline import cli
 from pipeline.errors import OptionError, UserError
-from absl.flags import argparse_flags
+from pipeline.parsing import CommandParser
 
 def run(arguments):
     {raised}
 
 def build_parser():
-    parser = argparse_flags.ArgumentParser()
-    parser.set_defaults(run=run)
+    parser = CommandParser()
+    parser.add_argument("--x")
+    parser.set_defaults(run=run, resumes=RESUMES)
     return parser
 
 import sys
@@ -42,11 +45,11 @@ except SystemExit as end:
     [
         ("pass", "0 "),
         ("raise UserError('it cannot work')", "1 textreel: error: it cannot work\n"),
-        ("raise OptionError('`x` is wrong')", "2 textreel: error: `x` is wrong\n"),
+        ("raise OptionError('`x` is wrong, `y`')", "2 textreel: error: --x is wrong, `y`\n"),
         ("open('/none/x')", "1 textreel: error: /none/x: no such file or directory\n"),
         (
             "raise KeyboardInterrupt",
-            "130 \ntextreel: interrupted; the same command goes on where it was\n",
+            "130 \ntextreel: interrupted\n",
         ),
     ],
 )
@@ -61,14 +64,36 @@ def test_a_defect_keeps_its_traceback(tmp_path: Path) -> None:
         run_program(program)
 
 
-def test_a_command_must_be_named() -> None:
-    result = textreel()
-    assert result.returncode == 2
-    assert "COMMAND" in result.stderr
-    assert "Traceback" not in result.stderr
+def test_what_goes_on_when_it_is_called_again_says_so() -> None:
+    assert ends_with("raise KeyboardInterrupt", resumes=True) == (
+        "130 \ntextreel: interrupted; the same command goes on where it was\n"
+    )
 
 
-COMMANDS = ["prepare", "plan", "inspect", "verify", "repair", "index", "trace"]
+@pytest.mark.parametrize("arguments", [[], ["help"], ["--help"]])
+def test_without_a_command_it_says_what_to_do(arguments: list[str]) -> None:
+    result = textreel(*arguments)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "\n    verify " in result.stdout
+    assert result.stdout.endswith("first:  python -m pipeline prepare YOUR_TEXT -o CORPUS\n")
+    assert "absl" not in result.stdout
+
+
+def test_the_version_is_told_with_those_of_the_libraries() -> None:
+    result = textreel("--version")
+    assert re.fullmatch(
+        r"textreel .+ \(Python 3\.\d+\.\d+, tensorflow 2\..+, keras 3\..+, numpy 2\..+\)\n",
+        result.stdout,
+    )
+
+
+def test_absl_flags_are_taken_and_not_shown() -> None:
+    result = textreel("--verbosity=1", "help", "verify")
+    assert result.returncode == 0
+    assert "verbosity" not in result.stdout
+
+
+COMMANDS = ["prepare", "plan", "inspect", "verify", "repair", "index", "trace", "help"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -77,7 +102,7 @@ def test_every_command_has_its_help(command: str, capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit) as ended:
         build_parser().parse_args([command, "--help"])
     assert ended.value.code == 0
-    assert f"{command} [-h]" in capsys.readouterr().out
+    assert f"usage: python -m pipeline {command} " in capsys.readouterr().out
 
 
 def parsed(*argv: str) -> argparse.Namespace:

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from training import ROOT
 
-from pipeline.options import from_flags
+from trainer import task
 from trainer.config import TrainConfig
 from trainer.task import build_parser
 
@@ -78,7 +78,7 @@ def load(name: str) -> Any:
 
 def config_of(flags: list[str]) -> TrainConfig:
     """The configuration that `python -m trainer.task` makes of these flags."""
-    return from_flags(TrainConfig, build_parser().parse_args(flags))
+    return task.config_of(build_parser().parse_args(flags))
 
 
 def flags_in(script: Path) -> list[str]:
@@ -86,7 +86,7 @@ def flags_in(script: Path) -> list[str]:
     lines = [line for line in script.read_text().splitlines() if not line.startswith("#")]
     text = " ".join(lines).replace("\\", " ")
     behind = re.split(r"trainer\.task|\$IMAGE ", text)[-1].partition("||")[0].rstrip('" ')
-    return [flag for flag in shlex.split(behind) if flag.startswith("--")]
+    return [word for word in shlex.split(behind) if word.startswith(("--", "$"))]
 
 
 @pytest.mark.parametrize("name", ["slurm.sbatch", "tpu-vm.sh"])

@@ -156,8 +156,8 @@ def test_a_run_learns_and_says_what_it_made(
     assert f"\nbest validation: {result.evaluation.bits_per_byte:.4f} bits/byte, step 150\n" in out
     assert out.endswith(
         f"newest checkpoint: {result.checkpoint}\nnext:\n  textreel generate {run}\n"
-        f"  textreel evaluate {run}\n  textreel export {run} --output EXPORT\n"
-        f"  textreel curves {run} --output curves.png\n"
+        f"  textreel evaluate {run}\n  textreel export {run} -o EXPORT\n"
+        f"  textreel curves {run} -o curves.png\n"
     )
     assert "step 4/150  loss 3." in err
     assert TrainConfig.from_json(run / "config.json") == config

@@ -26,12 +26,13 @@ def pair(text: str) -> tuple[float, ...]:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Example:
-    corpus: str = option("where it lies", metavar="DIR")
+    corpus: str = option("where it lies", metavar="DIR", short="-c")
+    place: str = option("taken as it stands", default="here", metavar="PLACE", positional=True)
     steps: int = option("how many", default=2000, parse=int)
     rate: float | None = option("how fast", default=None, parse=float)
     kind: str = option("which", default="lstm", choices=("lstm", "gru"))
     shares: dict[str, float] = option("of what", default={"a": 0.9, "b": 0.1}, parse=eval)
-    pair: tuple[float, ...] = option("of two", default=(0.5, 1.0), parse=pair)
+    pair: tuple[float, ...] = option("of two", default=(0.5, 1.0), parse=pair, metavar="X,Y")
     quiet: bool = option("says nothing", default=False, identity=False)
     zero: int = option("may be nothing", default=0, parse=int)
 
@@ -60,10 +61,25 @@ def test_every_flag_sets_its_option() -> None:
     )  # fmt: skip
 
 
+def test_an_option_may_have_no_flag_or_two() -> None:
+    assert parsed("-c", "c", "there") == Example(corpus="c", place="there")
+
+
+def test_what_a_file_turns_on_a_flag_turns_off() -> None:
+    arguments = parser_of().parse_args(["--corpus=c", "--no_quiet", "--steps=3"])
+    given = {"quiet": True, "zero": 5, "steps": 4}
+    assert from_flags(Example, arguments, given) == Example(corpus="c", steps=3, zero=5)
+
+
+def test_what_is_missing_is_named() -> None:
+    with pytest.raises(OptionError, match=r"^`corpus` must be given$"):
+        parsed()
+
+
 def test_help_shows_what_a_user_would_type() -> None:
     shown = " ".join(parser_of().format_help().split())
     for part in (
-        "--corpus DIR where it lies --steps N how many (default: 2000)",
+        "-c DIR, --corpus DIR where it lies --steps N how many (default: 2000)",
         "--rate N how fast --kind {lstm,gru} which (default: lstm)",
         "of what (default: a=0.9,b=0.1)",
         "of two (default: 0.5,1.0)",
@@ -75,8 +91,9 @@ def test_help_shows_what_a_user_would_type() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "the following arguments are required: --corpus"),
-        (["--corpus=c", "--steps=x"], "argument --steps: invalid int value: 'x'"),
+        (["--corpus=c", "--steps=x"], "argument --steps: must be an integer, got 'x'"),
+        (["--corpus=c", "--rate=x"], "argument --rate: must be a number, got 'x'"),
+        (["--corpus=c", "--pair=x"], "argument --pair: must be of the form X,Y, got 'x'"),
         (["--corpus=c", "--kind=rnn"], "argument --kind: invalid choice: 'rnn'"),
         (["--corpus=c", "--quiet=1"], "argument --quiet: ignored explicit argument '1'"),
     ],
@@ -98,7 +115,7 @@ def test_a_command_may_have_defaults_of_its_own_and_leave_options_out() -> None:
     assert "(default: here)" in shown
     arguments = parser.parse_args(["--steps=6"])
     arguments.unknown = "is ignored"
-    given = from_flags(Example, arguments, kind="gru", pair=(1.0,))
+    given = from_flags(Example, arguments, defaults, kind="gru", pair=(1.0,))
     assert given == Example(corpus="here", steps=6, kind="gru", pair=(1.0,))
 
 

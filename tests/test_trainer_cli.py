@@ -41,7 +41,7 @@ def call(module: str, *arguments: str) -> tuple[int, str, str]:
 
 def test_train_then_generate(char_corpus: Corpus, tmp_path: Path) -> None:
     run = str(tmp_path / "run")
-    flags = ["--corpus", char_corpus.directory, "--output", run, *COLD]
+    flags = [char_corpus.directory, "--output", run, *COLD]
     code, out, err = call("trainer.cli", "train", *flags)
     assert code == 0, err
     assert [line.split()[:2] for line in err.splitlines()] == [
@@ -82,7 +82,7 @@ def test_train_then_generate(char_corpus: Corpus, tmp_path: Path) -> None:
 
 
 def test_ctrl_c_ends_with_130_and_says_how_to_go_on(char_corpus: Corpus, tmp_path: Path) -> None:
-    flags = ["--corpus", char_corpus.directory, "--output", str(tmp_path / "run"), *TINY]
+    flags = [char_corpus.directory, "--output", str(tmp_path / "run"), *TINY]
     flags += ["--steps", "1000000", "--eval_every", "0", "--save_every", "10", "--log_every", "5"]
     with start("trainer.task", *flags) as process:
         deadline = time.monotonic() + 60
@@ -97,7 +97,7 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(char_corpus: Corpus, tmp_pat
 
 
 def test_errors_have_no_traceback(tmp_path: Path) -> None:
-    flags = ["--corpus", str(tmp_path / "none"), "--output", str(tmp_path / "run")]
+    flags = [str(tmp_path / "none"), "--output", str(tmp_path / "run")]
     code, _, err = call("trainer.task", *flags)
     assert code == 1
     assert err.startswith(f"textreel: error: no such corpus: {tmp_path / 'none'}")
@@ -112,7 +112,7 @@ def test_errors_have_no_traceback(tmp_path: Path) -> None:
     assert (code, err.count("\n")) == (2, 1)
     assert err.startswith("textreel: error: `top_p` must be above 0 and at most 1")
 
-    code, _, err = call("trainer.cli", "train", "--corpus", "x")
+    code, _, err = call("trainer.cli", "train", "x")
     assert code == 2
     assert "the following arguments are required: --output" in err
 
@@ -146,7 +146,7 @@ def test_vertex_ai_gets_the_model_at_the_end(
 ) -> None:
     monkeypatch.setenv("AIP_CHECKPOINT_DIR", f"file://{tmp_path}/checkpoints/")
     monkeypatch.setenv("AIP_MODEL_DIR", f"file://{tmp_path}/model/")
-    flags = ["--corpus", char_corpus.directory, *TINY, "--steps", "1", "--eval_every", "0"]
+    flags = [char_corpus.directory, *TINY, "--steps", "1", "--eval_every", "0"]
     code, out, err = call("trainer.task", *flags)
     assert code == 0, err
     assert out.endswith(f"exported the newest checkpoint to file://{tmp_path}/model/\n")
@@ -171,19 +171,19 @@ def test_what_is_wrong_is_told_before_tensorflow_is_loaded(
     run.mkdir()
     (run / "config.json").write_text(tiny(corpus, run, model="strangers:model").to_json())
     char_corpus.vocabulary.save(str(run))
-    none, to_train = str(tmp_path / "none"), ["--output", str(tmp_path / "new")]
+    none, to_train = str(tmp_path / "none"), ["-o", str(tmp_path / "new")]
     trusted = [str(run), "--allow_code"]
     for command, message in [
-        (["train", "--corpus", none, *to_train], "none"),
-        (["train", "--corpus", corpus, *to_train, "--train_split", "all"], "has no split 'all'"),
-        (["train", "--corpus", corpus, *to_train, "--seq_len", "10000000"], "is too short"),
+        (["train", none, *to_train], "none"),
+        (["train", corpus, *to_train, "--train_split", "all"], "has no split 'all'"),
+        (["train", corpus, *to_train, "--seq_len", "10000000"], "is too short"),
         (["generate", none], "is not the directory of a run"),
         (["generate", str(run)], "--allow_code"),
         (["generate", str(run), "--model", "a:b"], "`model` must be the one of the run"),
         (["evaluate", none], "is not the directory of a run"),
         (["evaluate", *trusted, "--split", "all"], "no split 'all'"),
-        (["evaluate", *trusted, "--corpus", none], "none"),
-        (["evaluate", *trusted, "--corpus", byte_corpus.directory], "has another vocabulary"),
+        (["evaluate", *trusted, none], "none"),
+        (["evaluate", *trusted, byte_corpus.directory], "has another vocabulary"),
         (["export", none, "--output", str(tmp_path / "made")], "is not the directory of a run"),
     ]:
         told = run_child(EARLY, *command)

@@ -33,7 +33,7 @@ class Pair:
         last: tuple[str, ...] | None = (),
     ) -> None:
         addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
-        arguments = [f"--corpus={corpus.directory}", f"--output={run}", *FLAGS, *flags]
+        arguments = [corpus.directory, f"--output={run}", *FLAGS, *flags]
         self.fed = [run.parent / f"{run.name}-fed-{index}.npz" for index in range(2)]
         self.workers = []
         for index in range(1 if last is None else 2):

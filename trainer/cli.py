@@ -2,26 +2,28 @@
 
 import argparse
 
-from absl.flags import argparse_flags
-
 import pipeline.cli
-from trainer.commands import curves, demo, evaluate, export, generate, train
+from trainer.commands import completion, curves, demo, evaluate, export, generate, train
 from trainer.config.saved import training_of
+
+_START = """first:  textreel demo --quick      (all of it, in a minute, on text that is here)
+then:   textreel prepare YOUR_TEXT -o CORPUS
+        textreel train CORPUS -o RUN
+        textreel generate RUN --prompt "Once upon"
+"""
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Returns the parser of `textreel` with all its sub-commands."""
-    parser = argparse_flags.ArgumentParser(
-        prog="textreel",
-        description="Any amount of text -> a trained language model.",
-        allow_abbrev=False,  # a new flag would break scripts
+    parser = pipeline.cli.command_parser(
+        "textreel", "Any amount of text -> a trained language model.", _START
     )
-    subparsers = parser.add_subparsers(
-        title="commands", metavar="COMMAND", required=True, parser_class=argparse.ArgumentParser
-    )
+    subparsers = parser.add_commands()
     pipeline.cli.add_commands(subparsers, training_of)
     for command in (train, evaluate, generate, export, curves, demo):
         command.add_command(subparsers)
+    completion.add_command(subparsers, build_parser)
+    pipeline.cli.add_help_command(subparsers, parser)
     return parser
 
 

@@ -3,10 +3,9 @@
 import argparse
 import os
 
-from absl.flags import argparse_flags
-
 from pipeline.cli import main_with
 from pipeline.options import add_flags, from_flags
+from pipeline.parsing import CommandParser
 from pipeline.terminal import show
 from trainer.config import TrainConfig
 from trainer.config.splits import check_corpus
@@ -15,11 +14,12 @@ from trainer.hosts.environment import find_hosts
 # What Vertex AI tells a custom job that has a `baseOutputDirectory`.
 _VERTEX_VARIABLES = {"output": "AIP_CHECKPOINT_DIR", "events": "AIP_TENSORBOARD_LOG_DIR"}
 _VERTEX_MODEL = "AIP_MODEL_DIR"
+USAGE = "%(prog)s CORPUS -o RUN [OPTION…]"
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Trains with parsed flags; in a Vertex AI job, exports the model then."""
-    config, hosts = from_flags(TrainConfig, arguments), find_hosts(os.environ)
+    config, hosts = config_of(arguments), find_hosts(os.environ)
     check_corpus(config)
     from trainer.quiet import import_tensorflow
 
@@ -36,26 +36,41 @@ def run(arguments: argparse.Namespace) -> None:
         show(f"exported the newest checkpoint to {directory}")
 
 
+def config_of(arguments: argparse.Namespace) -> TrainConfig:
+    """Returns what flags ask for, with the directories that a Vertex AI job gives beside them.
+
+    Raises:
+        OptionError: an option is missing, or breaks its rule.
+    """
+    return from_flags(TrainConfig, arguments, _directories())
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of training, a group for each class of options, and what runs on them.
 
     In a Vertex AI job `--output` and `--events` may be left out.
     """
-    found = {option: os.environ.get(name) for option, name in _VERTEX_VARIABLES.items()}
-    defaults = {option: value for option, value in found.items() if value}
     for options in TrainConfig.__bases__:
         group = parser.add_argument_group((options.__doc__ or "").partition(".")[0].lower())
-        add_flags(group, options, defaults)
+        add_flags(group, options, _directories())
     parser.set_defaults(run=run)
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Returns the parser of `python -m trainer.task`."""
-    parser = argparse_flags.ArgumentParser(
-        prog="python -m trainer.task", description="Train a language model on a prepared corpus."
+    parser = CommandParser(
+        prog="python -m trainer.task",
+        usage=USAGE,
+        description="Train a language model on a prepared corpus.",
     )
     add_arguments(parser)
+    parser.set_defaults(resumes=False)
     return parser
+
+
+def _directories() -> dict[str, str]:
+    found = {option: os.environ.get(name) for option, name in _VERTEX_VARIABLES.items()}
+    return {option: value for option, value in found.items() if value}
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def measure_loss(text: Path, folder: Path, num_seeds: int, num_steps: int) -> Lo
         "--freeze_embeddings_steps=-1",
     ]
     update = ["--optimizer=rmsprop", f"--learning_rate={LEARNING_RATE}", "--clip_norm=0"]
-    train = [*TRAIN, f"--corpus={corpus}", *SAME_TASK, *one_hot, *update]
+    train = [*TRAIN, str(corpus), *SAME_TASK, *one_hot, *update]
     train += [f"--steps={num_steps}", f"--log_every={REPORT_STEPS}", "--eval_every=0"]
     original_options = [str(text), f"--learning_rate={LEARNING_RATE}", f"--steps={num_steps}"]
     original_options += [f"--report_every={REPORT_STEPS}"]

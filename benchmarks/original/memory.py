@@ -52,7 +52,7 @@ def measure_memory(folder: Path, sizes: list[float]) -> list[Memory]:
         train = peak_megabytes(
             [
                 *TRAIN,
-                f"--corpus={corpus}",
+                str(corpus),
                 f"--output={corpus}.run",
                 *SAME_TASK,
                 "--steps=300",

@@ -73,7 +73,7 @@ def _train(
     corpus: Path, run_directory: Path, prepared: float, goal: tuple[int, float, float], seed: int
 ) -> list[tuple[int, float, float]]:
     """Trains `AFTERWARDS` times the steps to the goal's bits, or the goal's seconds at most."""
-    command = [*TRAIN, f"--corpus={corpus}", f"--output={run_directory}", f"--seed={seed}"]
+    command = [*TRAIN, str(corpus), f"--output={run_directory}", f"--seed={seed}"]
     command += [*UPDATES, f"--decay_steps={DECAY_STEPS}", f"--eval_every={EVAL_STEPS}"]
     command += ["--steps=100000", "--save_every=100000"]
     ours, last_step = [], math.inf

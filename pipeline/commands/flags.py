@@ -4,6 +4,7 @@ import argparse
 
 from pipeline.errors import OptionError
 from pipeline.options import add_flags
+from pipeline.parsing import integer
 from pipeline.preparing.options import PrepareOptions
 
 
@@ -31,7 +32,10 @@ def add_corpus_flags(parser: argparse.ArgumentParser) -> None:
 def add_workers(parser: argparse.ArgumentParser) -> None:
     """Adds `--workers`."""
     parser.add_argument(
-        "--workers", type=int, metavar="N", help="processes; changes no byte (default: one a core)"
+        "--workers",
+        type=integer,
+        metavar="N",
+        help="processes; changes no byte (default: one a core)",
     )
 
 

@@ -22,7 +22,9 @@ def add_command(subparsers: Any) -> None:
         metavar="FILES",
         help="a TFRecord file, or a pattern in quotes: 'DIR/train-*.tfrecord*'; also gs://…",
     )
-    parser.add_argument("--output", required=True, metavar="INDEX", help="directory of the index")
+    parser.add_argument(
+        "-o", "--output", required=True, metavar="INDEX", help="directory of the index"
+    )
     parser.add_argument(
         "--check",
         action="store_true",
@@ -34,7 +36,7 @@ def add_command(subparsers: Any) -> None:
         help="replace the index that is in INDEX; files that have not changed are not read again",
     )
     add_workers(parser)
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=_run, resumes=True)
 
 
 def _run(arguments: argparse.Namespace) -> None:

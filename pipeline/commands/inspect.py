@@ -10,6 +10,7 @@ from pipeline.auditing.shuffle_quality import Comparison, measure
 from pipeline.commands.flags import refuse_corpus_flags
 from pipeline.layout.record_index import RecordIndex, is_index
 from pipeline.layout.records import read_records
+from pipeline.parsing import integer
 from pipeline.reading.batches import DEFAULT_BATCH_SIZE, DEFAULT_SEQ_LEN
 from pipeline.reading.corpus import Corpus, open_corpus
 from pipeline.reading.tfrecords.records import open_records
@@ -33,7 +34,7 @@ def add_command(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--batch_size",
-        type=int,
+        type=integer,
         default=DEFAULT_BATCH_SIZE,
         metavar="N",
         help="of --shuffle (default: %(default)s)",
@@ -41,7 +42,9 @@ def add_command(subparsers: Any) -> None:
     of_corpus = "of --shuffle of a corpus (default: {})"
     parser.add_argument("--split", help=of_corpus.format("train"))
     for option, default in {"seq_len": DEFAULT_SEQ_LEN, "stride": "the --seq_len"}.items():
-        parser.add_argument(f"--{option}", type=int, metavar="N", help=of_corpus.format(default))
+        parser.add_argument(
+            f"--{option}", type=integer, metavar="N", help=of_corpus.format(default)
+        )
     parser.set_defaults(run=_run)
 
 

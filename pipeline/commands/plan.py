@@ -9,6 +9,7 @@ from pipeline.commands.flags import add_corpus_flags, add_workers
 from pipeline.commands.found import found_text
 from pipeline.errors import OptionError
 from pipeline.options import check_int, from_flags
+from pipeline.parsing import integer
 from pipeline.preparing.engines.local import checked_workers
 from pipeline.preparing.options import PrepareOptions
 from pipeline.preparing.plan import make_plan
@@ -27,10 +28,10 @@ def add_command(subparsers: Any) -> None:
     parser = subparsers.add_parser("plan", help=text, description=text)
     add_corpus_flags(parser)
     add_workers(parser)
-    parser.add_argument("--seq_len", type=int, metavar="N", help="count windows of this length")
-    parser.add_argument("--stride", type=int, metavar="N", help="tokens between windows")
-    parser.add_argument("--batch_size", type=int, metavar="N", help="count steps of this many")
-    parser.add_argument("--hosts", type=int, metavar="N", help="hosts that share a batch")
+    parser.add_argument("--seq_len", type=integer, metavar="N", help="count windows of this length")
+    parser.add_argument("--stride", type=integer, metavar="N", help="tokens between windows")
+    parser.add_argument("--batch_size", type=integer, metavar="N", help="count steps of this many")
+    parser.add_argument("--hosts", type=integer, metavar="N", help="hosts that share a batch")
     parser.set_defaults(run=_run)
 
 

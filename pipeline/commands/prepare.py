@@ -30,7 +30,9 @@ def add_command(subparsers: Any) -> None:
     parser = subparsers.add_parser("prepare", help=text, description=text)
     add_corpus_flags(parser)
     add_workers(parser)
-    parser.add_argument("--output", required=True, metavar="DIR", help="directory of the corpus")
+    parser.add_argument(
+        "-o", "--output", required=True, metavar="DIR", help="directory of the corpus"
+    )
     parser.add_argument(
         "--engine",
         choices=["local", "beam"],
@@ -47,7 +49,7 @@ def add_command(subparsers: Any) -> None:
     parser.add_argument(
         "--overwrite", action="store_true", help="replace the corpus that is in DIR"
     )
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=_run, resumes=True)
 
 
 def _run(arguments: argparse.Namespace) -> None:
@@ -106,7 +108,7 @@ def next_text(manifest: Manifest, output: str) -> str:
     if seq_len < 1:
         return f"{made}, which is too short to train on: prepare more text"
     corpus = f"./{output}" if output.startswith("-") else output
-    command = ["textreel", "train", "--corpus", corpus, "--output", "RUN"]
+    command = ["textreel", "train", corpus, "-o", "RUN"]
     if train != "train":
         command += ["--train_split", train]
     if seq_len < DEFAULT_SEQ_LEN:

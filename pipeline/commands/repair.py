@@ -19,7 +19,7 @@ def add_command(subparsers: Any) -> None:
         "sources", nargs="+", metavar="SOURCE", help="what the corpus was prepared from"
     )
     add_workers(parser)
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=_run, resumes=True)
 
 
 def _run(arguments: argparse.Namespace) -> None:

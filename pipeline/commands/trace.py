@@ -10,6 +10,7 @@ from pipeline.auditing.record_trace import TracedRecord, trace_records
 from pipeline.auditing.trace import TracedLane, TracedWindow, Training, trace, trace_lanes
 from pipeline.commands.flags import refuse_corpus_flags
 from pipeline.layout.record_index import is_index
+from pipeline.parsing import integer
 from pipeline.reading.batches import DEFAULT_BATCH_SIZE, DEFAULT_SEQ_LEN, Batches
 from pipeline.reading.corpus import open_corpus
 from pipeline.reading.tfrecords.records import open_records
@@ -37,8 +38,10 @@ def add_command(subparsers: Any, training_of: TrainingOf | None = None) -> None:
         metavar="CORPUS|INDEX" if training_of is None else "RUN|CORPUS|INDEX",
         help=f"directory of the corpus, or of an index of TFRecord files{a_run}",
     )
-    parser.add_argument("--step", type=int, required=True, metavar="K", help="the batch, from 0")
-    parser.add_argument("--row", type=int, metavar="R", help="only this row of the batch")
+    parser.add_argument(
+        "--step", type=integer, required=True, metavar="K", help="the batch, from 0"
+    )
+    parser.add_argument("--row", type=integer, metavar="R", help="only this row of the batch")
     parser.add_argument("--split", metavar="NAME", help="name of the split (default: train)")
     for option, text in {
         "seq_len": f"tokens of an input (default: {DEFAULT_SEQ_LEN})",
@@ -46,7 +49,7 @@ def add_command(subparsers: Any, training_of: TrainingOf | None = None) -> None:
         "batch_size": f"rows of the global batch (default: {DEFAULT_BATCH_SIZE})",
         "seed": "of the shuffle (default: 0)",
     }.items():
-        parser.add_argument(f"--{option}", type=int, metavar="N", help=text)
+        parser.add_argument(f"--{option}", type=integer, metavar="N", help=text)
     parser.add_argument("--lanes", action="store_true", help="lanes were read, not windows")
     parser.set_defaults(run=lambda arguments: _run(arguments, training_of))
 

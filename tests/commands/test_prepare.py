@@ -22,9 +22,7 @@ from tokenizer_files import families
 from pipeline import open_corpus
 from pipeline.commands.prepare import next_text
 from pipeline.layout.manifest import Split
-from pipeline.options import from_flags
 from trainer import task
-from trainer.config import TrainConfig
 from trainer.config.splits import check_splits, without_validation
 
 
@@ -48,7 +46,7 @@ def test_it_says_what_it_made_and_what_to_run_next(tmp_path: Path) -> None:
     assert f"char, {corpus.vocabulary.size} ids, stored as uint8" in result.stdout
     assert f"{corpus.splits['test'].num_tokens:,} tokens" in result.stdout
     assert "peak memory" in result.stdout
-    assert f"textreel train --corpus '{output}' --output RUN" in result.stdout
+    assert f"textreel train '{output}' -o RUN" in result.stdout
     again = textreel("prepare", tmp_path / "in", "--output", output)
     assert again.returncode == 1
     assert "--overwrite" in again.stderr
@@ -77,10 +75,10 @@ def test_what_it_proposes_works(tmp_path: Path, num_bytes: int, splits: str, pro
     result = textreel("prepare", source, "--output", output, "--splits", splits)
     assert result.returncode == 0, result.stderr
     command = result.stdout.splitlines()[-1].strip()
-    assert command == f"textreel train --corpus '{output}' --output RUN{proposed}"
+    assert command == f"textreel train '{output}' -o RUN{proposed}"
     parser = argparse.ArgumentParser()
     task.add_arguments(parser)
-    config = from_flags(TrainConfig, parser.parse_args(shlex.split(command)[2:]))
+    config = task.config_of(parser.parse_args(shlex.split(command)[2:]))
     corpus = open_corpus(config.corpus)
     config, _ = without_validation(corpus, config)
     check_splits(corpus, config)
@@ -93,7 +91,7 @@ def test_where_nothing_works_nothing_is_proposed() -> None:
     assert next_text(empty, "c") == (
         "made the corpus c, which is too short to train on: prepare more text"
     )
-    assert "--corpus ./-c " in next_text(MANIFEST, "-c")
+    assert "train ./-c " in next_text(MANIFEST, "-c")
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,7 @@ TRACED = """
 import sys
 import numpy as np
 import trainer.loop
-from pipeline.options import from_flags
 from trainer import task
-from trainer.config import TrainConfig
 from trainer.steps import feed
 
 kept = {}
@@ -56,7 +54,7 @@ def strategy_rows(batch):
 trainer.loop.training_feed = keep
 trainer.loop._Loop = Loop
 arguments = task.build_parser().parse_args(sys.argv[2:])
-trainer.loop.train(from_flags(TrainConfig, arguments))
+trainer.loop.train(task.config_of(arguments))
 """
 
 

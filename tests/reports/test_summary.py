@@ -20,8 +20,8 @@ def test_it_says_what_was_made_and_what_comes_next() -> None:
         "next:",
         "  textreel generate 'my run'",
         "  textreel evaluate 'my run'",
-        "  textreel export 'my run' --output EXPORT",
-        "  textreel curves 'my run' --output curves.png",
+        "  textreel export 'my run' -o EXPORT",
+        "  textreel curves 'my run' -o curves.png",
     ]
 
 

@@ -32,7 +32,7 @@ def test_differences_name_both_values() -> None:
             RunIdentity(corpus="d" * 64, vocabulary="v" * 64, settings=IDENTITY.settings),
             "this corpus is not the one the run was trained on: the run's corpus has the "
             "fingerprint cccccccccccccccc, the one given dddddddddddddddd; give the run's own "
-            "--corpus, or train into another --output",
+            "corpus, or train into another --output",
         ),
         (
             RunIdentity(corpus="d" * 64, vocabulary="w" * 64, settings=IDENTITY.settings),

@@ -14,10 +14,14 @@ def add_command(subparsers: Any) -> None:
         "runs",
         nargs="+",
         metavar="RUN",
-        help="directory of a run: the --output of `textreel train`",
+        help="directory of a run: the RUN of `textreel train CORPUS -o RUN`",
     )
     parser.add_argument(
-        "--output", default="curves.png", metavar="FILE", help="the picture (default: %(default)s)"
+        "-o",
+        "--output",
+        default="curves.png",
+        metavar="FILE",
+        help="the picture (default: %(default)s)",
     )
     parser.add_argument(
         "--x",

@@ -31,6 +31,7 @@ def add_command(subparsers: Any) -> None:
     text = "prepare, train and generate on Python's own sources, in a few minutes"
     parser = subparsers.add_parser("demo", help=text, description=text)
     parser.add_argument(
+        "-o",
         "--output",
         default="textreel-demo",
         metavar="DIR",
@@ -101,8 +102,8 @@ def run(arguments: argparse.Namespace) -> None:
     directory = shlex.quote(str(output))
     show(
         "\nnow your own text:\n"
-        "  textreel prepare YOUR_TEXT --output CORPUS\n"
-        "  textreel train --corpus CORPUS --output RUN\n"
+        "  textreel prepare YOUR_TEXT -o CORPUS\n"
+        "  textreel train CORPUS -o RUN\n"
         "or more from this model:\n"
         f"  textreel generate {directory}/run --prompt 'class '"
     )
@@ -125,7 +126,7 @@ def python_sources(directory: Path) -> list[Path]:
     if not files:
         raise UserError(
             f"{directory} holds no Python sources (a stripped Python?); use your own text:"
-            " textreel prepare YOUR_TEXT --output CORPUS"
+            " textreel prepare YOUR_TEXT -o CORPUS"
         )
     return files
 

@@ -13,7 +13,7 @@ def add_command(subparsers: Any) -> None:
     text = "write a trained model as a SavedModel and a .keras file that need no textreel"
     parser = subparsers.add_parser("export", help=text, description=text)
     add_run(parser)
-    parser.add_argument("--output", required=True, metavar="DIR", help="directory to make")
+    parser.add_argument("-o", "--output", required=True, metavar="DIR", help="directory to make")
     add_checkpoint(parser)
     add_code(parser)
     parser.add_argument(

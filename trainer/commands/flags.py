@@ -16,7 +16,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "run_directory",
         metavar="RUN",
-        help="directory of the run: the --output of `textreel train`",
+        help="directory of the run: the RUN of `textreel train CORPUS -o RUN`",
     )
 
 

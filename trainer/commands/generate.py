@@ -9,6 +9,7 @@ from typing import Any
 from pipeline.errors import UserError
 from pipeline.files import read_text
 from pipeline.options import add_flags, from_flags
+from pipeline.parsing import integer
 from pipeline.terminal import show
 from trainer.commands.flags import add_checkpoint, add_code, add_run, allows_code, read_named_run
 from trainer.generation.request import Request
@@ -43,7 +44,7 @@ def add_command(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--samples",
-        type=int,
+        type=integer,
         default=1,
         metavar="N",
         help="texts to generate; one is written as it comes, several when all are there "
@@ -106,7 +107,7 @@ def request_of(arguments: argparse.Namespace) -> Request:
 def _read_prompt(arguments: argparse.Namespace) -> str:
     file = arguments.prompt_file
     if file is None:
-        return str(arguments.prompt)
+        return str(getattr(arguments, "prompt", ""))
     try:
         return sys.stdin.buffer.read().decode() if file == "-" else read_text(file)
     except UnicodeDecodeError as error:

@@ -8,4 +8,5 @@ from trainer import task
 def add_command(subparsers: Any) -> None:
     """Adds `train` to what `ArgumentParser.add_subparsers` returned."""
     text = "train a model on a corpus, or resume a run"
-    task.add_arguments(subparsers.add_parser("train", help=text, description=text))
+    parser = subparsers.add_parser("train", usage=task.USAGE, help=text, description=text)
+    task.add_arguments(parser)

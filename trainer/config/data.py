@@ -15,7 +15,9 @@ TARGETS = ("sequence", "last")
 class DataOptions:
     """The text of a run and how it is cut into batches."""
 
-    corpus: str = option("directory of the prepared corpus", metavar="DIR", identity=False)
+    corpus: str = option(
+        "directory of the prepared corpus", metavar="CORPUS", positional=True, identity=False
+    )
     train_split: str = option("split to train on", default="train", metavar="NAME")
     validation_split: str | None = option(
         "split to evaluate on; without it: validation, or none where the corpus has no such split",

@@ -26,7 +26,10 @@ class OutputOptions:
     """Directories, and the steps at which something is reported, saved or measured."""
 
     output: str = option(
-        "directory of the run: checkpoints, events, settings", metavar="DIR", identity=False
+        "directory of the run: checkpoints, events, settings",
+        metavar="RUN",
+        short="-o",
+        identity=False,
     )
     events: str | None = option(
         "directory of the TensorBoard files; without it: events in --output",

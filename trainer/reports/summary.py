@@ -42,7 +42,7 @@ def summary_text(
             "next:",
             f"  textreel generate {name}",
             f"  textreel evaluate {name}",
-            f"  textreel export {name} --output EXPORT",
-            f"  textreel curves {name} --output curves.png",
+            f"  textreel export {name} -o EXPORT",
+            f"  textreel curves {name} -o curves.png",
         ]
     )

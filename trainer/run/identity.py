@@ -37,7 +37,7 @@ class RunIdentity:
                 raise UserError(
                     f"{run}: this {name} is not the one the run was trained on: the run's "
                     f"{name} has the fingerprint {old[:16]}, the one given {new[:16]}; "
-                    f"give the run's own --corpus, or {remedy}"
+                    f"give the run's own corpus, or {remedy}"
                 )
         differences = difference_texts(saved.settings, self.settings)
         if differences:

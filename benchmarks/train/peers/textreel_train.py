@@ -17,7 +17,7 @@ REPORT_STEPS = 50
 
 
 def train(run, steps):
-    command = [sys.executable, "-m", "trainer.task", f"--corpus={sys.argv[1]}.corpus"]
+    command = [sys.executable, "-m", "trainer.task", f"{sys.argv[1]}.corpus"]
     command += [f"--output={run}", f"--steps={steps}", f"--log_every={REPORT_STEPS}"]
     command += ["--eval_every=0", "--clip_norm=0", "--validation_split=train", *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
