@@ -117,6 +117,17 @@ def from_flags(
     return options(**values)
 
 
+def flag_text(value: Any) -> str:
+    """Returns a value as a user would type it after its flag; nothing for `None`."""
+    if isinstance(value, dict):
+        return ",".join(f"{name}={part}" for name, part in value.items())
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(str, value))
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "" if value is None else str(value)
+
+
 def check_text(options: Any, *names: str) -> None:
     """Refuses the named options where they are empty.
 
@@ -203,7 +214,7 @@ def _add_flag(
                 name, dest=field.name, action=action, default=argparse.SUPPRESS, help=text
             )
         return
-    shown = "" if default is dataclasses.MISSING else _shown(default)
+    shown = "" if default is dataclasses.MISSING else flag_text(default)
     choices, metavar = about["choices"], about["metavar"] or "N"
     settings = {
         "default": argparse.SUPPRESS,
@@ -234,12 +245,3 @@ def _as_argument(parse: Callable[[str], Any], metavar: str) -> Callable[[str], A
             raise argparse.ArgumentTypeError(f"must be {form}, got {text!r}") from None
 
     return parsed
-
-
-def _shown(default: Any) -> str:
-    """A default as a user would type it; nothing where there is none to show."""
-    if isinstance(default, dict):
-        return ",".join(f"{name}={value}" for name, value in default.items())
-    if isinstance(default, tuple):
-        return ",".join(map(str, default))
-    return "" if default is None else str(default)

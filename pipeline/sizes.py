@@ -1,4 +1,16 @@
-"""Numbers of bytes and seconds, for people."""
+"""Numbers of things, bytes and seconds, for people."""
+
+
+def count_text(number: int, name: str, *, width: int = 0) -> str:
+    """A number of things: 1, "source" -> "1 source"; 1234, "file" -> "1,234 files".
+
+    Args:
+        number: how many.
+        name: of one, whose plural ends in s.
+        width: of the number, in columns of a table, where a missing s leaves its space.
+    """
+    end = "s" if number != 1 else " " if width else ""
+    return f"{number:>{width},} {name}{end}"
 
 
 def size_text(num_bytes: float) -> str:

@@ -125,6 +125,8 @@ def _as_json(value: Any) -> Any:
     """A value of dataclasses, dictionaries and sequences as JSON has it."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    elif hasattr(value, "_asdict"):  # a NamedTuple
+        value = value._asdict()
     if isinstance(value, Mapping):
         return {str(name): _as_json(each) for name, each in value.items()}
     if isinstance(value, (list, tuple)):

@@ -11,10 +11,11 @@ import tempfile
 from absl import logging
 
 from pipeline.errors import UserError
+from pipeline.terminal import status
 from trainer.allocator import keep_freed_memory
 
 
-def import_tensorflow(*, start: bool = True) -> None:
+def import_tensorflow(*, start: bool = True, shown: bool = False) -> None:
     """Imports TensorFlow and finds its devices, with stderr held back meanwhile.
 
     Where the import fails, what was held back is written after all. With a TF_CPP_MIN_LOG_LEVEL
@@ -25,6 +26,7 @@ def import_tensorflow(*, start: bool = True) -> None:
         start: whether TensorFlow also starts on the devices, about which it writes more. With
             several hosts it must not: their strategy, which is made later, could not connect to
             the others any more.
+        shown: whether to say that it is being loaded, which takes seconds.
 
     Raises:
         UserError: the environment gives Keras another backend.
@@ -41,6 +43,11 @@ def import_tensorflow(*, start: bool = True) -> None:
         return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
     logging.set_verbosity(logging.WARNING)  # a line at every checkpoint
+    with status("loading TensorFlow", shown=shown):
+        _import_silently(start=start)
+
+
+def _import_silently(*, start: bool) -> None:
     sys.stderr.flush()
     stderr = os.dup(2)
     try:

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from pipeline.files import join, write_text
 from pipeline.reading.corpus import Corpus, open_corpus
+from pipeline.sizes import count_text
 from trainer.config import TrainConfig
 from trainer.config.saved import CONFIG_FILE
 from trainer.config.splits import check_splits, num_training_windows, without_validation
@@ -141,10 +142,11 @@ def start_text(run: StartedRun) -> str:
     num_windows = num_training_windows(run.corpus, config)
     epochs = config.steps * config.batch_size / num_windows
     return (
-        f"training on {split.num_tokens:,} tokens ({num_windows:,} windows): "
+        f"training on {count_text(split.num_tokens, 'token')} "
+        f"({count_text(num_windows, 'window')}): "
         f"{f'resuming at step {run.step}, ' if run.step else ''}"
-        f"{config.steps:,} steps of {config.batch_size} "
-        f"{'lanes' if config.lanes else 'windows'} ({epochs:.2g} epochs); "
-        f"{run.assembly.model.count_params():,} weights on "
-        f"{run.assembly.strategy.num_replicas_in_sync} replica(s)"
+        f"{count_text(config.steps, 'step')} of "
+        f"{count_text(config.batch_size, 'lane' if config.lanes else 'window')} "
+        f"({epochs:.2g} epochs); {count_text(run.assembly.model.count_params(), 'weight')} on "
+        f"{count_text(run.assembly.strategy.num_replicas_in_sync, 'replica')}"
     )

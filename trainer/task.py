@@ -1,12 +1,14 @@
 """Task of a scheduler, `python -m trainer.task`: flags -> configuration -> training."""
 
 import argparse
+import dataclasses
 import os
 
 from pipeline.cli import main_with
+from pipeline.commands.flags import add_json, add_quiet
 from pipeline.options import add_flags, from_flags
 from pipeline.parsing import CommandParser
-from pipeline.terminal import show
+from pipeline.terminal import show, show_json
 from trainer.config import TrainConfig
 from trainer.config.splits import check_corpus
 from trainer.hosts.environment import find_hosts
@@ -23,17 +25,20 @@ def run(arguments: argparse.Namespace) -> None:
     check_corpus(config)
     from trainer.quiet import import_tensorflow
 
-    import_tensorflow(start=hosts is None)
+    import_tensorflow(start=hosts is None, shown=not arguments.quiet)
     from trainer.loop import train
 
-    train(config)
+    result = train(config, quiet=arguments.quiet or arguments.json)
+    if arguments.json and (hosts is None or hosts.is_chief):
+        show_json(dataclasses.asdict(result))
     directory = os.environ.get(_VERTEX_MODEL)
     if directory and (hosts is None or hosts.is_chief):
         from trainer.exporting.directory import export
 
         # What is there is of an earlier start of this job.
         export(config.output, directory, overwrite=True, allow_code=True)  # that of --model
-        show(f"exported the newest checkpoint to {directory}")
+        if not arguments.quiet and not arguments.json:
+            show(f"exported the newest checkpoint to {directory}")
 
 
 def config_of(arguments: argparse.Namespace) -> TrainConfig:
@@ -53,6 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for options in TrainConfig.__bases__:
         group = parser.add_argument_group((options.__doc__ or "").partition(".")[0].lower())
         add_flags(group, options, _directories())
+    add_json(parser)
+    add_quiet(parser)
     parser.set_defaults(run=run)
 
 

@@ -54,7 +54,10 @@ def repair(
     unknown = "replace" if options.replaces_unknown else "error"
     vocabulary = load_vocabulary(directory, unknown=unknown)
     if vocabulary.fingerprint != manifest.vocabulary_fingerprint:
-        raise UserError(f"{directory}: its vocabulary is not that of the manifest; prepare again")
+        raise UserError(
+            f"{directory}: its vocabulary is not the one that it was prepared with; put the file "
+            "of the corpus back"
+        )
     run = functools.partial(local.run, workers=workers)
     with journal.locked(directory):
         bad = verify(directory, workers=workers, progress=progress).bad_shards

@@ -1,6 +1,7 @@
 """Flags that several commands have."""
 
 import argparse
+import sys
 
 from pipeline.errors import OptionError
 from pipeline.options import add_flags
@@ -37,6 +38,27 @@ def add_workers(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="processes; changes no byte (default: one a core)",
     )
+
+
+def add_quiet(parser: argparse.ArgumentParser) -> None:
+    """Adds `--quiet`."""
+    parser.add_argument(
+        "-q", "--quiet", action="store_true", help="say nothing but results, warnings and errors"
+    )
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Adds `--json`."""
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print one JSON object and nothing else; docs/json.md has its fields",
+    )
+
+
+def shows_progress(arguments: argparse.Namespace) -> bool:
+    """Whether progress bars are wanted: on a terminal, without `--quiet`."""
+    return sys.stderr.isatty() and not arguments.quiet
 
 
 def refuse_corpus_flags(arguments: argparse.Namespace, *names: str) -> None:

@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 
-from pipeline.sizes import size_text
+from pipeline.sizes import count_text, size_text
 from pipeline.text.formats import PlainText
 from pipeline.text.pieces import Source
 from pipeline.text.sources import Found
@@ -16,7 +16,7 @@ def found_text(found: Found) -> str:
     num_bytes = sum(source.source_bytes for source in found.sources)
     formats = Counter(map(_format_text, found.sources))
     shown = ", ".join(f"{count:,} {name}" for name, count in formats.most_common())
-    lines = [f"{len(found.sources):,} sources, {size_text(num_bytes)}: {shown}"]
+    lines = [f"{count_text(len(found.sources), 'source')}, {size_text(num_bytes)}: {shown}"]
     for why, paths in found.left_out.items():
         names = [_name_text(path) for path in paths[:_NUM_SHOWN]]
         names += ["…"] if len(paths) > _NUM_SHOWN else []

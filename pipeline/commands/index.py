@@ -1,14 +1,13 @@
 """`textreel index`: where the records of TFRecord files begin."""
 
 import argparse
-import sys
 import time
 from typing import Any
 
-from pipeline.commands.flags import add_workers
+from pipeline.commands.flags import add_quiet, add_workers, shows_progress
 from pipeline.indexing.build import index_records
 from pipeline.layout.record_index import RecordIndex
-from pipeline.sizes import size_text
+from pipeline.sizes import count_text, size_text
 from pipeline.terminal import show
 
 
@@ -36,6 +35,7 @@ def add_command(subparsers: Any) -> None:
         help="replace the index that is in INDEX; files that have not changed are not read again",
     )
     add_workers(parser)
+    add_quiet(parser)
     parser.set_defaults(run=_run, resumes=True)
 
 
@@ -47,15 +47,16 @@ def _run(arguments: argparse.Namespace) -> None:
         check=arguments.check,
         workers=arguments.workers,
         overwrite=arguments.overwrite,
-        progress=sys.stderr.isatty(),
+        progress=shows_progress(arguments),
     )
-    show(indexed_text(index, seconds=time.monotonic() - started))
+    if not arguments.quiet:
+        show(indexed_text(index, seconds=time.monotonic() - started))
 
 
 def indexed_text(index: RecordIndex, *, seconds: float) -> str:
     """Returns what was indexed, for people."""
     return (
-        f"made the index {index.directory}: {len(index.files):,} files, {len(index):,} "
-        f"records, {size_text(index.num_bytes)} in {seconds:.1f} s "
+        f"made the index {index.directory}: {count_text(len(index.files), 'file')}, "
+        f"{count_text(len(index), 'record')}, {size_text(index.num_bytes)} in {seconds:.1f} s "
         f"({size_text(index.num_bytes / seconds)}/s)"
     )

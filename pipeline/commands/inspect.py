@@ -7,15 +7,17 @@ import numpy as np
 
 from pipeline.auditing.record_quality import measure_records
 from pipeline.auditing.shuffle_quality import Comparison, measure
-from pipeline.commands.flags import refuse_corpus_flags
+from pipeline.commands.flags import add_json, refuse_corpus_flags
+from pipeline.layout.manifest import Split
 from pipeline.layout.record_index import RecordIndex, is_index
 from pipeline.layout.records import read_records
+from pipeline.options import flag_text
 from pipeline.parsing import integer
 from pipeline.reading.batches import DEFAULT_BATCH_SIZE, DEFAULT_SEQ_LEN
 from pipeline.reading.corpus import Corpus, open_corpus
 from pipeline.reading.tfrecords.records import open_records
 from pipeline.sizes import size_text
-from pipeline.terminal import show
+from pipeline.terminal import show, show_json
 
 _SHOWN_FILES = 10
 
@@ -45,29 +47,89 @@ def add_command(subparsers: Any) -> None:
         parser.add_argument(
             f"--{option}", type=integer, metavar="N", help=of_corpus.format(default)
         )
+    add_json(parser)
     parser.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> None:
+    comparison, of = None, "windows"
     if is_index(arguments.directory):
         refuse_corpus_flags(arguments, "split", "seq_len", "stride")
-        records = open_records(arguments.directory)
-        show(index_text(records.index))
+        records, of = open_records(arguments.directory), "records"
+        text, values = index_text(records.index), _index_values(records.index)
         if arguments.shuffle:
             comparison = measure_records(records, batch_size=arguments.batch_size)
-            show(shuffle_text(comparison, of="records"))
+    else:
+        corpus = open_corpus(arguments.directory)
+        text, values = corpus_text(corpus), _corpus_values(corpus)
+        if arguments.shuffle:
+            comparison = measure(
+                corpus,
+                "train" if arguments.split is None else arguments.split,
+                seq_len=DEFAULT_SEQ_LEN if arguments.seq_len is None else arguments.seq_len,
+                stride=arguments.stride,
+                batch_size=arguments.batch_size,
+            )
+    if arguments.json:
+        show_json({**values, "shuffle": comparison})
         return
-    corpus = open_corpus(arguments.directory)
-    show(corpus_text(corpus))
-    if arguments.shuffle:
-        comparison = measure(
-            corpus,
-            "train" if arguments.split is None else arguments.split,
-            seq_len=DEFAULT_SEQ_LEN if arguments.seq_len is None else arguments.seq_len,
-            stride=arguments.stride,
-            batch_size=arguments.batch_size,
-        )
-        show(shuffle_text(comparison))
+    show(text)
+    if comparison is not None:
+        show(shuffle_text(comparison, of=of))
+
+
+def _index_values(index: RecordIndex) -> dict[str, Any]:
+    """What `--json` prints of an index."""
+    return {
+        "kind": "index",
+        "directory": str(index.directory),
+        "digest": index.digest,
+        "checked": index.checked,
+        "num_records": len(index),
+        "num_bytes": index.num_bytes,
+        "files": [
+            {"path": file.path, "num_records": file.num_records, "num_bytes": file.num_bytes}
+            for file in index.files
+        ],
+    }
+
+
+def _corpus_values(corpus: Corpus) -> dict[str, Any]:
+    """What `--json` prints of a corpus."""
+    manifest, vocabulary = corpus.manifest, corpus.vocabulary
+    return {
+        "kind": "corpus",
+        "directory": corpus.directory,
+        "name": manifest.name,
+        "fingerprint": corpus.fingerprint,
+        "options": manifest.options,
+        "vocabulary": {
+            "kind": vocabulary.kind,
+            "size": vocabulary.size,
+            "dtype": manifest.dtype,
+            "separator_id": manifest.separator_id,
+            "fingerprint": vocabulary.fingerprint,
+        },
+        "num_sources": len(manifest.sources),
+        "source_bytes": sum(source.source_bytes for source in manifest.sources),
+        "splits": {
+            name: {
+                "num_tokens": split.num_tokens,
+                "num_documents": split.num_documents,
+                "num_shards": len(split.shards),
+                "text_bytes": split.text_bytes,
+                "disk_bytes": split.disk_bytes,
+                "begins": _beginning(corpus, split),
+            }
+            for name, split in corpus.splits.items()
+        },
+    }
+
+
+def _beginning(corpus: Corpus, split: Split) -> str:
+    """The first characters of a split."""
+    first = next(read_records(f"{corpus.directory}/{split.shards[0].file}"), b"")
+    return corpus.vocabulary.decode(np.frombuffer(first, corpus.vocabulary.dtype)[:200])[:70]
 
 
 def index_text(index: RecordIndex) -> str:
@@ -76,7 +138,7 @@ def index_text(index: RecordIndex) -> str:
     mean = index.num_bytes / len(index)
     lines = [
         f"{index.directory}: an index of TFRecord files, digest {(index.digest or '')[:12]}",
-        f"records:     {len(index):,}, {size_text(index.num_bytes)}, {mean:,.0f} bytes in the mean",
+        f"records:     {len(index):,}, {size_text(index.num_bytes)}, {size_text(mean)} on average",
         f"checked:     {checked}",
         f"{'records':>13} {'on disk':>9} file, of {len(index.files):,}",
     ]
@@ -122,7 +184,11 @@ def shuffle_text(comparison: Comparison, *, of: str = "windows") -> str:
 def corpus_text(corpus: Corpus) -> str:
     """Returns what a corpus is, for people."""
     manifest = corpus.manifest
-    options = ", ".join(f"{name} {value}" for name, value in manifest.options.items())
+    options = ", ".join(
+        f"{name} {flag_text(value)}"
+        for name, value in manifest.options.items()
+        if value is not None
+    )
     source_bytes = sum(source.source_bytes for source in manifest.sources)
     lines = [
         f"{corpus.directory}: {manifest.name}, fingerprint {corpus.fingerprint[:12]}",
@@ -130,7 +196,7 @@ def corpus_text(corpus: Corpus) -> str:
         f"vocabulary:  {corpus.vocabulary.kind}, {corpus.vocabulary.size:,} ids, stored as "
         f"{manifest.dtype}, separator {manifest.separator_id}, "
         f"fingerprint {corpus.vocabulary.fingerprint[:12]}",
-        f"sources:     {len(manifest.sources):,}, {size_text(source_bytes)} of text; the first is "
+        f"sources:     {len(manifest.sources):,}, {size_text(source_bytes)}; the first is "
         f"{manifest.sources[0].name}",
         f"{'split':<12} {'tokens':>17} {'documents':>11} {'shards':>7} {'on disk':>9} text/token",
     ]
@@ -141,8 +207,5 @@ def corpus_text(corpus: Corpus) -> str:
             f"{len(split.shards):>7,} {size_text(split.disk_bytes):>9} {ratio:.4f} bytes"
         )
     for name, split in corpus.splits.items():
-        first = next(read_records(f"{corpus.directory}/{split.shards[0].file}"), b"")
-        tokens = np.frombuffer(first, corpus.vocabulary.dtype)[:200]
-        beginning = corpus.vocabulary.decode(tokens)[:70]
-        lines.append(f"{name} begins {beginning!r}")
+        lines.append(f"{name} begins {_beginning(corpus, split)!r}")
     return "\n".join(lines)

@@ -1,11 +1,12 @@
 """`textreel plan`: what a corpus will be, and what it takes, without making it."""
 
 import argparse
+import dataclasses
 from typing import Any
 
-from pipeline.auditing.balance import amounts_of_plan, one_sided_splits, one_sided_text
+from pipeline.auditing.balance import OneSided, amounts_of_plan, one_sided_splits, one_sided_text
 from pipeline.auditing.estimate import Estimate, estimate
-from pipeline.commands.flags import add_corpus_flags, add_workers
+from pipeline.commands.flags import add_corpus_flags, add_json, add_workers
 from pipeline.commands.found import found_text
 from pipeline.errors import OptionError
 from pipeline.options import check_int, from_flags
@@ -15,10 +16,10 @@ from pipeline.preparing.options import PrepareOptions
 from pipeline.preparing.plan import make_plan
 from pipeline.reading.batches import Batches
 from pipeline.reading.geometry import Windows
-from pipeline.sizes import size_text, time_text
-from pipeline.terminal import show
+from pipeline.sizes import count_text, size_text, time_text
+from pipeline.terminal import show, show_json
 from pipeline.text.directories import Choice
-from pipeline.text.sources import find_sources
+from pipeline.text.sources import Found, find_sources
 from pipeline.text.streams import is_stream
 
 
@@ -32,6 +33,7 @@ def add_command(subparsers: Any) -> None:
     parser.add_argument("--stride", type=integer, metavar="N", help="tokens between windows")
     parser.add_argument("--batch_size", type=integer, metavar="N", help="count steps of this many")
     parser.add_argument("--hosts", type=integer, metavar="N", help="hosts that share a batch")
+    add_json(parser)
     parser.set_defaults(run=_run)
 
 
@@ -44,14 +46,40 @@ def _run(arguments: argparse.Namespace) -> None:
         )
     choice = Choice(glob=arguments.glob, hidden=arguments.hidden)
     found = find_sources(arguments.sources, choice, options.reading)
-    show(found_text(found))
+    if not arguments.json:
+        show(found_text(found))
     plan = make_plan(found.sources, options)
     result = estimate(plan, options, workers=workers, windows=windows)
+    one_sided = one_sided_splits(amounts_of_plan(plan, options.splits))
+    if arguments.json:
+        show_json(_values(found, result, one_sided, arguments.batch_size))
+        return
     show(estimate_text(result))
-    for one_sided in one_sided_splits(amounts_of_plan(plan, options.splits)):
-        show(one_sided_text(one_sided))
+    for note in one_sided:
+        show(one_sided_text(note))
     if windows:
         show(_training_text(result, windows, arguments.batch_size, arguments.hosts))
+
+
+def _values(
+    found: Found, result: Estimate, one_sided: list[OneSided], batch_size: int | None
+) -> dict[str, Any]:
+    """What `--json` prints."""
+    splits = {
+        name: {
+            **dataclasses.asdict(split),
+            "steps_per_epoch": None if batch_size is None else split.num_windows / batch_size,
+        }
+        for name, split in result.splits.items()
+    }
+    return {
+        "num_sources": len(found.sources),
+        "left_out": found.left_out,
+        **dataclasses.asdict(result),
+        "vocabulary_bound": result.vocabulary_bound.strip(),
+        "splits": splits,
+        "one_sided": [note._asdict() for note in one_sided],
+    }
 
 
 def _windows(arguments: argparse.Namespace) -> Windows | None:
@@ -73,8 +101,9 @@ def estimate_text(result: Estimate) -> str:
     lines = [f"vocabulary: {result.vocabulary_bound}{result.vocabulary_size:,} ids"]
     for name, split in result.splits.items():
         lines.append(
-            f"{name + ':':<12}{split.num_shards:>7,} shards {split.num_documents:>9,} documents "
-            f"{split.num_tokens:>15,} tokens"
+            f"{name + ':':<12}{count_text(split.num_shards, 'shard', width=7)} "
+            f"{count_text(split.num_documents, 'document', width=9)} "
+            f"{count_text(split.num_tokens, 'token', width=15)}"
         )
     lines.append(f"tokens: {_certainty_text(result)}")
     if result.vocabulary_bound and result.vocabulary_size <= 2**8:
@@ -83,7 +112,7 @@ def estimate_text(result: Estimate) -> str:
         f"disk: {size_text(result.disk_bytes)}; time: about {time_text(result.seconds)} of "
         f"computing; memory: about {size_text(result.memory_bytes)}"
     )
-    return "\n".join(lines)
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _certainty_text(result: Estimate) -> str:
@@ -104,7 +133,8 @@ def _training_text(
 ) -> str:
     lines = []
     for name, split in result.splits.items():
-        line = f"{name + ':':<12}{split.num_windows:,} windows of {windows.num_tokens} tokens"
+        line = f"{name + ':':<12}{count_text(split.num_windows, 'window')} of "
+        line += count_text(windows.num_tokens, "token")
         if split.num_windows == 0:
             line += "; none fits: use a shorter `--seq_len` or prepare more text"
         elif batch_size is not None:
@@ -113,9 +143,10 @@ def _training_text(
     if batch_size is not None and hosts is not None:
         if batch_size % hosts:
             lines.append(
-                f"{batch_size} rows cannot be shared equally by {hosts} hosts; a batch of "
+                f"{count_text(batch_size, 'row')} cannot be shared equally by "
+                f"{count_text(hosts, 'host')}; a batch of "
                 f"{-(-batch_size // hosts) * hosts} can"
             )
         else:
-            lines.append(f"{batch_size // hosts} rows a host")
+            lines.append(f"{count_text(batch_size // hosts, 'row')} a host")
     return "\n".join(lines)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.auditing.balance import amounts_of_manifest, one_sided_splits, one_sided_text
-from pipeline.commands.flags import add_corpus_flags, add_workers
+from pipeline.commands.flags import add_corpus_flags, add_quiet, add_workers, shows_progress
 from pipeline.commands.found import found_text
 from pipeline.errors import OptionError
 from pipeline.layout.manifest import Manifest
@@ -20,7 +20,7 @@ from pipeline.preparing.engines.local import checked_workers
 from pipeline.preparing.options import PrepareOptions
 from pipeline.preparing.prepare import prepare
 from pipeline.reading.batches import DEFAULT_SEQ_LEN
-from pipeline.sizes import size_text
+from pipeline.sizes import count_text, size_text
 from pipeline.terminal import show
 
 
@@ -30,6 +30,7 @@ def add_command(subparsers: Any) -> None:
     parser = subparsers.add_parser("prepare", help=text, description=text)
     add_corpus_flags(parser)
     add_workers(parser)
+    add_quiet(parser)
     parser.add_argument(
         "-o", "--output", required=True, metavar="DIR", help="directory of the corpus"
     )
@@ -59,7 +60,8 @@ def _run(arguments: argparse.Namespace) -> None:
         engine = _beam_engine(arguments)
     else:
         workers = checked_workers(arguments.workers)
-    started = time.monotonic()
+    tell = _nothing if arguments.quiet else show
+    started, kept = time.monotonic(), list[bool]()
     manifest = prepare(
         arguments.sources,
         arguments.output,
@@ -70,13 +72,21 @@ def _run(arguments: argparse.Namespace) -> None:
         engine=engine,
         array_record=arguments.array_record,
         overwrite=arguments.overwrite,
-        progress=sys.stderr.isatty(),
-        on_found=lambda found: show(found_text(found)),
+        progress=shows_progress(arguments),
+        on_found=lambda found: tell(found_text(found)),
+        on_kept=lambda: kept.append(True),
     )
-    show(made_text(manifest, seconds=time.monotonic() - started, workers=workers))
+    if kept:
+        tell(f"{arguments.output} is there already, of these sources and options; nothing to do")
+        return
+    tell(made_text(manifest, seconds=time.monotonic() - started, workers=workers))
     for found in one_sided_splits(amounts_of_manifest(manifest)):
-        show(one_sided_text(found))
-    show("\n" + next_text(manifest, arguments.output))
+        tell(one_sided_text(found))
+    tell("\n" + next_text(manifest, arguments.output))
+
+
+def _nothing(text: str) -> None:
+    """Says nothing."""
 
 
 def made_text(manifest: Manifest, *, seconds: float, workers: int | None) -> str:
@@ -86,18 +96,19 @@ def made_text(manifest: Manifest, *, seconds: float, workers: int | None) -> str
     symbols = manifest.options["vocabulary"]
     rate = size_text(text_bytes / seconds)
     lines = [
-        f"{len(manifest.sources):,} sources, {size_text(text_bytes)} of text "
+        f"{count_text(len(manifest.sources), 'source')}, {size_text(text_bytes)} of text "
         f"-> {size_text(disk_bytes)} of shards in {seconds:.1f} s ({rate}/s)",
         f"vocabulary: {symbols}, {manifest.vocabulary_size:,} ids, stored as {manifest.dtype}",
     ]
     for name, split in manifest.splits.items():
         lines.append(
-            f"{name + ':':<12}{split.num_tokens:>15,} tokens {split.num_documents:>9,} documents "
-            f"{len(split.shards):>6,} shards"
+            f"{name + ':':<12}{count_text(split.num_tokens, 'token', width=15)} "
+            f"{count_text(split.num_documents, 'document', width=9)} "
+            f"{count_text(len(split.shards), 'shard', width=6)}"
         )
     if workers is not None:
         lines.append(f"peak memory: {size_text(_peak_memory(workers))} over all processes")
-    return "\n".join(lines)
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def next_text(manifest: Manifest, output: str) -> str:

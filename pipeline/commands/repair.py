@@ -1,11 +1,10 @@
 """`textreel repair`: rebuild what is damaged."""
 
 import argparse
-import sys
 from typing import Any
 
 from pipeline.auditing.repair import repair
-from pipeline.commands.flags import add_workers
+from pipeline.commands.flags import add_quiet, add_workers, shows_progress
 from pipeline.preparing.engines.local import checked_workers
 from pipeline.terminal import show
 
@@ -19,6 +18,7 @@ def add_command(subparsers: Any) -> None:
         "sources", nargs="+", metavar="SOURCE", help="what the corpus was prepared from"
     )
     add_workers(parser)
+    add_quiet(parser)
     parser.set_defaults(run=_run, resumes=True)
 
 
@@ -27,7 +27,7 @@ def _run(arguments: argparse.Namespace) -> None:
         arguments.corpus,
         arguments.sources,
         workers=checked_workers(arguments.workers),
-        progress=sys.stderr.isatty(),
+        progress=shows_progress(arguments),
     )
     for file in rebuilt:
         show(f"rebuilt {file}")

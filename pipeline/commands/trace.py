@@ -8,13 +8,13 @@ from typing import Any
 from pipeline.auditing.passages import passage_text
 from pipeline.auditing.record_trace import TracedRecord, trace_records
 from pipeline.auditing.trace import TracedLane, TracedWindow, Training, trace, trace_lanes
-from pipeline.commands.flags import refuse_corpus_flags
+from pipeline.commands.flags import add_json, refuse_corpus_flags
 from pipeline.layout.record_index import is_index
 from pipeline.parsing import integer
 from pipeline.reading.batches import DEFAULT_BATCH_SIZE, DEFAULT_SEQ_LEN, Batches
 from pipeline.reading.corpus import open_corpus
 from pipeline.reading.tfrecords.records import open_records
-from pipeline.terminal import show
+from pipeline.terminal import show, show_json
 
 TrainingOf = Callable[[str], Training | None]  # the directory of a run -> what it trains on
 
@@ -51,6 +51,7 @@ def add_command(subparsers: Any, training_of: TrainingOf | None = None) -> None:
     }.items():
         parser.add_argument(f"--{option}", type=integer, metavar="N", help=text)
     parser.add_argument("--lanes", action="store_true", help="lanes were read, not windows")
+    add_json(parser)
     parser.set_defaults(run=lambda arguments: _run(arguments, training_of))
 
 
@@ -64,8 +65,8 @@ def _run(arguments: argparse.Namespace, training_of: TrainingOf | None) -> None:
             name: defaults[name] if value is None else value for name, value in given.items()
         }
         records = open_records(arguments.directory)
-        for record in trace_records(records, step=arguments.step, rows=rows, **options):
-            show(record_text(record))
+        found = trace_records(records, step=arguments.step, rows=rows, **options)
+        _show_rows(arguments, found, record_text)
         return
     training = _given(arguments, training_of and training_of(arguments.directory))
     corpus = open_corpus(training.corpus)
@@ -81,8 +82,17 @@ def _run(arguments: argparse.Namespace, training_of: TrainingOf | None) -> None:
     else:
         batches |= {"stride": training.batches.stride, "seed": training.batches.seed}
         traced = trace(corpus, training.split, **batches)
-    for row in traced:
-        show(row_text(row))
+    _show_rows(arguments, traced, row_text)
+
+
+def _show_rows(
+    arguments: argparse.Namespace, rows: Sequence[Any], text_of: Callable[[Any], str]
+) -> None:
+    if arguments.json:
+        show_json({"step": arguments.step, "rows": rows})
+        return
+    for row in rows:
+        show(text_of(row))
 
 
 def _given(arguments: argparse.Namespace, training: Training | None) -> Training:

@@ -2,7 +2,6 @@
 
 import argparse
 import shlex
-import sys
 from typing import Any
 
 from pipeline.auditing.near_duplicates import (
@@ -13,10 +12,11 @@ from pipeline.auditing.near_duplicates import (
 from pipeline.auditing.passages import passage_text
 from pipeline.auditing.signatures import check_installed
 from pipeline.auditing.verify import Findings, verify
-from pipeline.commands.flags import add_workers
+from pipeline.commands.flags import add_json, add_quiet, add_workers, shows_progress
 from pipeline.errors import UserError
 from pipeline.preparing.engines.local import checked_workers
-from pipeline.terminal import show
+from pipeline.sizes import count_text
+from pipeline.terminal import show, show_json
 
 _MAX_SHOWN = 10
 
@@ -27,6 +27,8 @@ def add_command(subparsers: Any) -> None:
     parser = subparsers.add_parser("verify", help=text, description=text)
     parser.add_argument("corpus", metavar="CORPUS", help="directory of the corpus")
     add_workers(parser)
+    add_json(parser)
+    add_quiet(parser)
     parser.add_argument(
         "--near_duplicates",
         action="store_true",
@@ -37,41 +39,65 @@ def add_command(subparsers: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    workers, progress = checked_workers(arguments.workers), sys.stderr.isatty()
+    workers, progress = checked_workers(arguments.workers), shows_progress(arguments)
     if arguments.near_duplicates:
         check_installed()
     findings = verify(arguments.corpus, workers=workers, progress=progress)
-    show(findings_text(findings))
-    if findings.problems:
-        raise UserError(
-            f"{arguments.corpus} is damaged, {len(findings.bad_shards)} shards of it; mend what "
-            f"can be mended: textreel repair {shlex.quote(arguments.corpus)} SOURCE…"
-        )
-    if arguments.near_duplicates:
+    if not arguments.json:
+        show(findings_text(findings))
+    near = None
+    if arguments.near_duplicates and not findings.problems:
         near = find_near_duplicates(
             arguments.corpus, workers=workers, num_shown=_MAX_SHOWN, progress=progress
         )
-        show(near_duplicates_text(near))
-        if near.num_found:
-            raise UserError(
-                f"{arguments.corpus}: {sum(near.num_found.values()):,} passages are nearly in two "
-                "splits; take the copies out of the sources, or leave them out with `--glob`, and "
-                "prepare the corpus again"
-            )
+        if not arguments.json:
+            show(near_duplicates_text(near))
+    if arguments.json:
+        show_json(_values(arguments.corpus, findings, near))
+    if findings.problems:
+        raise UserError(
+            f"{arguments.corpus} is damaged, {count_text(len(findings.bad_shards), 'shard')} of "
+            f"it; mend what can be mended: textreel repair {shlex.quote(arguments.corpus)} SOURCE…"
+        )
+    if near is not None and near.num_found:
+        raise UserError(
+            f"{arguments.corpus} is whole, but nearly the same passages are in two splits "
+            f"({sum(near.num_found.values()):,} of them): take the copies out of the sources, or "
+            "leave them out with `--glob`, and prepare these into a new corpus"
+        )
+
+
+def _values(corpus: str, findings: Findings, near: NearDuplicates | None) -> dict[str, Any]:
+    """What `--json` prints."""
+    return {
+        "directory": corpus,
+        "is_whole": not findings.problems,
+        "num_shards": findings.num_shards,
+        "num_documents": findings.num_documents,
+        "problems": findings.problems,
+        "bad_shards": findings.bad_shards,
+        "duplicates": [
+            {"splits": splits, "num_documents": count}
+            for splits, count in findings.duplicates.items()
+        ],
+        "near_duplicates": near,
+    }
 
 
 def findings_text(findings: Findings) -> str:
     """Returns what was found, for people."""
-    lines = [f"{findings.num_shards:,} shards, {findings.num_documents:,} whole documents"]
+    documents = count_text(findings.num_documents, "document")
+    lines = [f"{count_text(findings.num_shards, 'shard')}, {documents} compared between splits"]
     for (first, second), count in findings.duplicates.items():
         lines.append(
-            f"note: {count:,} documents of {second} are in {first} too, word for word (copies "
-            "among the sources); a model has seen them before it is measured on them"
+            f"note: {second} has {count_text(count, 'document')} that {first} has too, word for "
+            "word (copies among the sources); a model has seen such before it is measured on them"
         )
     lines += findings.problems[:_MAX_SHOWN]
     if len(findings.problems) > _MAX_SHOWN:
-        lines.append(f"… and {len(findings.problems) - _MAX_SHOWN} more problems")
-    lines.append(f"{len(findings.problems)} problems" if findings.problems else "all is well")
+        lines.append(f"… and {len(findings.problems) - _MAX_SHOWN} more")
+    problems = count_text(len(findings.problems), "problem")
+    lines.append(problems if findings.problems else "all is well")
     return "\n".join(lines)
 
 
@@ -83,8 +109,8 @@ def near_duplicates_text(near: NearDuplicates) -> str:
     for split, num_passages in near.num_passages.items():
         found = near.num_found.get(split, 0)
         lines.append(
-            f"near-duplicates: {found:,} of {num_passages:,} passages of {split} are in a larger "
-            f"split, at least {LEAST_SIMILARITY:.0%} alike"
+            f"near-duplicates: of {count_text(num_passages, 'passage')} of {split}, {found:,} in "
+            f"a larger split, at least {LEAST_SIMILARITY:.0%} alike"
         )
     for similarity, place, other in near.most_similar:
         lines.append(

@@ -20,6 +20,7 @@ from pipeline.layout.record_index import (
 from pipeline.locks import held_folder
 from pipeline.preparing.engines.local import checked_workers, run
 from pipeline.progress import progress_bar
+from pipeline.sizes import count_text
 
 
 def index_records(
@@ -82,8 +83,8 @@ def _build(directory: Path, tasks: list[PartTask], workers: int, progress: bool)
     )
     if len(index) == 0:
         raise UserError(
-            f"{tasks[0].file.path} has no record, nor have the other files, {len(tasks)} in all; "
-            "nothing to index"
+            f"no record in {count_text(len(tasks), 'file')}, such as {tasks[0].file.path}; nothing "
+            "to index"
         )
     (directory / FILE_NAME).unlink(missing_ok=True)  # what it says ends here
     with whole_file(directory / OFFSETS_NAME) as file:

@@ -43,8 +43,9 @@ def load_manifest(directory: str | os.PathLike[str]) -> Manifest:
         ) from error
     if content.get("format") != FORMAT:
         raise UserError(
-            f"{path} is of format {content.get('format')!r}, and this textreel reads {FORMAT}; "
-            "prepare the corpus with this textreel"
+            f"{path} is of format {content.get('format')!r}, and this textreel reads {FORMAT}: "
+            "another version made the corpus; read it with that one, or prepare a new corpus with "
+            "this one"
         )
     try:
         manifest = _manifest(content)

@@ -29,6 +29,7 @@ from pipeline.layout.records import Written
 from pipeline.layout.sealed import read_sealed, sealed
 from pipeline.locks import held_folder
 from pipeline.preparing.options import PrepareOptions
+from pipeline.sizes import count_text
 from pipeline.text.pieces import Source
 
 FOLDER = ".prepare"
@@ -111,8 +112,8 @@ def vocabulary_of(directory: Path, intent: dict[str, Any]) -> str | None:
         return None  # nothing that could be lost
     raise UserError(
         f"`output` {directory} holds an unfinished corpus, begun otherwise: {difference}; "
-        f"{len(entries)} shards are finished, and nothing was changed: go on with the same options "
-        "and sources, or start anew with `--overwrite`"
+        f"{count_text(len(entries), 'shard')} finished, nothing changed: go on with the same "
+        "options and sources, or start anew with `--overwrite`"
     )
 
 

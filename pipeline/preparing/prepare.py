@@ -21,6 +21,7 @@ from pipeline.preparing.plan import Plan, make_plan
 from pipeline.preparing.shards import ShardTask, make_tasks, write_shard
 from pipeline.preparing.vocabularies import given_vocabulary, make_vocabulary
 from pipeline.progress import progress_bar
+from pipeline.sizes import count_text
 from pipeline.text.directories import Choice
 from pipeline.text.pieces import DOCUMENTS, Source
 from pipeline.text.sources import Found, check_unchanged, find_sources
@@ -43,11 +44,13 @@ def prepare(
     overwrite: bool = False,
     progress: bool = False,
     on_found: Callable[[Found], None] | None = None,
+    on_kept: Callable[[], None] | None = None,
 ) -> Manifest:
     """Prepares a corpus from text, in files, datasets or standard input.
 
     A prepare that stopped goes on where it was when it is called again: finished shards are
-    kept after their digest is checked.
+    kept after their digest is checked. A corpus that is whole, and of the same sources and options,
+    is kept as it is.
 
     Args:
         sources: files, directories, URIs, `tfds:NAME:SPLIT`, pipes, `-` for standard input.
@@ -63,6 +66,7 @@ def prepare(
         overwrite: replaces a corpus that is there, finished or not.
         progress: shows a progress bar.
         on_found: is called with the sources, and what is left out, before they are read.
+        on_kept: is called where the corpus was there already.
 
     Returns:
         What was made, as it stands in `manifest.json`.
@@ -104,6 +108,10 @@ def prepare(
             intent = journal.intent_of(options, found)
             if replaced is not None and intent == {name: replaced.get(name) for name in intent}:
                 return load_manifest(directory)
+            if not overwrite and replacement.is_made(directory, options, found, formats):
+                if on_kept is not None:
+                    on_kept()
+                return load_manifest(directory)
             target = _target(directory, intent, overwrite)
             if overwrite and not journal.is_same(target, intent):
                 replacement.discard(target)
@@ -131,8 +139,8 @@ def _target(directory: Path, intent: dict[str, Any], overwrite: bool) -> Path:
         return directory
     if not overwrite:
         raise UserError(
-            f"`output` {directory} holds a corpus; nothing was changed: name a new directory, or "
-            "replace it with `--overwrite`"
+            f"`output` {directory} holds a corpus, not of these options and sources as they are "
+            "now; nothing was changed: name a new directory, or replace it with `--overwrite`"
         )
     return replacement.stage_of(directory)
 
@@ -289,8 +297,8 @@ def _check_documents(
     """Refuses what only reading shows: no text, or none in a split; a separator that is nowhere."""
     if not any(shard.text_bytes for split in shards.values() for shard in split):
         raise UserError(
-            f"the text is empty: {len(sources)} sources, such as {sources[0].shown}, hold "
-            "no byte of text; name others"
+            f"the text is empty: no byte of it is in {count_text(len(sources), 'source')}, such as "
+            f"{sources[0].shown}; name others"
         )
     num_documents = sum(shard.num_documents for split in shards.values() for shard in split)
     is_separated = options.document not in DOCUMENTS and all(
@@ -298,12 +306,13 @@ def _check_documents(
     )
     if is_separated and num_documents <= len(sources):
         raise UserError(
-            f"`document`: the separator {options.document!r} stands in none of the "
-            f"{len(sources)} sources, such as {sources[0].path}"
+            f"`document`: the separator {options.document!r} is not in the text "
+            f"({count_text(len(sources), 'source')}, such as {sources[0].path})"
         )
     for split, written in shards.items():
         if not any(shard.num_tokens for shard in written):
             raise UserError(
-                f"`splits`: {split}={options.splits[split]:g} of {num_documents} documents is no "
-                "document at all; give more text, or `--splits train=1`"
+                f"`splits`: {split}={options.splits[split]:g} of "
+                f"{count_text(num_documents, 'document')} is no document at all; give more text, "
+                "or `--splits train=1`"
             )

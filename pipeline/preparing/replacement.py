@@ -6,6 +6,8 @@ any moment leaves the old corpus whole, or the new one: the next prepare finishe
 """
 
 import contextlib
+import dataclasses
+import json
 import os
 from pathlib import Path
 
@@ -15,7 +17,39 @@ from pipeline.layout.loading import load_manifest
 from pipeline.layout.manifest import FILE_NAME
 from pipeline.layout.names import ARRAY_RECORD, TFRECORD, array_record_path, shards_pattern
 from pipeline.preparing import journal
+from pipeline.preparing.options import PrepareOptions
+from pipeline.text.pieces import Source
 from pipeline.vocabulary.loading import VOCABULARY_FILES
+
+
+def is_made(
+    directory: Path,
+    options: PrepareOptions,
+    sources: tuple[Source, ...],
+    formats: tuple[str, ...],
+) -> bool:
+    """Whether a directory holds just this corpus, by names, sizes and, as `make` does, times."""
+    path = directory / FILE_NAME
+    if not path.exists() or journal.begun(directory) is not None:
+        return False
+    manifest = load_manifest(directory)
+    before = [(source.name, source.source_bytes) for source in manifest.sources]
+    made = path.stat().st_mtime_ns
+    return (
+        manifest.options == json.loads(json.dumps(dataclasses.asdict(options)))
+        and manifest.file_formats == formats
+        and before == [(source.name, source.source_bytes) for source in sources]
+        and not any(source.stream or source.modified > made for source in sources)
+        and all(
+            _has_size(directory / shard.file, shard.disk_bytes)
+            for split in manifest.splits.values()
+            for shard in split.shards
+        )
+    )
+
+
+def _has_size(path: Path, num_bytes: int) -> bool:
+    return path.is_file() and path.stat().st_size == num_bytes
 
 
 def stage_of(directory: Path) -> Path:

@@ -243,7 +243,7 @@ class Corpus:
             longest = max(shard.num_tokens for shard in self.split(split).shards)
             raise UserError(
                 f"split {split!r} has no window of `seq_len` {windows.seq_len}: a window needs "
-                f"{windows.num_tokens} tokens in one shard, and the longest shard has {longest} "
+                f"{windows.num_tokens} tokens in one shard, and the longest shard has {longest:,} "
                 f"(the split: {self.split(split).num_tokens}); use a shorter `seq_len` or "
                 "prepare more text"
             )
@@ -273,6 +273,6 @@ def open_corpus(directory: str | os.PathLike[str]) -> Corpus:
         raise UserError(
             f"{directory}: its vocabulary is not the vocabulary that the corpus was "
             f"prepared with (fingerprint {vocabulary.fingerprint[:12]}, the manifest says "
-            f"{manifest.vocabulary_fingerprint[:12]}); prepare the corpus again"
+            f"{manifest.vocabulary_fingerprint[:12]}); put the corpus's own file back"
         )
     return Corpus(os.fspath(directory), manifest, vocabulary)

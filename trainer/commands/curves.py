@@ -3,7 +3,9 @@
 import argparse
 from typing import Any
 
-from pipeline.terminal import show
+from pipeline.commands.flags import add_quiet, shows_progress
+from pipeline.sizes import count_text
+from pipeline.terminal import show, status
 
 
 def add_command(subparsers: Any) -> None:
@@ -29,11 +31,14 @@ def add_command(subparsers: Any) -> None:
         default="steps",
         help="what goes to the right; seconds are those in training steps (default: %(default)s)",
     )
+    add_quiet(parser)
     parser.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> None:
     from trainer.reports.curves import draw_curves
 
-    draw_curves(arguments.runs, arguments.output, x=arguments.x)
-    show(f"drew {len(arguments.runs)} run(s) into {arguments.output}")
+    with status("drawing", shown=shows_progress(arguments)):
+        draw_curves(arguments.runs, arguments.output, x=arguments.x)
+    if not arguments.quiet:
+        show(f"drew {count_text(len(arguments.runs), 'run')} into {arguments.output}")

@@ -17,7 +17,7 @@ import numpy as np
 from pipeline import Corpus, PrepareOptions, UserError, open_corpus, prepare
 from pipeline.commands.prepare import made_text
 from pipeline.preparing.engines.local import default_workers
-from pipeline.sizes import size_text
+from pipeline.sizes import count_text, size_text
 from pipeline.terminal import show
 
 _STEPS, _QUICK_STEPS = 1500, 250
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Runs the demo; prints what happens."""
     output = Path(arguments.output)
     files = python_sources(Path(sysconfig.get_path("stdlib")))
-    _title(f"1. Text: {len(files):,} source files of Python's standard library")
+    _title(f"1. Text: {count_text(len(files), 'source file')} of Python's standard library")
     started, workers = time.monotonic(), default_workers()
     manifest = prepare(
         files,
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> None:
     _title("2. Training: Embedding -> LSTM -> the next character")
     from trainer.quiet import import_tensorflow
 
-    import_tensorflow()
+    import_tensorflow(shown=True)
     from trainer.config import TrainConfig
     from trainer.generation.sampler import generate, screen_text
     from trainer.loop import train

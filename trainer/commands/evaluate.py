@@ -1,11 +1,17 @@
 """`textreel evaluate`: how well a trained model predicts a split."""
 
 import argparse
-from typing import Any
+import dataclasses
+from typing import TYPE_CHECKING, Any
 
-from pipeline.terminal import show
+from pipeline.commands.flags import add_json, add_quiet
+from pipeline.sizes import count_text
+from pipeline.terminal import show, show_json
 from trainer.commands.flags import add_checkpoint, add_code, add_run, allows_code, read_named_run
 from trainer.evaluation.split import open_split
+
+if TYPE_CHECKING:
+    from trainer.evaluation.evaluate import RunEvaluation, SplitEvaluation
 
 
 def add_command(subparsers: Any) -> None:
@@ -30,6 +36,8 @@ def add_command(subparsers: Any) -> None:
         "state carried on (recurrent models) or in windows that overlap by half",
     )
     add_code(parser)
+    add_json(parser)
+    add_quiet(parser)
     parser.set_defaults(run=_run)
 
 
@@ -39,7 +47,7 @@ def _run(arguments: argparse.Namespace) -> None:
     open_split(arguments.run_directory, config, vocabulary, corpus=corpus, split=split)
     from trainer.quiet import import_tensorflow
 
-    import_tensorflow()
+    import_tensorflow(shown=not arguments.quiet)
     from trainer.evaluation.evaluate import evaluate
 
     evaluation = evaluate(
@@ -50,6 +58,30 @@ def _run(arguments: argparse.Namespace) -> None:
         allow_code=allows_code(arguments),
         stateful=arguments.stateful,
     )
-    show(f"{evaluation.num_windows:,} windows: {evaluation}")
+    if arguments.json:
+        show_json(_values(arguments, split or config.evaluated_split, evaluation))
+        return
+    show(f"{count_text(evaluation.num_windows, 'window')}: {evaluation}")
     if evaluation.stateful is not None:
-        show(f"{evaluation.stateful.num_tokens:,} tokens with those before: {evaluation.stateful}")
+        num_tokens = count_text(evaluation.stateful.num_tokens, "token")
+        show(f"{num_tokens} with those before: {evaluation.stateful}")
+
+
+def _values(
+    arguments: argparse.Namespace, split: str, evaluation: "RunEvaluation"
+) -> dict[str, Any]:
+    """What `--json` prints."""
+    stateful = evaluation.stateful
+    return {
+        "run": arguments.run_directory,
+        "split": split,
+        "checkpoint": arguments.checkpoint,
+        "num_windows": evaluation.num_windows,
+        **_figures(evaluation),
+        "stateful": stateful and {"num_tokens": stateful.num_tokens, **_figures(stateful)},
+    }
+
+
+def _figures(measured: "SplitEvaluation") -> dict[str, float]:
+    figures = dataclasses.asdict(measured.evaluation)
+    return {**figures, "bits_per_character": measured.bits_per_character}

@@ -3,8 +3,9 @@
 import argparse
 from typing import Any
 
+from pipeline.commands.flags import add_quiet
 from pipeline.sizes import size_text
-from pipeline.terminal import show
+from pipeline.terminal import show, status
 from trainer.commands.flags import add_checkpoint, add_code, add_run, allows_code, read_named_run
 
 
@@ -16,6 +17,7 @@ def add_command(subparsers: Any) -> None:
     parser.add_argument("-o", "--output", required=True, metavar="DIR", help="directory to make")
     add_checkpoint(parser)
     add_code(parser)
+    add_quiet(parser)
     parser.add_argument(
         "--overwrite", action="store_true", help="replace the export that is in DIR"
     )
@@ -26,17 +28,20 @@ def _run(arguments: argparse.Namespace) -> None:
     read_named_run(arguments)
     from trainer.quiet import import_tensorflow
 
-    import_tensorflow()
+    import_tensorflow(shown=not arguments.quiet)
     from pipeline.files import join, read_text
     from trainer.exporting.directory import export
 
-    sizes = export(
-        arguments.run_directory,
-        arguments.output,
-        checkpoint=arguments.checkpoint,
-        allow_code=allows_code(arguments),
-        overwrite=arguments.overwrite,
-    )
+    with status("exporting the model", shown=not arguments.quiet):
+        sizes = export(
+            arguments.run_directory,
+            arguments.output,
+            checkpoint=arguments.checkpoint,
+            allow_code=allows_code(arguments),
+            overwrite=arguments.overwrite,
+        )
+    if arguments.quiet:
+        return
     show(f"made {arguments.output}:")
     for file, num_bytes in sizes.items():
         show(f"{size_text(num_bytes):>10}  {file}")

@@ -6,11 +6,12 @@ import io
 import sys
 from typing import Any
 
+from pipeline.commands.flags import add_json, add_quiet
 from pipeline.errors import UserError
 from pipeline.files import read_text
 from pipeline.options import add_flags, from_flags
 from pipeline.parsing import integer
-from pipeline.terminal import show
+from pipeline.terminal import show, show_json
 from trainer.commands.flags import add_checkpoint, add_code, add_run, allows_code, read_named_run
 from trainer.generation.request import Request
 
@@ -50,6 +51,8 @@ def add_command(subparsers: Any) -> None:
         help="texts to generate; one is written as it comes, several when all are there "
         "(default: %(default)s)",
     )
+    add_json(parser)
+    add_quiet(parser)
     parser.set_defaults(run=_run)
 
 
@@ -58,7 +61,7 @@ def _run(arguments: argparse.Namespace) -> None:
     _, vocabulary = read_named_run(arguments)
     from trainer.quiet import import_tensorflow
 
-    import_tensorflow()
+    import_tensorflow(shown=not arguments.quiet)
     from trainer.generation.sampler import load_sampler, screen_text
 
     sampler = load_sampler(
@@ -68,6 +71,17 @@ def _run(arguments: argparse.Namespace) -> None:
     )
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show a character
+    if arguments.json:
+        texts = sampler.texts(request, arguments.samples)
+        show_json(
+            {
+                "run": arguments.run_directory,
+                "checkpoint": arguments.checkpoint,
+                **dataclasses.asdict(request),
+                "texts": texts,
+            }
+        )
+        return
     if arguments.samples == 1:
         pieces = sampler.stream(request)
         write(request.prompt)

@@ -8,6 +8,7 @@ import dataclasses
 from pipeline.errors import UserError
 from pipeline.reading.corpus import Corpus, open_corpus
 from pipeline.reading.geometry import check_lanes
+from pipeline.sizes import count_text
 from trainer.config.train_config import TrainConfig
 
 
@@ -80,7 +81,7 @@ def check_splits(corpus: Corpus, config: TrainConfig) -> None:
         if corpus.num_windows(name, seq_len=config.seq_len, stride=stride) < 1:
             raise UserError(
                 f"`{option}`: the split {name!r} of {config.corpus} is too short: it has "
-                f"{corpus.splits[name].num_tokens} tokens, one window needs "
+                f"{count_text(corpus.splits[name].num_tokens, 'token')}, one window needs "
                 f"{config.seq_len + 1} in one shard; lower --seq_len or prepare more text{remedy}"
             )
 

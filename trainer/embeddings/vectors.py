@@ -17,6 +17,7 @@ import numpy as np
 
 from pipeline.errors import OptionError, UserError, first_line
 from pipeline.files import file_status, open_file, read_blocks
+from pipeline.sizes import count_text
 from pipeline.text.formats.compressed import compression_of, read_compressed
 from pipeline.vocabulary.base import Vocabulary
 
@@ -175,8 +176,9 @@ class _Text:
             yield number, word, numbers
         if self._num_words not in (None, num_words):
             raise UserError(
-                f"{self._path}: its first line announces {self._num_words} words, and it has "
-                f"{num_words}; it is cut off or was changed: get it again, or correct the line"
+                f"{self._path}: its first line announces {count_text(self._num_words, 'word')}, "
+                f"and it has {num_words}; it is cut off or was changed: get it again, or correct "
+                "the line"
             )
 
     def parse(self, number: int, numbers: bytes) -> np.ndarray:
