@@ -160,7 +160,7 @@ def test_a_run_learns_and_says_what_it_made(
         f"  textreel curves {run} -o curves.png\n"
     )
     assert "step 4/150  loss 3." in err
-    assert TrainConfig.from_json(run / "config.json") == config
+    assert TrainConfig.from_toml(run / "run.toml") == config
     assert load_vocabulary(run).fingerprint == char_corpus.vocabulary.fingerprint
     assert not list(run.glob(".*"))
 

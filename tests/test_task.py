@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+from pathlib import Path
 
 import pytest
 from options import CHANGED, NEEDED, config_of, parsed
@@ -60,3 +61,20 @@ def test_vertex_ai_names_the_directories(monkeypatch: pytest.MonkeyPatch) -> Non
     assert task.config_of(build_parser().parse_args(flags[:3])).events is None
     with pytest.raises(OptionError, match=r"^`output` must be given$"):
         task.config_of(build_parser().parse_args(["corpus"]))
+
+
+def test_a_file_gives_options_that_flags_change(tmp_path: Path) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text(config_of(lanes=True, steps=7, stride=None, seed=3).to_toml())
+    assert parsed_file(file) == config_of(lanes=True, steps=7, seed=3)
+    flags = ["other", "-o", "there", "--no-lanes", "--steps=8"]
+    assert parsed_file(file, *flags) == dataclasses.replace(
+        config_of(steps=8, seed=3), corpus="other", output="there"
+    )
+    with pytest.raises(FileNotFoundError):
+        parsed_file(tmp_path / "none")
+
+
+def parsed_file(file: Path, *flags: str) -> TrainConfig:
+    arguments = build_parser().parse_args([f"--config={file}", *flags])
+    return task.config_of(arguments)

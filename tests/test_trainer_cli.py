@@ -169,7 +169,7 @@ def test_what_is_wrong_is_told_before_tensorflow_is_loaded(
 ) -> None:
     run, corpus = tmp_path / "run", char_corpus.directory
     run.mkdir()
-    (run / "config.json").write_text(tiny(corpus, run, model="strangers:model").to_json())
+    (run / "run.toml").write_text(tiny(corpus, run, model="strangers:model").to_toml())
     char_corpus.vocabulary.save(str(run))
     none, to_train = str(tmp_path / "none"), ["-o", str(tmp_path / "new")]
     trusted = [str(run), "--allow_code"]

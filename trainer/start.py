@@ -90,7 +90,7 @@ def start_run(
     assembly = assemble(config, corpus.vocabulary.size, hosts)
     agreement = Agreement(assembly.strategy, hosts)
     corpus.vocabulary.save(directory)
-    write_text(join(directory, CONFIG_FILE), config.to_json())
+    write_text(join(directory, CONFIG_FILE), config.to_toml())
     checkpointer.track(assembly.model, assembly.optimizer, assembly.lanes)
     vectors = None if pretrained is None else pretrained.vectors
     with assembly.strategy.scope():

@@ -11,6 +11,7 @@ from pipeline.parsing import CommandParser
 from pipeline.terminal import show, show_json
 from trainer.config import TrainConfig
 from trainer.config.splits import check_corpus
+from trainer.config.train_config import settings_of
 from trainer.hosts.environment import find_hosts
 
 # What Vertex AI tells a custom job that has a `baseOutputDirectory`.
@@ -42,12 +43,17 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def config_of(arguments: argparse.Namespace) -> TrainConfig:
-    """Returns what flags ask for, with the directories that a Vertex AI job gives beside them.
+    """Returns what flags ask for, and a file of options, and the directories of a Vertex AI job.
+
+    What is typed goes before what the file says, and that before the job.
 
     Raises:
         OptionError: an option is missing, or breaks its rule.
+        UserError: the file has no such options.
+        OSError: it cannot be read.
     """
-    return from_flags(TrainConfig, arguments, _directories())
+    file = {} if arguments.config is None else settings_of(arguments.config)
+    return from_flags(TrainConfig, arguments, {**_directories(), **file})
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,6 +64,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for options in TrainConfig.__bases__:
         group = parser.add_argument_group((options.__doc__ or "").partition(".")[0].lower())
         add_flags(group, options, _directories())
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help="a TOML file of options, such as the run.toml of another run; what is typed beside it "
+        "counts more, and --no_OPTION turns off what it turns on",
+    )
     add_json(parser)
     add_quiet(parser)
     parser.set_defaults(run=run)

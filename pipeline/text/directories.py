@@ -28,9 +28,9 @@ _OWN = {
     "a corpus": ({"manifest.json", "dataset_info.json"}, {".prepare"}),
     "an index of records": ({"index.json", "offsets.npy"},),
     "a run": (
-        {"config.json", "metrics.jsonl"},
-        {"config.json", "vocabulary.json", "checkpoints"},
-        {"config.json", "tokenizer.json", "checkpoints"},
+        {"run.toml", "metrics.jsonl"},
+        {"run.toml", "vocabulary.json", "checkpoints"},
+        {"run.toml", "tokenizer.json", "checkpoints"},
     ),
     "an export": ({"saved_model.pb", "model.keras"},),
 }

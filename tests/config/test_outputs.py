@@ -18,8 +18,8 @@ def test_saves_are_every_so_many_steps_or_so_much_time(
 ) -> None:
     config = parsed(["--save_every", text])
     assert (config.save_steps, config.save_seconds) == (steps, seconds)
-    (tmp_path / "config.json").write_text(config.to_json())
-    assert TrainConfig.from_json(tmp_path / "config.json") == config
+    (tmp_path / "run.toml").write_text(config.to_toml())
+    assert TrainConfig.from_toml(tmp_path / "run.toml") == config
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""train_config: rules across groups, flags and options, JSON, identity."""
+"""train_config: rules across groups, flags and options, TOML, identity."""
 
 import dataclasses
 from pathlib import Path
@@ -11,17 +11,46 @@ from pipeline.errors import UserError
 from trainer.config import TrainConfig
 
 
-def test_json_gives_the_configuration_back(tmp_path: Path) -> None:
+def test_toml_gives_the_configuration_back(tmp_path: Path) -> None:
     config = config_of(stride=3, sample_temperatures=(0.0, 1.5))
-    (tmp_path / "config.json").write_text(config.to_json())
-    assert TrainConfig.from_json(tmp_path / "config.json") == config
+    (tmp_path / "run.toml").write_text(config.to_toml())
+    assert TrainConfig.from_toml(tmp_path / "run.toml") == config
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"corpus": "a", "output": "b", "colour": 1}'])
-def test_json_of_something_else_is_refused(tmp_path: Path, text: str) -> None:
-    (tmp_path / "config.json").write_text(text)
-    with pytest.raises(UserError, match=r"config\.json: not the settings of a run"):
-        TrainConfig.from_json(tmp_path / "config.json")
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", r"must be TOML in UTF-8: Invalid statement \(at line 1, column 1\)"),
+        ("", "missing 2 required"),
+        ("colour = 1", "there is no option 'colour'"),
+        ("step = 1", "there is no option 'step'; did you mean 'steps'"),
+        ("steps = 1.5", "the option 'steps' has another type, got 1.5"),
+        ("steps = true", "the option 'steps' has another type, got True"),
+        ("dropout = '1'", "the option 'dropout' has another type, got '1'"),
+        ("dropout = 1" + 400 * "0", "the option 'dropout' has another type, got 10"),
+        ("corpus = 'a'\noutput = 'b'\nsteps = 0", "`steps` must be an integer of at least 1"),
+        ("corpus = 'a'\noutput = 'b'\nsave_every = ''", "`save_every` must be"),
+    ],
+)
+def test_toml_of_something_else_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "run.toml").write_text(text)
+    with pytest.raises(UserError, match=message):
+        TrainConfig.from_toml(tmp_path / "run.toml")
+    with pytest.raises(UserError, match=r"run\.toml: not the settings of a run"):
+        TrainConfig.from_toml(tmp_path / "run.toml")
+
+
+def test_every_option_can_be_written(tmp_path: Path) -> None:
+    for name, (_, value) in CHANGED.items():
+        config = dataclasses.replace(config_of(**NEEDED.get(name, {})), **{name: value})
+        (tmp_path / "run.toml").write_text(config.to_toml())
+        assert TrainConfig.from_toml(tmp_path / "run.toml") == config, name
+
+
+def test_what_no_file_could_hold_is_refused() -> None:
+    assert error_of(events="a\udcff") == (
+        "`events` must be a text of UTF-8, got 'a\\udcff'; use another name"
+    )
 
 
 def test_identity_holds_what_changes_the_weights() -> None:

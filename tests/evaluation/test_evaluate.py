@@ -1,10 +1,11 @@
 """assess: the figures of training again, on other splits and corpora, and errors."""
 
-import json
+import tomllib
 from pathlib import Path
 
 import pytest
 import tensorflow as tf
+import tomli_w
 from corpora import make, text
 from training import read_events, tiny
 
@@ -40,10 +41,10 @@ def test_it_works_on_the_devices_that_there_are(
 ) -> None:
     options = {"steps": 2, "eval_every": 2, "accumulate_steps": 4, "sample_tokens": 0}
     result = train(tiny(byte_corpus.directory, tmp_path, **options), quiet=True)
-    file = tmp_path / "config.json"
+    file = tmp_path / "run.toml"
     for strategy in ("mirrored", "multi_worker"):  # one device is here
-        settings = json.loads(file.read_text()) | {"strategy": strategy}
-        file.write_text(json.dumps(settings))
+        settings = tomllib.loads(file.read_text()) | {"strategy": strategy}
+        file.write_text(tomli_w.dumps(settings))
         assert evaluate(tmp_path).evaluation == result.evaluation
     # Three GPUs, if they were there, could not share a batch of 8.
     found = [tf.config.PhysicalDevice(f"GPU:{index}", "GPU") for index in range(3)]

@@ -1,11 +1,14 @@
 """Files of a run of whomever: each loader takes one, or says in one sentence what is wrong."""
 
+import itertools
 import json
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tomli_w
 from mutations import mutated_bytes, mutated_json
 from training import tiny, write_metrics
 
@@ -24,10 +27,24 @@ def variants(whole: bytes, content: Any, count: int) -> Iterator[bytes]:
     yield from (b"null\n", b"[]\n", b"3\n", b"", b'"x"\n', b"[" * 10**6 + b"\n", b"9" * 5000)
 
 
+def as_toml(values: Any) -> bytes | None:
+    """Values as TOML; nothing for what TOML has not, as `None` in a list."""
+    try:
+        return tomli_w.dumps(values).encode()
+    except (AttributeError, TypeError, UnicodeEncodeError):
+        return None
+
+
 @pytest.mark.parametrize("count", COUNTS)
 def test_options(tmp_path: Path, count: int) -> None:
-    path, whole = tmp_path / "config.json", tiny("corpus", "run").to_json().encode()
-    for data in variants(whole, json.loads(whole), count):
+    path, whole = tmp_path / "run.toml", tiny("corpus", "run").to_toml().encode()
+    changed = (
+        toml
+        for each in mutated_json(tomllib.loads(whole.decode()), 2, count)
+        if (toml := as_toml(each))
+    )
+    odd = (b"null\n", b"[]\n", b"x = 3\n", b"", b"x = " + b"[" * 10**6, b"steps = " + b"9" * 5000)
+    for data in itertools.chain(mutated_bytes(whole, 1, count), changed, odd):
         path.write_bytes(data)
         message = ""
         try:
@@ -37,7 +54,7 @@ def test_options(tmp_path: Path, count: int) -> None:
             training_of(str(tmp_path))
         except UserError as error:
             message = str(error)
-        assert not message or "config.json: not the settings of a run of this version" in message
+        assert not message or "run.toml: not the settings of a run of this version" in message
 
 
 @pytest.mark.parametrize("count", COUNTS)

@@ -209,20 +209,20 @@ def test_files_that_do_not_belong_together_are_refused(
         lambda: evaluate(copy),
         lambda: export(copy, copy.parent / "export"),
     ]
-    config = (copy / "config.json").read_text()
-    (copy / "config.json").write_text(config.replace('"seq_len": 16', '"seq_len": 20'))
-    message = r"config.json is not what .*ckpt-9 was trained with: `seq_len`: the run has 16, the f"
+    config = (copy / "run.toml").read_text()
+    (copy / "run.toml").write_text(config.replace("seq_len = 16", "seq_len = 20"))
+    message = r"run.toml is not what .*ckpt-9 was trained with: `seq_len`: the run has 16, the f"
     for use in uses:
         with pytest.raises(UserError, match=message):
             use()
-    for content in ("[]", "null", "{", "[" * 10**6, '{"x": 1}', '{"corpus": 3, "output": 4}', "3"):
-        (copy / "config.json").write_text(content)
-        with pytest.raises(UserError, match=r"config.json: not the settings of a run of this"):
+    for content in ("[]", "null", "{", "x = " + "[" * 10**6, "x = 1", "corpus = 3", "", "3"):
+        (copy / "run.toml").write_text(content)
+        with pytest.raises(UserError, match=r"run.toml: not the settings of a run of this"):
             generate(copy)
-    (copy / "config.json").write_bytes(b"\xff")
-    with pytest.raises(UserError, match=r"config.json: not the settings of a run of this"):
+    (copy / "run.toml").write_bytes(b"\xff")
+    with pytest.raises(UserError, match=r"run.toml: not the settings of a run of this"):
         generate(copy)
-    (copy / "config.json").write_text(config)
+    (copy / "run.toml").write_text(config)
     vocabulary = json.loads((copy / "vocabulary.json").read_text())
     characters = vocabulary["characters"]
     for changed in ("é" + characters[1:], characters[:-1]):

@@ -35,7 +35,7 @@ def test_a_run_behind_uris_is_the_run(
     assert sorted(file.name for file in (tmp_path / "there").iterdir()) == [
         "best",
         "checkpoints",
-        "config.json",
+        "run.toml",
         "metrics.jsonl",
         "vocabulary.json",
     ]
@@ -54,7 +54,7 @@ def test_trace_knows_a_run_behind_a_uri(char_corpus: Corpus, tmp_path: Path) -> 
     run = f"file://{tmp_path}/run"
     make_directory(run)
     config = tiny(f"file://{char_corpus.directory}", run)
-    write_text(join(run, "config.json"), config.to_json())
+    write_text(join(run, "run.toml"), config.to_toml())
     command = [sys.executable, "-m", "trainer.cli", "trace", "--step", "0"]
     shown = [
         subprocess.run([*command, name], cwd=ROOT, check=True, capture_output=True).stdout

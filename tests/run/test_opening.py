@@ -26,7 +26,7 @@ def made(run: Path, *, saved: dict[str, Any] | None = None, **options: Any) -> A
     variables = {name: tf.Variable(value) for name, value in strings.items()}
     step = tf.Variable(3, dtype=tf.int64)
     store(tf.train.Checkpoint(step=step, **variables), str(run / DIRECTORY), 3)
-    (run / "config.json").write_text(config.to_json())
+    (run / "run.toml").write_text(config.to_toml())
     ByteVocabulary().save(run)
     return config
 

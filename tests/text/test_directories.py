@@ -51,7 +51,7 @@ def test_what_we_made_is_left_out_and_told(tmp_path: Path, prefix: str) -> None:
     (tmp_path / "b/text.txt").unlink()
     write_records(tmp_path / ".records", [b"content"])
     index_records([tmp_path / ".records"], tmp_path / "index")
-    for name in ("run/config.json", "run/metrics.jsonl", "export/saved_model.pb"):
+    for name in ("run/run.toml", "run/metrics.jsonl", "export/saved_model.pb"):
         write(tmp_path / name, "{}")
     write(tmp_path / "export/model.keras", "x")
     write(tmp_path / "unfinished/.prepare/plan.json", "x")

@@ -1,7 +1,7 @@
 """Options of a training run: groups of them, a module each, joined in `TrainConfig`.
 
 `TrainConfig` is the only list of options. The flags of `textreel train` and of
-`python -m trainer.task` are made from its fields, so that they cannot differ; `config.json` in
+`python -m trainer.task` are made from its fields, so that they cannot differ; `run.toml` in
 a run's directory holds them, and `saved` reads it. Nothing here imports TensorFlow.
 """
 

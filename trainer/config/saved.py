@@ -1,4 +1,4 @@
-"""Saved options of a run: `config.json` in its directory, for who has the directory alone."""
+"""Saved options of a run: `run.toml` in its directory, for who has the directory alone."""
 
 import os
 
@@ -10,7 +10,7 @@ from pipeline.vocabulary.base import Vocabulary
 from pipeline.vocabulary.loading import load_vocabulary
 from trainer.config.train_config import TrainConfig
 
-CONFIG_FILE = "config.json"  # in the run's directory
+CONFIG_FILE = "run.toml"  # in the run's directory
 
 
 def run_config(run: str | os.PathLike[str]) -> TrainConfig:
@@ -22,9 +22,9 @@ def run_config(run: str | os.PathLike[str]) -> TrainConfig:
     if not exists(join(run, CONFIG_FILE)):
         raise UserError(
             f"`run` {run} is not the directory of a run: it has no {CONFIG_FILE}; give the "
-            "--output of `textreel train`"
+            "RUN of `textreel train CORPUS -o RUN`"
         )
-    return TrainConfig.from_json(join(run, CONFIG_FILE))
+    return TrainConfig.from_toml(join(run, CONFIG_FILE))
 
 
 def read_run(

@@ -1,21 +1,29 @@
-"""`TrainConfig`: all options of a run in one validated dataclass, its identity and its JSON."""
+"""`TrainConfig`: all options of a run in one validated dataclass, its identity and its TOML."""
 
 import dataclasses
-import json
 import os
+import sys
+import tomllib
 import types
 import typing
 from typing import Any
 
+import tomli_w
+
 from pipeline.errors import OptionError, UserError
-from pipeline.files import parse_json, read_text
+from pipeline.files import read_text
 from pipeline.options import check_choices
+from pipeline.parsing import near_miss
 from trainer.config.data import DataOptions
 from trainer.config.devices import DeviceOptions
 from trainer.config.embeddings import EmbeddingOptions
 from trainer.config.model import RECURRENT, ModelOptions
 from trainer.config.optimization import OptimizationOptions
 from trainer.config.outputs import OutputOptions
+
+_ABOUT = """\
+# The options of this run. The same again, elsewhere: textreel train --config FILE -o RUN
+"""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,6 +46,7 @@ class TrainConfig(
 
     def __post_init__(self) -> None:
         check_choices(self)
+        check_encoding(self)
         self.check_data()
         self.check_model()
         self.check_embeddings()
@@ -63,29 +72,69 @@ class TrainConfig(
         settings["heads"] = self.num_heads if self.model == "transformer" else self.heads
         return {**settings, **self.resolved_optimization()}
 
-    def to_json(self) -> str:
-        """Returns all settings as JSON text, one a line."""
-        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+    def to_toml(self) -> str:
+        """Returns all settings as TOML, which has no `None`: what is not given is not there."""
+        given = {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in dataclasses.asdict(self).items()
+            if value is not None
+        }
+        return _ABOUT + tomli_w.dumps(given)
 
     @classmethod
-    def from_json(cls, path: str | os.PathLike[str]) -> "TrainConfig":
-        """Reads settings that `to_json` wrote.
+    def from_toml(cls, path: str | os.PathLike[str]) -> "TrainConfig":
+        """Reads settings that `to_toml` wrote.
 
         Raises:
-            UserError: the file is not JSON, or its settings are not this version's.
+            UserError: the file is not TOML, or its settings are not this version's.
         """
         try:
-            values = parse_json(read_text(path), path)
-            hints = typing.get_type_hints(cls)
-            for name in values.keys() & hints.keys():
-                if not _fits(values[name], hints[name]):
-                    raise TypeError(f"`{name}` has another type: {values[name]!r}")
-            return cls(**values)
+            return cls(**settings_of(path))
         except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
             raise UserError(
                 f"{path}: not the settings of a run of this version ({error}); "
                 "train into another directory"
             ) from error
+
+
+def settings_of(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Reads options from a TOML file: some, or all, each of its type.
+
+    Raises:
+        UserError: the file is not TOML, or has an option that is not known or not of its type.
+        OSError: it cannot be read.
+    """
+    try:
+        values = tomllib.loads(read_text(path))
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError, too
+        raise UserError(f"{path} must be TOML in UTF-8: {error}") from error
+    hints = typing.get_type_hints(TrainConfig)
+    for name, value in values.items():
+        if name not in hints:
+            near = near_miss(name, hints)
+            raise UserError(
+                f"{path}: there is no option {name!r}"
+                + (f"; did you mean {near!r}?" if near else "")
+            )
+        if not _fits(value, hints[name]):
+            raise UserError(f"{path}: the option {name!r} has another type, got {value!r}")
+    return values
+
+
+def check_encoding(config: TrainConfig) -> None:
+    """Refuses names that are not UTF-8: no file could hold them.
+
+    Raises:
+        OptionError: one is not.
+    """
+    for name, value in dataclasses.asdict(config).items():
+        try:
+            if isinstance(value, str):
+                value.encode()
+        except UnicodeEncodeError:
+            raise OptionError(
+                f"`{name}` must be a text of UTF-8, got {value!r}; use another name"
+            ) from None
 
 
 def check_together(config: TrainConfig) -> None:
@@ -118,7 +167,7 @@ def check_together(config: TrainConfig) -> None:
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Whether a JSON value is of a field's type."""
+    """Whether a value of TOML is of a field's type."""
     kind, parts = typing.get_origin(hint), typing.get_args(hint)
     if kind is types.UnionType:
         return any(_fits(value, part) for part in parts)
@@ -126,4 +175,6 @@ def _fits(value: Any, hint: Any) -> bool:
         return type(value) is str and value in parts
     if kind is tuple:
         return type(value) is list and all(_fits(item, parts[0]) for item in value)
-    return type(value) is hint or (hint is float and type(value) is int)
+    return type(value) is hint or (
+        hint is float and type(value) is int and abs(value) < sys.float_info.max
+    )

@@ -1,6 +1,6 @@
 """Directory of a run: made and checked, and given to the host that may write into it.
 
-RUN/config.json       the options (`TrainConfig`)
+RUN/run.toml          the options (`TrainConfig`)
 RUN/vocabulary.json   text <-> ids, so that the run does not need its corpus
 RUN/metrics.jsonl     see `trainer.reports.metrics`
 RUN/checkpoints/      see `trainer.run.checkpoint`
