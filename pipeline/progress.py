@@ -1,6 +1,6 @@
 """Progress of work that is counted in bytes, or in nothing but time."""
 
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 tqdm.monitor_interval = 0  # no thread of tqdm's own: engines.local forks where there are none
 

@@ -55,12 +55,7 @@ def show(
         style: `bold`, `red` or `yellow`, on a terminal where NO_COLOR is not set.
     """
     stream = sys.stdout if file is None else file
-    shown = printable(text)
-    if style is not None and _has_colours(stream):
-        shown = f"\x1b[{_STYLES[style]}m{shown}\x1b[0m"
-    encoding = getattr(stream, "encoding", None) or "utf-8"
-    stream.write((shown + end).encode(encoding, "backslashreplace").decode(encoding))
-    stream.flush()
+    _write(stream, _styled(text, style, stream) + end)
 
 
 def show_error(text: str) -> None:
@@ -112,9 +107,23 @@ def show_warnings() -> None:
 
 
 def _show_about(what: str, text: str, style: str) -> None:
-    show("textreel: ", end="", file=sys.stderr)
-    show(f"{what}:", end=" ", file=sys.stderr, style=style)
-    show(text, file=sys.stderr)
+    # At once, for workers may have something to say, too.
+    beginning = _styled(f"{what}:", style, sys.stderr)
+    _write(sys.stderr, f"textreel: {beginning} {printable(text)}\n")
+
+
+def _styled(text: str, style: str | None, stream: TextIO) -> str:
+    """A printable text in its style, where the stream has such."""
+    shown = printable(text)
+    if style is None or not _has_colours(stream):
+        return shown
+    return f"\x1b[{_STYLES[style]}m{shown}\x1b[0m"
+
+
+def _write(stream: TextIO, text: str) -> None:
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    stream.flush()
 
 
 def _has_colours(stream: TextIO) -> bool:

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from pipeline.sizes import size_text, time_text
+from pipeline.sizes import count_text, size_text, time_text
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,13 @@ def test_no_size_is_shown_smaller_than_a_smaller_one() -> None:
     assert all(first <= second for first, second in itertools.pairwise(values))
     for size, value in zip(sizes, values, strict=True):
         assert value == pytest.approx(size, rel=0.005)
+
+
+def test_one_thing_is_not_many() -> None:
+    assert [count_text(number, "file") for number in (0, 1, 2, 1234)] == [
+        "0 files", "1 file", "2 files", "1,234 files"
+    ]  # fmt: skip
+    assert [count_text(number, "file", width=4) for number in (1, 12)] == [
+        "   1 file ",
+        "  12 files",
+    ]

@@ -10,6 +10,7 @@ from pipeline.auditing.record_trace import TracedRecord, trace_records
 from pipeline.auditing.trace import TracedLane, TracedWindow, Training, trace, trace_lanes
 from pipeline.commands.flags import add_json, refuse_corpus_flags
 from pipeline.layout.record_index import is_index
+from pipeline.options import check_int
 from pipeline.parsing import integer
 from pipeline.reading.batches import DEFAULT_BATCH_SIZE, DEFAULT_SEQ_LEN, Batches
 from pipeline.reading.corpus import open_corpus
@@ -56,6 +57,7 @@ def add_command(subparsers: Any, training_of: TrainingOf | None = None) -> None:
 
 
 def _run(arguments: argparse.Namespace, training_of: TrainingOf | None) -> None:
+    check_int(arguments, 0, "step")
     rows = None if arguments.row is None else [arguments.row]
     if is_index(arguments.directory):
         refuse_corpus_flags(arguments, "split", "seq_len", "stride", "lanes")

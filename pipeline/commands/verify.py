@@ -55,9 +55,11 @@ def _run(arguments: argparse.Namespace) -> None:
     if arguments.json:
         show_json(_values(arguments.corpus, findings, near))
     if findings.problems:
+        num_bad = len(findings.bad_shards)
+        shards = f", {count_text(num_bad, 'shard')} of it" if num_bad else ""
         raise UserError(
-            f"{arguments.corpus} is damaged, {count_text(len(findings.bad_shards), 'shard')} of "
-            f"it; mend what can be mended: textreel repair {shlex.quote(arguments.corpus)} SOURCE…"
+            f"{arguments.corpus} is damaged{shards}; mend what can be mended: "
+            f"textreel repair {shlex.quote(arguments.corpus)} SOURCE…"
         )
     if near is not None and near.num_found:
         raise UserError(

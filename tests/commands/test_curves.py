@@ -14,5 +14,5 @@ def test_the_command_draws(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     flags = ["curves", f"{tmp_path}/a", "--output", str(output), "--x", "tokens"]
     arguments = build_parser().parse_args(flags)
     arguments.run(arguments)
-    assert capsys.readouterr().out == f"drew 1 run(s) into {output}\n"
+    assert capsys.readouterr().out == f"drew 1 run into {output}\n"
     assert output.stat().st_size > 10_000

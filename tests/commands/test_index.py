@@ -31,7 +31,7 @@ def test_failures_and_mistakes(tmp_path: Path) -> None:
         (("x", "--output", "INDEX"), 1, "x: record 0 at byte 0: it takes 23 bytes, and the file"),
         (("x",), 2, "--output"),
         (("--output", "INDEX"), 2, "FILES"),
-        (("x", "--output", "INDEX", "--workers", "0"), 2, "`workers` must be an integer of at"),
+        (("x", "--output", "INDEX", "--workers", "0"), 2, "--workers must be an integer of at"),
         (("y-*", "--output", "INDEX"), 1, "no file matches 'y-*'; nothing to index"),
     ):
         result = textreel("index", *arguments, cwd=tmp_path)

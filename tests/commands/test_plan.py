@@ -30,10 +30,10 @@ def test_it_counts_shards_and_steps(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--stride", "3"], "`stride` says nothing without `--seq_len`"),
-        (["--seq_len", "0"], "`seq_len` must be an integer of at least 1, got 0"),
-        (["--seq_len", "9", "--hosts", "2"], "`hosts` says nothing without `--batch_size`"),
-        (["--workers", "0"], "`workers` must be an integer of at least 1, got 0"),
+        (["--stride", "3"], "--stride says nothing without --seq_len"),
+        (["--seq_len", "0"], "--seq_len must be an integer of at least 1, got 0"),
+        (["--seq_len", "9", "--hosts", "2"], "--hosts says nothing without --batch_size"),
+        (["--workers", "0"], "--workers must be an integer of at least 1, got 0"),
         (["-"], "`SOURCE` - can be read only once"),
     ],
 )

@@ -47,9 +47,10 @@ def test_it_says_what_it_made_and_what_to_run_next(tmp_path: Path) -> None:
     assert f"{corpus.splits['test'].num_tokens:,} tokens" in result.stdout
     assert "peak memory" in result.stdout
     assert f"textreel train '{output}' -o RUN" in result.stdout
-    again = textreel("prepare", tmp_path / "in", "--output", output)
-    assert again.returncode == 1
-    assert "--overwrite" in again.stderr
+    other = textreel("prepare", tmp_path / "in", "--output", output)
+    assert other.returncode == 1
+    assert "not of these options and sources as they are now; nothing was changed" in other.stderr
+    assert "--overwrite" in other.stderr
     replaced = textreel("prepare", tmp_path / "in", "--output", output, "--overwrite")
     assert replaced.returncode == 0
     assert open_corpus(output).vocabulary.kind == "byte"
@@ -99,9 +100,17 @@ def test_where_nothing_works_nothing_is_proposed() -> None:
     [
         (["prepare"], 2, "SOURCE"),
         (["prepare", "TEXT"], 2, "--output"),
-        (["prepare", "TEXT", "--output", "OUT", "--record_tokens", "0"], 2, "`record_tokens`"),
-        (["prepare", "TEXT", "--output", "OUT", "--workers", "0"], 2, "`workers` must be an int"),
-        (["prepare", "TEXT", "--output", "OUT", "--workers", "x"], 2, "invalid int"),
+        (
+            ["prepare", "TEXT", "--output", "OUT", "--record_tokens", "0"],
+            2,
+            "error: --record_tokens must",
+        ),
+        (["prepare", "TEXT", "--output", "OUT", "--workers", "0"], 2, "--workers must be an int"),
+        (
+            ["prepare", "TEXT", "--output", "OUT", "--workers", "x"],
+            2,
+            "an integer, got 'x'",
+        ),
         (["prepare", "TEXT", "--output", "OUT", "--splits", "train"], 2, "must be of the form"),
         (["prepare", "TEXT", "--output", "OUT", "--splits", "a=.5,a=.5"], 2, "each name once"),
         (
@@ -124,6 +133,36 @@ def test_each_mistake_has_a_message_and_no_traceback(
     assert message in result.stderr
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "OUT").exists()
+
+
+def test_what_is_there_already_is_nothing_to_do(tmp_path: Path) -> None:
+    source = write(tmp_path / "x.txt", text(20_000))
+    arguments = ("prepare", source, "-o", tmp_path / "c", "--shard_bytes", "5000")
+    assert textreel(*arguments).returncode == 0
+    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "c").iterdir()}
+    again = textreel(*arguments)
+    assert (again.returncode, again.stderr) == (0, "")
+    assert again.stdout.endswith(
+        "c is there already, of these sources and options; nothing to do\n"
+    )
+    assert textreel(*arguments, "-q").stdout == ""
+    assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "c").iterdir()} == before
+
+    def is_refused(*more: object) -> bool:
+        result = textreel(*arguments, *more)
+        return result.returncode == 1 and "nothing was changed" in result.stderr
+
+    assert is_refused("--record_tokens", "99")
+    assert is_refused("--array_record")
+    assert is_refused(write(tmp_path / "y.txt", "more"))
+    shard = sorted((tmp_path / "c").glob("*.tfrecord-*"))[0]
+    content = shard.read_bytes()
+    shard.write_bytes(content[:-1])
+    assert is_refused()
+    shard.write_bytes(content)
+    assert not is_refused()
+    os.utime(source)  # it may have changed
+    assert is_refused()
 
 
 def test_help_names_every_option() -> None:
@@ -258,10 +297,10 @@ def test_binary_formats_are_taken_where_they_are_meant(tmp_path: Path) -> None:
     arguments = ("prepare", "x.pdf", "--output", "c", "--splits", "train=1", "--allow_binary")
     result = textreel(*arguments, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    assert "1 sources, 11 B: 1 a PDF document, byte by byte" in result.stdout
+    assert "1 source, 11 B: 1 a PDF document, byte by byte" in result.stdout
     refused = textreel(*arguments, "--vocabulary", "char", cwd=tmp_path)
     assert refused.returncode == 2
-    assert "`allow_binary` has no effect with `vocabulary` char" in refused.stderr
+    assert "--allow_binary has no effect with --vocabulary char" in refused.stderr
 
 
 def test_subwords(tmp_path: Path) -> None:
@@ -307,7 +346,7 @@ def test_published_tokenizers(tmp_path: Path) -> None:
     assert result.stderr.startswith(
         "textreel: error: Q: it changes text before it encodes it (NFC)"
     )
-    assert "`--normalize` takes it" in result.stderr
+    assert "--normalize takes it" in result.stderr
     result = textreel(*arguments, "Q", "--normalize", cwd=tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
     assert documents(open_corpus(tmp_path / "OUT"), "train") == ["café and <think> ".encode() * 500]

@@ -112,8 +112,8 @@ def test_lanes(corpus: Corpus, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_mistake_has_a_message(corpus: Corpus, tmp_path: Path) -> None:
     for flags, code, message in [
-        (["--step=-1"], 2, "`start_step` must be an integer of at least 0, got -1"),
-        (["--step=0", "--row=8", *FLAGS], 2, "`row` must be in 0 … `batch_size` - 1, got 8 of 8"),
+        (["--step=-1"], 2, "--step must be an integer of at least 0, got -1"),
+        (["--step=0", "--row=8", *FLAGS], 2, "--row must be in 0 … --batch_size - 1, got 8 of 8"),
         (["--step=0", "--split=test"], 1, "no split 'test'"),
     ]:
         result = textreel("trace", corpus.directory, *flags)

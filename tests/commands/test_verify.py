@@ -19,7 +19,7 @@ def test_a_missing_shard_is_named_with_the_remedy(tmp_path: Path) -> None:
     assert result.returncode == 1
     assert f"{shard.name}: is missing" in result.stdout
     assert (
-        f"damaged, 1 shards of it; mend what can be mended: textreel repair {directory} SOURCE"
+        f"damaged, 1 shard of it; mend what can be mended: textreel repair {directory} SOURCE"
         in result.stderr
     )
     result = textreel("verify", write(tmp_path / "TEXT", "text"))
@@ -32,8 +32,8 @@ def test_what_no_shard_is_to_blame_for_needs_another_prepare(tmp_path: Path) -> 
     (Path(directory) / "features.json").unlink()
     result = textreel("verify", directory)
     assert result.returncode == 1
-    assert result.stdout.endswith("features.json: is missing\n1 problems\n")
-    assert f"{directory} is damaged, 0 shards of it; mend what can be mended" in result.stderr
+    assert result.stdout.endswith("features.json: is missing\n1 problem\n")
+    assert f"{directory} is damaged; mend what can be mended" in result.stderr
     assert f"textreel repair {directory} SOURCE…" in result.stderr
 
 
@@ -49,13 +49,13 @@ def findings(num_problems: int) -> Findings:
 
 def test_copies_are_a_note_and_no_problem() -> None:
     lines = findings_text(findings(0)).splitlines()
-    assert lines[0] == "1,234 shards, 5,678 whole documents"
-    assert lines[1].startswith("note: 1,200 documents of test are in train too, word for word")
+    assert lines[0] == "1,234 shards, 5,678 documents compared between splits"
+    assert lines[1].startswith("note: test has 1,200 documents that train has too, word for word")
     assert lines[2:] == ["all is well"]
 
 
 def test_many_problems_are_counted() -> None:
-    assert "more problems" not in findings_text(findings(10))
+    assert "… and" not in findings_text(findings(10))
     lines = findings_text(findings(13)).splitlines()
     assert lines[2:12] == [f"x{number}: is wrong" for number in range(10)]
-    assert lines[12:] == ["… and 3 more problems", "13 problems"]
+    assert lines[12:] == ["… and 3 more", "13 problems"]

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from absl import logging as absl_logging
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from pipeline.sizes import size_text, time_text
 from pipeline.terminal import printable, show
