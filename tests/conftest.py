@@ -3,11 +3,14 @@ import os
 # Before TensorFlow: its C++ log would bury what a failing test says.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import corpora
 import hypothesis
 import pytest
+import storage
 
 from pipeline import Corpus
 
@@ -44,3 +47,68 @@ def lane_corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
         document="line",
         splits=SPLITS,
     )
+
+
+@pytest.fixture(scope="session")
+def google_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[storage.Store]:
+    with storage.google(tmp_path_factory.mktemp("google")) as store:
+        yield store
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[storage.Store]:
+    with storage.s3(tmp_path_factory.mktemp("s3")) as store:
+        yield store
+
+
+@pytest.fixture(scope="session")
+def azure_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[storage.Store]:
+    if storage.AZURITE is None:
+        pytest.skip("no azurite-blob on the path: npm install --global azurite")
+    with storage.azure(tmp_path_factory.mktemp("azure")) as store:
+        yield store
+
+
+@pytest.fixture(scope="session")
+def hub_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[storage.Store]:
+    with storage.hub(tmp_path_factory.mktemp("hub")) as store:
+        yield store
+
+
+@pytest.fixture
+def google(google_server: storage.Store, monkeypatch: pytest.MonkeyPatch) -> storage.Store:
+    """Google Cloud Storage, for gcsfs and for TensorFlow's own client."""
+    return _reachable(google_server, monkeypatch)
+
+
+@pytest.fixture
+def s3(s3_server: storage.Store, monkeypatch: pytest.MonkeyPatch) -> storage.Store:
+    return _reachable(s3_server, monkeypatch)
+
+
+@pytest.fixture
+def azure(azure_server: storage.Store, monkeypatch: pytest.MonkeyPatch) -> storage.Store:
+    return _reachable(azure_server, monkeypatch)
+
+
+@pytest.fixture
+def hub(hub_server: storage.Store, monkeypatch: pytest.MonkeyPatch) -> storage.Store:
+    """Files by `http://` and `hf://`, to be read only."""
+    fsspec = pytest.importorskip("fsspec")
+    endpoint = hub_server.environment["HF_ENDPOINT"]
+    monkeypatch.setitem(fsspec.config.conf, "hf", {"endpoint": endpoint})
+    return _reachable(hub_server, monkeypatch)
+
+
+def _reachable(store: storage.Store, monkeypatch: pytest.MonkeyPatch) -> storage.Store:
+    """Puts a server into the environment, of subprocesses too, with nothing wrong and no counts."""
+    for name, value in store.environment.items():
+        monkeypatch.setenv(name, value)
+    for library in ("gcsfs", "s3fs", "adlfs"):  # their listings outlive a test
+        for file_system in (
+            vars(sys.modules.get(library)).values() if library in sys.modules else ()
+        ):
+            if hasattr(file_system, "clear_instance_cache"):
+                file_system.clear_instance_cache()
+    store.proxy.reset()
+    return store
