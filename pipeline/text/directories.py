@@ -14,9 +14,8 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from pipeline import remote
 from pipeline.errors import UserError
-from pipeline.files import is_same_file, is_uri, join
+from pipeline.files import FileStatus, entries, is_in_store, is_same_file, join
 
 HIDDEN = "hidden, their names begin with . or _ (`--hidden` takes them)"
 OWN = "made by textreel"
@@ -70,10 +69,12 @@ class Listing:
     Attributes:
         files: those to read, sorted by the parts of their paths.
         left_out: why -> what was left out; folders end with a slash.
+        statuses: of the files, as far as the listing says it, as those of stores do.
     """
 
     files: list[str]
     left_out: dict[str, list[str]]
+    statuses: dict[str, FileStatus]
 
 
 def list_files(directory: str, choice: Choice) -> Listing:
@@ -84,7 +85,11 @@ def list_files(directory: str, choice: Choice) -> Listing:
         OSError: a directory cannot be read.
     """
     left_out: dict[str, list[str]] = defaultdict(list)
-    walk = _uri_walk(directory) if is_uri(directory) else _walk(directory, choice, left_out)
+    statuses: dict[str, FileStatus] = {}
+    if is_in_store(directory):
+        walk: Walk = _store_walk(directory, choice, statuses)
+    else:
+        walk = _walk(directory, choice, left_out)
     files = []
     for folder, folders, names in walk:
         if own := _own({*folders, *names}):
@@ -110,7 +115,11 @@ def list_files(directory: str, choice: Choice) -> Listing:
     if not files:
         raise UserError(f"{directory}: {_why_nothing(choice, left_out)}; nothing to prepare")
     files.sort(key=lambda file: file[len(directory) :].split("/"))
-    return Listing(files=files, left_out={why: sorted(what) for why, what in left_out.items()})
+    return Listing(
+        files=files,
+        left_out={why: sorted(what) for why, what in left_out.items()},
+        statuses={file: statuses[file] for file in files if file in statuses},
+    )
 
 
 def _why_nothing(choice: Choice, left_out: dict[str, list[str]]) -> str:
@@ -134,11 +143,29 @@ def _own(names: set[str]) -> str:
 Walk = Iterable[tuple[str, list[str], list[str]]]  # a folder, its folders, its files
 
 
-def _uri_walk(directory: str) -> Iterator[tuple[str, list[str], list[str]]]:
-    for folder, folders, names in remote.gfile().walk(directory):
-        inner = [name.rstrip("/") for name in folders]
-        yield folder, inner, names
-        folders[:] = [name for name in folders if name.rstrip("/") in inner]
+def _store_walk(
+    directory: str, choice: Choice, statuses: dict[str, FileStatus]
+) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Walks a directory of a store; notes what the listings say of its files."""
+    output = str(choice.leave_out).rstrip("/")
+    if directory.rstrip("/") == output:
+        raise UserError(f"{directory} is the output; name what to read")
+    waiting = [directory]
+    while waiting:
+        folder = waiting.pop(0)
+        listed = entries(folder)
+        folders = [
+            name
+            for name, status in listed.items()
+            if status is not None and status.is_directory and join(folder, name) != output
+        ]
+        names = [name for name in listed if name not in folders and join(folder, name) != output]
+        for name in names:
+            status = listed[name]
+            if status is not None:
+                statuses[join(folder, name)] = status
+        yield folder, folders, names
+        waiting += [join(folder, name) for name in folders]
 
 
 def _walk(directory: str, choice: Choice, left_out: dict[str, list[str]]) -> Walk:

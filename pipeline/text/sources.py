@@ -87,17 +87,18 @@ def find_sources(
         path = path if is_uri(path) else os.path.abspath(path)
         status = file_status(path)
         files = [path]
+        statuses = {path: status}
         if status.is_directory:
             searched = True
             listing = list_files(path, choice)
             for why, what in listing.left_out.items():
                 left_out[why] += what
-            files = listing.files
+            files, statuses = listing.files, listing.statuses
         for file in files:
             name = names.name_of(file)
             if only is not None and name not in only and file is not path:
                 continue
-            status = file_status(file) if file is not path else status
+            status = statuses.get(file) or file_status(file)
             _refuse_twice(seen, status.identity, file)
             if status.num_bytes == 0:
                 left_out[EMPTY].append(file)

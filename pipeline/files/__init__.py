@@ -1,0 +1,84 @@
+"""Files of this machine, and by URI in stores (`gs://`, `s3://`, `az://`, `hf://`, `https://`, …).
+
+    paths      what is a path, and what a URI
+    status     what a path is
+    failures   which failures of a store pass, and how long one waits for that
+    store      files in stores, through fsspec
+    local      files of this machine
+    listing    looks; removes and moves
+    reading    blocks, text, digests
+    writing    files whole or not at all
+
+What is below `file://` is a file of this machine. Libraries of stores are imported when a URI is
+used, TensorFlow never.
+"""
+
+from pipeline.files.listing import (
+    entries,
+    exists,
+    file_status,
+    file_statuses,
+    files_matching,
+    move,
+    names_in,
+    remove,
+    remove_tree,
+)
+from pipeline.files.local import identity_of, is_same_file, os_errors_name, sync_directory
+from pipeline.files.paths import (
+    checked_path,
+    is_in_store,
+    is_uri,
+    join,
+    local_path,
+    split_path,
+)
+from pipeline.files.reading import (
+    BLOCK_BYTES,
+    digest,
+    open_file,
+    parse_json,
+    read_blocks,
+    read_bytes,
+    read_first,
+    read_range,
+    read_text,
+)
+from pipeline.files.status import FileStatus
+from pipeline.files.writing import make_directory, put_file, whole_file, write_text
+
+__all__ = [
+    "BLOCK_BYTES",
+    "FileStatus",
+    "checked_path",
+    "digest",
+    "entries",
+    "exists",
+    "file_status",
+    "file_statuses",
+    "files_matching",
+    "identity_of",
+    "is_in_store",
+    "is_same_file",
+    "is_uri",
+    "join",
+    "local_path",
+    "make_directory",
+    "move",
+    "names_in",
+    "open_file",
+    "os_errors_name",
+    "parse_json",
+    "put_file",
+    "read_blocks",
+    "read_bytes",
+    "read_first",
+    "read_range",
+    "read_text",
+    "remove",
+    "remove_tree",
+    "split_path",
+    "sync_directory",
+    "whole_file",
+    "write_text",
+]
