@@ -2,13 +2,20 @@
 
 import functools
 import os
-import shutil
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 from pipeline.auditing.verify import verify
 from pipeline.errors import UserError
-from pipeline.files import sync_directory
+from pipeline.files import (
+    checked_path,
+    is_in_store,
+    join,
+    make_directory,
+    move,
+    remove_tree,
+    split_path,
+    sync_directory,
+)
 from pipeline.layout.loading import load_manifest
 from pipeline.layout.manifest import FILE_NAME, Manifest, Shard, ShardPiece
 from pipeline.preparing import journal
@@ -48,7 +55,7 @@ def repair(
         UserError: the manifest or the vocabulary is damaged, a source that is needed is missing
             or is not what it was, or something is wrong that no source can mend.
     """
-    directory = Path(directory)
+    directory = checked_path(directory, "corpus")
     manifest = load_manifest(directory)
     options = _options(manifest)
     unknown = "replace" if options.replaces_unknown else "error"
@@ -63,14 +70,15 @@ def repair(
         bad = verify(directory, workers=workers, progress=progress).bad_shards
         if bad:
             # Beside them: what is there goes when what replaces it is known to be right.
-            aside = directory / journal.FOLDER / "repaired"
-            shutil.rmtree(aside, ignore_errors=True)
-            aside.mkdir()
+            aside = join(join(directory, journal.FOLDER), "repaired")
+            remove_tree(aside)
+            make_directory(aside)
             found = _find_sources(manifest, options, sources)
-            tasks = _tasks(aside.absolute(), manifest, options, bad, found)
+            aside = aside if is_in_store(aside) else os.path.abspath(aside)
+            tasks = _tasks(aside, manifest, options, bad, found)
             _rebuild(manifest, tasks, vocabulary, run, progress=progress)
             for file in bad:
-                os.replace(aside / file, directory / file)
+                move(join(aside, file), join(directory, file))
             sync_directory(directory)
         write_companions(directory, manifest, run, progress=progress)
         journal.end(directory)
@@ -88,7 +96,7 @@ def _options(manifest: Manifest) -> PrepareOptions:
 
 
 def _tasks(
-    aside: Path,
+    aside: str,
     manifest: Manifest,
     options: PrepareOptions,
     bad: Sequence[str],
@@ -112,7 +120,7 @@ def _tasks(
                 )
         tasks.append(
             ShardTask(
-                paths={split: str(aside / shard.file) for split, shard in shards.items()},
+                paths={split: join(aside, shard.file) for split, shard in shards.items()},
                 pieces=tuple(piece for _, piece in sorted(pieces.items(), key=lambda i: i[0])),
                 fractions=options.splits,
                 record_tokens=manifest.record_tokens,
@@ -135,7 +143,7 @@ def _rebuild(
         write = functools.partial(write_shard, vocabulary=vocabulary)
         written = run(write, tasks, advance=bar.update)
     digests = {
-        os.path.basename(task.paths[split]): result.blake3
+        split_path(task.paths[split])[1]: result.blake3
         for task, shards in zip(tasks, written, strict=True)
         for split, result in shards.items()
     }

@@ -5,12 +5,11 @@ import hashlib
 import itertools
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 
 from pipeline.errors import UserError
-from pipeline.files import digest
+from pipeline.files import AnyPath, StoreError, digest, join, local_copy, size_of
 from pipeline.layout import array_record
 from pipeline.layout.loading import load_manifest
 from pipeline.layout.manifest import FILE_NAME, Manifest, Shard
@@ -78,12 +77,11 @@ def verify(
     Raises:
         UserError: the directory is no corpus, or its manifest is damaged.
     """
-    directory = Path(directory)
     manifest = load_manifest(directory)
     has_array_records = ARRAY_RECORD in manifest.file_formats
     checks = [
         ShardCheck(
-            path=str(directory / shard.file),
+            path=join(directory, shard.file),
             shard=shard,
             itemsize=np.dtype(manifest.dtype).itemsize,
             record_tokens=manifest.record_tokens,
@@ -117,19 +115,26 @@ def check_shard(check: ShardCheck, advance: Advance) -> Checked:
     """Checks one shard: size, digest, checksums of the records, counts."""
     shard, none = check.shard, np.array([], np.uint64)
     try:
-        num_bytes = os.path.getsize(check.path)
+        num_bytes = size_of(check.path)
         if num_bytes != shard.disk_bytes:
             wrong = f"has {num_bytes} bytes, the manifest says {shard.disk_bytes}"
             return Checked(problem=wrong, documents=none)
-        counts = [0, 0]
-        hashes = _document_hashes(check, counts)
-        documents = np.unique(np.fromiter(hashes, np.uint64))
-        found = digest(check.path)
+        with local_copy(check.path) as path:
+            return _check_content(check, path, advance)
     except FileNotFoundError:
         return Checked(problem="is missing", documents=none)
+    except StoreError:
+        raise
     except (OSError, UserError) as error:
         return Checked(problem=str(error), documents=none)
-    advance(num_bytes)
+
+
+def _check_content(check: ShardCheck, path: str, advance: Advance) -> Checked:
+    """Checks a shard of the right size that lies at `path` on this machine."""
+    shard, counts = check.shard, [0, 0]
+    documents = np.unique(np.fromiter(_document_hashes(check, path, counts), np.uint64))
+    found = digest(path)
+    advance(shard.disk_bytes)
     problem: str | None = None
     if found != shard.blake3:
         problem = f"has the digest {found[:12]}…, the manifest says {shard.blake3[:12]}…"
@@ -139,16 +144,16 @@ def check_shard(check: ShardCheck, advance: Advance) -> Checked:
             f"{shard.num_records} and {shard.num_tokens}"
         )
     elif check.has_array_record:
-        problem = array_record.find_problem(check.path)
+        problem = array_record.find_problem(check.path, path)
     return Checked(problem=problem, documents=documents)
 
 
-def _document_hashes(check: ShardCheck, counts: list[int]) -> Iterator[int]:
+def _document_hashes(check: ShardCheck, path: str, counts: list[int]) -> Iterator[int]:
     """Yields a hash of every document that lies whole in a shard; adds to the two counts."""
     itemsize = check.itemsize
     whole = check.starts_document
     hasher = hashlib.blake2b(digest_size=8)
-    for payload in read_records(check.path):
+    for payload in read_records(path):
         counts[0] += 1
         counts[1] += len(payload) // itemsize
         tokens = np.frombuffer(payload, f"<u{itemsize}")
@@ -161,12 +166,12 @@ def _document_hashes(check: ShardCheck, counts: list[int]) -> Iterator[int]:
         hasher.update(payload[start * itemsize :])
 
 
-def _check_metadata(directory: Path, manifest: Manifest) -> list[str]:
+def _check_metadata(directory: AnyPath, manifest: Manifest) -> list[str]:
     """The files beside the shards: the vocabulary and what TFDS reads."""
     problems = []
     for file, expected in manifest.files.items():
         try:
-            if digest(directory / file) != expected:
+            if digest(join(directory, file)) != expected:
                 problems.append(f"{file}: is not the file that the manifest vouches for")
         except FileNotFoundError:
             problems.append(f"{file}: is missing")

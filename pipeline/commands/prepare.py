@@ -13,8 +13,10 @@ from pipeline.auditing.balance import amounts_of_manifest, one_sided_splits, one
 from pipeline.commands.flags import add_corpus_flags, add_quiet, add_workers, shows_progress
 from pipeline.commands.found import found_text
 from pipeline.errors import OptionError
+from pipeline.files import checked_path, is_in_store, join, split_path
 from pipeline.layout.manifest import Manifest
 from pipeline.options import from_flags
+from pipeline.preparing import journal
 from pipeline.preparing.engines import Engine, beam
 from pipeline.preparing.engines.local import checked_workers
 from pipeline.preparing.options import PrepareOptions
@@ -150,8 +152,14 @@ def _beam_engine(arguments: argparse.Namespace) -> Engine:
             "`--`, such as --direct_num_workers=4"
         )
     beam.check_options(arguments.engine_options)
-    parents = Path(arguments.output).absolute().parents
-    folder = next(path for path in parents if path.exists())
+    folder = checked_path(arguments.output, "output")
+    if not is_in_store(folder):
+        parents = Path(folder).absolute().parents
+        folder = str(next(path for path in parents if path.exists()))
+    elif is_in_store(split_path(folder.rstrip("/"))[0]):
+        folder = split_path(folder.rstrip("/"))[0]
+    else:  # the output is a bucket
+        folder = join(folder, journal.FOLDER)
     return functools.partial(beam.run, options=arguments.engine_options, folder=folder)
 
 

@@ -3,6 +3,7 @@
     paths      what is a path, and what a URI
     status     what a path is
     failures   which failures of a store pass, and how long one waits for that
+    systems    the file systems of fsspec, and their thread
     store      files in stores, through fsspec
     local      files of this machine
     listing    looks; removes and moves
@@ -13,6 +14,7 @@ What is below `file://` is a file of this machine. Libraries of stores are impor
 used, TensorFlow never.
 """
 
+from pipeline.files.failures import StoreError
 from pipeline.files.listing import (
     entries,
     exists,
@@ -23,9 +25,11 @@ from pipeline.files.listing import (
     names_in,
     remove,
     remove_tree,
+    size_of,
 )
 from pipeline.files.local import identity_of, is_same_file, os_errors_name, sync_directory
 from pipeline.files.paths import (
+    AnyPath,
     checked_path,
     is_in_store,
     is_uri,
@@ -36,6 +40,7 @@ from pipeline.files.paths import (
 from pipeline.files.reading import (
     BLOCK_BYTES,
     digest,
+    local_copy,
     open_file,
     parse_json,
     read_blocks,
@@ -45,11 +50,14 @@ from pipeline.files.reading import (
     read_text,
 )
 from pipeline.files.status import FileStatus
+from pipeline.files.systems import release
 from pipeline.files.writing import make_directory, put_file, whole_file, write_text
 
 __all__ = [
     "BLOCK_BYTES",
+    "AnyPath",
     "FileStatus",
+    "StoreError",
     "checked_path",
     "digest",
     "entries",
@@ -62,6 +70,7 @@ __all__ = [
     "is_same_file",
     "is_uri",
     "join",
+    "local_copy",
     "local_path",
     "make_directory",
     "move",
@@ -75,8 +84,10 @@ __all__ = [
     "read_first",
     "read_range",
     "read_text",
+    "release",
     "remove",
     "remove_tree",
+    "size_of",
     "split_path",
     "sync_directory",
     "whole_file",

@@ -28,6 +28,10 @@ _NETWORK = {
 _LOGGERS = ("gcsfs", "s3fs", "azure", "fsspec")  # they would print what we say ourselves
 
 
+class StoreError(UserError):
+    """A store that refuses, or does not answer: it says nothing of what is there."""
+
+
 def quieten() -> None:
     """Keeps the libraries' own reports of failures from a terminal that asked for none."""
     for name in _LOGGERS:
@@ -48,7 +52,7 @@ def retried(uri: str, verb: str, call: Callable[[], _Result]) -> _Result:
 
     Raises:
         FileNotFoundError, FileExistsError: as the store says.
-        UserError: any other failure; it names the URI, what the store said, and how often.
+        StoreError: any other failure; it names the URI, what the store said, and how often.
     """
     for attempt in range(1, _ATTEMPTS + 1):
         try:
@@ -60,9 +64,9 @@ def retried(uri: str, verb: str, call: Callable[[], _Result]) -> _Result:
             raise
         except Exception as error:
             if not passes(error):
-                raise UserError(f"{uri} cannot be {verb}: {_said(error)}") from error
+                raise StoreError(f"{uri} cannot be {verb}: {_said(error)}") from error
             if attempt == _ATTEMPTS:
-                raise UserError(
+                raise StoreError(
                     f"{uri} cannot be {verb}, {attempt} attempts long: {_said(error)}; when the "
                     "store is reached again, run the same command"
                 ) from error

@@ -43,6 +43,23 @@ def file_statuses(paths: Sequence[str]) -> list[FileStatus]:
         return list(pool.map(file_status, paths))
 
 
+def size_of(path: str | os.PathLike[str]) -> int:
+    """Returns the bytes of a file.
+
+    Raises:
+        FileNotFoundError: there is none.
+        OSError: it cannot be looked up.
+        UserError: the same, in a store.
+    """
+    path = os.fspath(path)
+    if not is_in_store(path):
+        return os.path.getsize(local_path(path))
+    found = store.status(path)
+    if found is None:
+        raise FileNotFoundError(f"no such file: {path}")
+    return found.num_bytes
+
+
 def files_matching(pattern: str) -> list[str]:
     """Lists what a pattern matches, sorted; links, directories and all.
 

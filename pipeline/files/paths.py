@@ -21,6 +21,9 @@ EXTRAS = {
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(.*)", re.DOTALL)
 
 
+AnyPath = str | os.PathLike[str]
+
+
 def is_uri(path: str) -> bool:
     """Whether a path is a URI such as `gs://bucket/file`."""
     return "://" in path

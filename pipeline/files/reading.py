@@ -1,10 +1,12 @@
 """Reading of files, here and in stores."""
 
+import contextlib
 import functools
 import hashlib
 import json
 import os
 import stat
+import tempfile
 from collections.abc import Iterator
 from typing import Any, BinaryIO, cast
 
@@ -73,6 +75,8 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
         UserError: the same, in a store.
     """
     path = os.fspath(path)
+    if is_in_store(path):
+        return store.read_whole(path)
     with open_file(path) as file, os_errors_name(path):
         return b"".join(iter(functools.partial(file.read, BLOCK_BYTES), b""))
 
@@ -98,6 +102,23 @@ def parse_json(text: str, path: str | os.PathLike[str]) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is damaged: no valid JSON ({error})") from error
+
+
+@contextlib.contextmanager
+def local_copy(path: str | os.PathLike[str]) -> Iterator[str]:
+    """Yields where a file lies on this machine: a temporary copy, if it is in a store.
+
+    Raises:
+        FileNotFoundError: there is none, in a store.
+        UserError: it cannot be read, in a store.
+    """
+    path = os.fspath(path)
+    if not is_in_store(path):
+        yield local_path(path)
+        return
+    with tempfile.NamedTemporaryFile(prefix="textreel-") as copy:
+        store.fetch(path, copy.name)
+        yield copy.name
 
 
 def digest(path: str | os.PathLike[str]) -> str:

@@ -1,20 +1,21 @@
 """Files in stores, through `fsspec`: looked up, listed, read, put whole, copied, removed.
 
-Nothing is kept of what a store said: each answer is its own. File systems of `fsspec` are made
-anew in every process, for one that was forked has no thread that would run its requests.
+Nothing is kept of what a store said: each answer is its own.
 """
 
 import contextlib
 import io
 import os
+import shutil
 from typing import Any, BinaryIO, cast
 
 from blake3 import blake3
 
 from pipeline.errors import UserError
-from pipeline.files.failures import quieten, retried
+from pipeline.files.failures import StoreError, retried
 from pipeline.files.paths import EXTRAS
 from pipeline.files.status import FileStatus
+from pipeline.files.systems import file_system
 
 _READ_BYTES, _MOST_READ_BYTES = 64 * 1024, 4 * 2**20  # at once: the first time, and in a row
 _PART_BYTES = 8 * 2**20  # of an upload; a multiple of 256 KiB, as Google wants it
@@ -26,30 +27,6 @@ _UPLOADS: dict[str, dict[str, Any]] = {  # so that a part is in memory, not ten 
     "s3": {"chunksize": _PART_BYTES, "max_concurrency": 2},
     "azure": {"max_concurrency": 2},
 }
-
-
-def file_system(uri: str) -> tuple[Any, str]:
-    """Returns the file system of `fsspec` that a URI leads to, and its path there.
-
-    Credentials and addresses are found by each library in its own way; `FSSPEC_…` variables and
-    configuration files of `fsspec` hold as well.
-
-    Raises:
-        UserError: the library is not installed, or does not come up.
-    """
-    import fsspec
-
-    scheme = uri.partition("://")[0]
-    extra = EXTRAS.get(scheme)
-    quieten()
-    try:
-        found = fsspec.core.url_to_fs(uri, use_listings_cache=False)
-    except ImportError as error:
-        wanted = f'pip install "textreel[{extra}]"' if extra else str(error)
-        raise UserError(f"{uri}: {scheme}:// needs a library: {wanted}") from error
-    except Exception as error:
-        raise UserError(f"{uri} cannot be reached: {error}") from error
-    return cast(tuple[Any, str], found)
 
 
 def status(uri: str) -> FileStatus | None:
@@ -128,6 +105,28 @@ def open_read(uri: str) -> BinaryIO:
     if found.is_directory:
         raise UserError(f"{uri} cannot be read: it is a directory")
     return cast(BinaryIO, _StoreFile(uri, found.num_bytes))
+
+
+def read_whole(uri: str) -> bytes:
+    """Returns the bytes of a file, by one request.
+
+    Raises:
+        FileNotFoundError: there is none.
+        UserError: it cannot be read.
+    """
+    system, path = file_system(uri)
+    return retried(uri, "read", lambda: bytes(system.cat_file(path)))
+
+
+def fetch(uri: str, local: str) -> None:
+    """Copies a file of a store to this machine.
+
+    Raises:
+        FileNotFoundError: there is none.
+        UserError: it cannot be read.
+    """
+    with open_read(uri) as theirs, open(local, "wb") as own:
+        shutil.copyfileobj(theirs, own, _MOST_READ_BYTES)
 
 
 def read_range(uri: str, start: int, stop: int) -> bytes:
@@ -222,10 +221,13 @@ def put(local: str, uri: str, *, once: bool) -> None:
             raise FileExistsError(uri)
         retried(uri, "written", lambda: system.put_file(local, path, mode=mode, **options))
     except FileNotFoundError as error:
-        raise UserError(f"{uri} cannot be written: there is no such bucket") from error
+        raise StoreError(f"{uri} cannot be written: there is no such bucket") from error
     except FileExistsError:
         if not _is_just(local, uri):
-            raise FileExistsError(f"{uri} is there already, and is another file") from None
+            raise FileExistsError(
+                f"{uri} is there already, and is another file than the one to be put there; where "
+                "nobody else writes, remove it, and run the same command again"
+            ) from None
 
 
 def _is_just(local: str, uri: str) -> bool:

@@ -5,12 +5,13 @@ TFRecord file beside it, in the same order, and is made from it: its bytes follo
 shard's, so the manifest, which says what tokens a corpus has, does not mention it.
 """
 
+import contextlib
+import fnmatch
 import os
 from collections.abc import Callable
-from pathlib import Path
 
 from pipeline.errors import UserError
-from pipeline.files import whole_file
+from pipeline.files import AnyPath, join, local_copy, names_in, remove, whole_file
 from pipeline.layout.names import ARRAY_RECORD, array_record_path, shards_pattern
 from pipeline.layout.records import example_of, read_records
 
@@ -32,10 +33,11 @@ def check_installed() -> None:
         ) from error
 
 
-def remove_array_records(directory: Path) -> None:
+def remove_array_records(directory: AnyPath) -> None:
     """Removes all such files of a corpus."""
-    for file in directory.glob(shards_pattern(ARRAY_RECORD)):
-        file.unlink()
+    for name in names_in(directory):
+        if fnmatch.fnmatchcase(name, shards_pattern(ARRAY_RECORD)):
+            remove(join(directory, name))
 
 
 def write_array_record(tfrecord_path: str, temporary: str, advance: Callable[[int], None]) -> None:
@@ -66,13 +68,27 @@ def write_array_record(tfrecord_path: str, temporary: str, advance: Callable[[in
         raise UserError(f"{tfrecord_path}: {error}; see `textreel repair`") from error
 
 
-def find_problem(tfrecord_path: str) -> str | None:
-    """What is wrong with the array_record file beside a shard that is whole; `None`: nothing."""
+def find_problem(tfrecord_path: str, read_path: str) -> str | None:
+    """What is wrong with the array_record file beside a shard that is whole; `None`: nothing.
+
+    Args:
+        tfrecord_path: the shard.
+        read_path: where it lies on this machine: itself, or a copy.
+    """
     path = array_record_path(tfrecord_path)
     name = os.path.basename(path)
-    if not os.path.exists(path):
-        return f"{name} beside it is missing"
     check_installed()
+    with contextlib.ExitStack() as copies:
+        try:
+            copy = copies.enter_context(local_copy(path))
+        except FileNotFoundError:
+            copy = ""
+        if not os.path.exists(copy):
+            return f"{name} beside it is missing"
+        return _difference(name, copy, read_path)
+
+
+def _difference(name: str, path: str, tfrecord_path: str) -> str | None:
     from array_record.python.array_record_module import ArrayRecordReader
 
     try:

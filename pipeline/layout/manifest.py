@@ -168,9 +168,9 @@ class Manifest:
         del content["file_formats"], content["files"]
         return digest_of(content)
 
-    def save(self, directory: str | os.PathLike[str]) -> None:
-        """Makes the corpus complete, with one rename."""
-        with whole_file(join(directory, FILE_NAME)) as file:
+    def save(self, directory: str | os.PathLike[str], *, once: bool = False) -> None:
+        """Makes the corpus complete, with one rename, or put: see `whole_file`."""
+        with whole_file(join(directory, FILE_NAME), once=once) as file:
             file.write(self.to_json().encode())
             sync_directory(directory)  # first the names of the shards: with it, all are there
         sync_directory(directory)

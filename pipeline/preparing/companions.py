@@ -1,11 +1,11 @@
 """Companions of the shards: the files that follow from them and from the manifest."""
 
 import dataclasses
-from pathlib import Path
+import os
 
 from blake3 import blake3
 
-from pipeline.files import join, write_text
+from pipeline.files import is_in_store, join, write_text
 from pipeline.layout.array_record import remove_array_records, write_array_record
 from pipeline.layout.dataset_info import dataset_info
 from pipeline.layout.manifest import Manifest
@@ -24,22 +24,26 @@ def vouched(manifest: Manifest, vocabulary: Vocabulary) -> Manifest:
     return dataclasses.replace(manifest, files=digests)
 
 
-def write_companions(directory: Path, manifest: Manifest, run: Engine, *, progress: bool) -> None:
+def write_companions(
+    directory: str, manifest: Manifest, run: Engine, *, once: bool = False, progress: bool
+) -> None:
     """Writes what TFDS reads: its metadata and, if the manifest says so, array_record files.
 
     Args:
         directory: of the corpus; its shards are there.
         manifest: what it holds.
         run: writes the array_record files; those that are there go.
+        once: see `whole_file`.
         progress: shows a progress bar.
     """
     remove_array_records(directory)
     for name, text in dataset_info(manifest).items():
-        write_text(join(directory, name), text)
+        write_text(join(directory, name), text, once=once)
     if ARRAY_RECORD not in manifest.file_formats:
         return
     # absolute: a worker may stand elsewhere
-    paths = [str(directory.absolute() / shard.file) for shard in manifest.shards]
+    place = directory if is_in_store(directory) else os.path.abspath(directory)
+    paths = [join(place, shard.file) for shard in manifest.shards]
     total = sum(shard.disk_bytes for shard in manifest.shards)
     with progress_bar("writing array_record files", total, progress) as bar:
         run(_copy_shard, paths, advance=bar.update)

@@ -15,7 +15,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import shutil
 import socket
 import threading
 from collections.abc import Sequence
@@ -23,7 +22,19 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError
-from pipeline.files import digest, whole_file
+from pipeline.files import (
+    AnyPath,
+    StoreError,
+    digest,
+    is_in_store,
+    join,
+    names_in,
+    remove,
+    remove_tree,
+    size_of,
+    split_path,
+    whole_file,
+)
 from pipeline.layout.manifest import FORMAT
 from pipeline.layout.records import Written
 from pipeline.layout.sealed import read_sealed, sealed
@@ -49,15 +60,18 @@ class WrittenShard(Written):
     documents: tuple[int, ...]
 
 
-def locked(directory: Path) -> contextlib.AbstractContextManager[None]:
+def locked(directory: AnyPath) -> contextlib.AbstractContextManager[None]:
     """Holds the directory of a corpus; released when the process ends, however.
 
     Where nothing was made meanwhile, it leaves nothing: neither the lock nor a new directory.
+    In a store nothing is held: there `begin` decides, and all files are put once.
 
     Raises:
         UserError: another process holds it, which it names; or the file system has no locks.
     """
-    return held_folder(directory, FOLDER, doing="prepared")
+    if is_in_store(directory):
+        return contextlib.nullcontext()
+    return held_folder(Path(directory), FOLDER, doing="prepared")
 
 
 def intent_of(options: PrepareOptions, sources: Sequence[Source]) -> dict[str, Any]:
@@ -70,32 +84,40 @@ def intent_of(options: PrepareOptions, sources: Sequence[Source]) -> dict[str, A
     return dict(json.loads(json.dumps(intent)))
 
 
-def begin(directory: Path, intent: dict[str, Any], vocabulary: str) -> None:
-    """Starts the journal of a prepare.
+def begin(directory: AnyPath, intent: dict[str, Any], vocabulary: str) -> None:
+    """Starts the journal of a prepare. In a store, of those that begin at once one does.
 
     Args:
         directory: of the corpus.
         intent: what is to be made.
         vocabulary: the fingerprint of the vocabulary, whose file is not there yet.
+
+    Raises:
+        UserError: in a store, another prepare has just begun there.
     """
-    _write(directory / FOLDER / _PLAN, {**intent, "vocabulary": vocabulary})
+    try:
+        _write(_plan_of(directory), {**intent, "vocabulary": vocabulary}, once=True)
+    except FileExistsError as error:
+        raise UserError(
+            f"`output` {directory}: another prepare, of other options or sources, has just begun "
+            "there; nothing was changed: end it, or name another directory"
+        ) from error
 
 
-def is_same(directory: Path, intent: dict[str, Any]) -> bool:
+def is_same(directory: AnyPath, intent: dict[str, Any]) -> bool:
     """Whether just this was begun here, and did not end."""
     earlier = begun(directory)
     return earlier is not None and not _difference(earlier, intent)
 
 
-def forget(directory: Path) -> None:
+def forget(directory: AnyPath) -> None:
     """Removes a journal, the plan first: without it, there is none."""
-    folder = directory / FOLDER
-    (folder / _PLAN).unlink(missing_ok=True)
-    for file in folder.glob("*.json"):
-        file.unlink()
+    remove(_plan_of(directory))
+    for name in _entries(directory):
+        remove(join(join(directory, FOLDER), name))
 
 
-def vocabulary_of(directory: Path, intent: dict[str, Any]) -> str | None:
+def vocabulary_of(directory: AnyPath, intent: dict[str, Any]) -> str | None:
     """Returns the fingerprint of the vocabulary with which the same was begun here; else `None`.
 
     Raises:
@@ -107,8 +129,8 @@ def vocabulary_of(directory: Path, intent: dict[str, Any]) -> str | None:
     difference = _difference(earlier, intent)
     if not difference:
         return str(earlier["vocabulary"])
-    entries = [file for file in (directory / FOLDER).glob("*.json") if file.name != _PLAN]
-    if not entries:
+    entries = _entries(directory)
+    if not entries and not is_in_store(directory):
         return None  # nothing that could be lost
     raise UserError(
         f"`output` {directory} holds an unfinished corpus, begun otherwise: {difference}; "
@@ -117,19 +139,25 @@ def vocabulary_of(directory: Path, intent: dict[str, Any]) -> str | None:
     )
 
 
-def begun(directory: Path) -> dict[str, Any] | None:
+def begun(directory: AnyPath) -> dict[str, Any] | None:
     """Returns the intent that a prepare began with here, and did not end; else `None`."""
-    return _read(directory / FOLDER / _PLAN)
+    return _read(_plan_of(directory))
 
 
 def finished(path: str) -> WrittenShard | None:
-    """What the journal says of the shard at `path`, if the file is still just that."""
+    """What the journal says of the shard at `path`, if the file is still just that.
+
+    In a store its size tells: a file there is whole, and to read it all would cost as much as to
+    write it. `verify` reads it.
+    """
     content = _read(_entry(path))
     if content is None:
         return None
     try:
         written = WrittenShard(**{**content, "documents": tuple(content["documents"])})
-        if os.path.getsize(path) == written.num_bytes and digest(path) == written.blake3:
+        if size_of(path) == written.num_bytes and (
+            is_in_store(path) or digest(path) == written.blake3
+        ):
             return written
     except (FileNotFoundError, KeyError, TypeError):
         pass
@@ -139,7 +167,8 @@ def finished(path: str) -> WrittenShard | None:
 def temporary_path(path: str) -> str:
     """Where this thread writes the file that will be at `path`; no other does."""
     folder, name = os.path.split(path)
-    os.makedirs(os.path.join(folder, FOLDER), exist_ok=True)
+    if not is_in_store(path):
+        os.makedirs(os.path.join(folder, FOLDER), exist_ok=True)
     own = f"{socket.gethostname()}-{os.getpid()}-{threading.get_ident()}"
     return os.path.join(folder, FOLDER, f"{name}.{own}.incomplete")
 
@@ -149,22 +178,33 @@ def record(path: str, written: WrittenShard) -> None:
     _write(_entry(path), dataclasses.asdict(written))
 
 
-def end(directory: Path) -> None:
+def end(directory: AnyPath) -> None:
     """Removes the journal: the manifest is there."""
-    (directory / FOLDER / _PLAN).unlink(missing_ok=True)  # first: without it, nothing was begun
-    shutil.rmtree(directory / FOLDER)
+    remove(_plan_of(directory))  # first: without it, nothing was begun
+    remove_tree(join(directory, FOLDER))
 
 
-def _write(path: Path, content: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.incomplete")
-    with whole_file(path, temporary=temporary) as file:
+def _plan_of(directory: AnyPath) -> str:
+    return join(join(directory, FOLDER), _PLAN)
+
+
+def _entries(directory: AnyPath) -> list[str]:
+    names = names_in(join(directory, FOLDER))
+    return [name for name in names if name.endswith(".json") and name != _PLAN]
+
+
+def _write(path: str, content: dict[str, Any], *, once: bool = False) -> None:
+    if not is_in_store(path):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+    with whole_file(path, temporary=f"{path}.{os.getpid()}.incomplete", once=once) as file:
         file.write(sealed(content).encode())
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def _read(path: str) -> dict[str, Any] | None:
     try:
         return read_sealed(path)
+    except StoreError:
+        raise
     except (FileNotFoundError, NotADirectoryError, UserError):
         return None
 
@@ -174,9 +214,9 @@ def _state(source: Source) -> int | str:
     return digest(source.path) if source.stream else source.modified
 
 
-def _entry(path: str) -> Path:
-    folder, name = os.path.split(path)
-    return Path(folder, FOLDER, f"{name}.json")
+def _entry(path: str) -> str:
+    folder, name = split_path(path)
+    return join(join(folder, FOLDER), f"{name}.json")
 
 
 def _difference(begun: dict[str, Any], now: dict[str, Any]) -> str:

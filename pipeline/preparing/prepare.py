@@ -1,14 +1,26 @@
 """Preparing: plan a corpus, write its shards, then its manifest."""
 
+import contextlib
 import dataclasses
 import functools
 import os
+import tempfile
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import OptionError, TextWarning, UserError
+from pipeline.files import (
+    StoreError,
+    checked_path,
+    entries,
+    exists,
+    is_in_store,
+    join,
+    names_in,
+    split_path,
+)
 from pipeline.layout.array_record import check_installed
 from pipeline.layout.loading import load_manifest
 from pipeline.layout.manifest import FILE_NAME, Manifest, Shard, ShardPiece, SourceInfo, Split
@@ -25,7 +37,7 @@ from pipeline.sizes import count_text
 from pipeline.text.directories import Choice
 from pipeline.text.pieces import DOCUMENTS, Source
 from pipeline.text.sources import Found, check_unchanged, find_sources
-from pipeline.text.streams import spooled
+from pipeline.text.streams import is_stream, spooled
 from pipeline.vocabulary.base import Vocabulary
 from pipeline.vocabulary.characters import ByteVocabulary
 from pipeline.vocabulary.loading import load_vocabulary
@@ -86,8 +98,9 @@ def prepare(
     if array_record:
         check_installed()
     formats = (TFRECORD, ARRAY_RECORD) if array_record else (TFRECORD,)
-    directory = Path(output)
-    _check_directory(directory)
+    directory = checked_path(output, "output")
+    given = [checked_path(source, "sources") for source in sources]
+    _check_directory(directory, given, is_shared=engine is not None)
     with journal.locked(directory):
         replaced = None  # the intent whose replacement was under way
         if replacement.is_under_way(directory):
@@ -95,16 +108,13 @@ def prepare(
             replacement.replace(directory)
         choice = Choice(glob=glob, hidden=hidden, leave_out=directory)
 
-        def make_path(name: str) -> str:
-            return journal.temporary_path(str(directory / name))
-
-        with spooled(sources, make_path) as kept:
+        with _stream_paths(directory) as make_path, spooled(given, make_path) as kept:
             listed = find_sources(kept, choice, options.reading)
             if on_found is not None:
                 on_found(listed)
             found = listed.sources
-            given = given_vocabulary(options)
-            options = _with_fingerprint(options, given)
+            known = given_vocabulary(options)
+            options = _with_fingerprint(options, known)
             intent = journal.intent_of(options, found)
             if replaced is not None and intent == {name: replaced.get(name) for name in intent}:
                 return load_manifest(directory)
@@ -115,13 +125,17 @@ def prepare(
             target = _target(directory, intent, overwrite)
             if overwrite and not journal.is_same(target, intent):
                 replacement.discard(target)
+            _check_remains(target)
             plan = make_plan(found, options)
-            vocabulary = _vocabulary(target, intent, plan, options, given, run, progress)
+            vocabulary = _vocabulary(target, intent, plan, options, known, run, progress)
             # absolute: a worker may stand elsewhere
-            tasks = make_tasks(plan, options, target.absolute())
+            place = target if is_in_store(target) else os.path.abspath(target)
+            tasks = make_tasks(plan, options, place)
             if vocabulary.remark:
                 warnings.warn(f"`vocabulary`: {vocabulary.remark}", TextWarning, stacklevel=2)
-            manifest = _write(target, options, found, tasks, vocabulary, formats, run, progress)
+            manifest = _write(
+                target, intent, options, found, tasks, vocabulary, formats, run, progress
+            )
             if target == directory:
                 journal.end(directory)
             else:
@@ -129,13 +143,29 @@ def prepare(
             return manifest
 
 
-def _target(directory: Path, intent: dict[str, Any], overwrite: bool) -> Path:
+@contextlib.contextmanager
+def _stream_paths(directory: str) -> Iterator[Callable[[str], str]]:
+    """Where streams are kept: among the journal's files, or here for a corpus in a store."""
+    if not is_in_store(directory):
+        yield lambda name: journal.temporary_path(join(directory, name))
+        return
+    with tempfile.TemporaryDirectory(prefix="textreel-") as folder:
+
+        def make_path(name: str) -> str:
+            inner = os.path.join(folder, "streams")
+            os.makedirs(inner, exist_ok=True)
+            return os.path.join(inner, name)
+
+        yield make_path
+
+
+def _target(directory: str, intent: dict[str, Any], overwrite: bool) -> str:
     """Where the corpus is made: in its directory, or beside a whole one that it replaces.
 
     Raises:
         UserError: there is a whole corpus, which is not to be replaced.
     """
-    if not (directory / FILE_NAME).exists() or journal.is_same(directory, intent):
+    if not exists(join(directory, FILE_NAME)) or journal.is_same(directory, intent):
         return directory
     if not overwrite:
         raise UserError(
@@ -146,7 +176,7 @@ def _target(directory: Path, intent: dict[str, Any], overwrite: bool) -> Path:
 
 
 def _vocabulary(
-    target: Path,
+    target: str,
     intent: dict[str, Any],
     plan: Plan,
     options: PrepareOptions,
@@ -164,22 +194,25 @@ def _vocabulary(
     if vocabulary.fingerprint != begun:
         replacement.discard(target)
         journal.begin(target, intent, vocabulary.fingerprint)
-    vocabulary.save(target)
+    vocabulary.save(target, once=True)
     return vocabulary
 
 
-def _begun_vocabulary(target: Path, options: PrepareOptions, fingerprint: str) -> Vocabulary | None:
+def _begun_vocabulary(target: str, options: PrepareOptions, fingerprint: str) -> Vocabulary | None:
     """The vocabulary that an earlier prepare made, if its file is still just that."""
     unknown = "replace" if options.replaces_unknown else "error"
     try:
         vocabulary = load_vocabulary(target, unknown=unknown)
+    except StoreError:
+        raise
     except UserError:
         return None
     return vocabulary if vocabulary.fingerprint == fingerprint else None
 
 
 def _write(
-    target: Path,
+    target: str,
+    intent: dict[str, Any],
     options: PrepareOptions,
     sources: tuple[Source, ...],
     tasks: list[ShardTask],
@@ -192,17 +225,42 @@ def _write(
     with progress_bar("writing shards", sum(task.source_bytes for task in tasks), progress) as bar:
         write = functools.partial(write_shard, vocabulary=vocabulary)
         written = run(write, tasks, advance=bar.update)
-    for source in sources:
-        check_unchanged(source)
+    check_unchanged(sources)
     try:
         manifest = _manifest(options, sources, tasks, written, vocabulary, formats)
     except UserError:
         replacement.discard(target)  # the same text in the same way would come to the same
         raise
     manifest = vouched(manifest, vocabulary)
-    write_companions(target, manifest, run, progress=progress)
-    manifest.save(target)
+    if is_in_store(target):
+        _check_ours(target, intent, manifest)
+    write_companions(target, manifest, run, once=True, progress=progress)
+    manifest.save(target, once=True)
     return manifest
+
+
+def _check_ours(target: str, intent: dict[str, Any], manifest: Manifest) -> None:
+    """Refuses what another prepare has taken over meanwhile, in a store, which holds no lock."""
+    if not journal.is_same(target, intent):
+        try:
+            ended = load_manifest(target)
+        except StoreError:
+            raise
+        except UserError:
+            ended = None
+        if ended is None or ended.fingerprint != manifest.fingerprint:
+            raise UserError(
+                f"`output` {target}: another prepare has taken the place over; what it makes was "
+                "left alone: name another directory"
+            )
+    listed = entries(target)
+    for shard in manifest.shards:
+        status = listed.get(shard.file)
+        if status is None or status.num_bytes != shard.disk_bytes:
+            raise UserError(
+                f"{join(target, shard.file)} is gone, or is not what was written: does another "
+                "program work there? Run the same command again"
+            )
 
 
 def _with_fingerprint(options: PrepareOptions, given: Vocabulary | None) -> PrepareOptions:
@@ -212,8 +270,26 @@ def _with_fingerprint(options: PrepareOptions, given: Vocabulary | None) -> Prep
     return dataclasses.replace(options, vocabulary=f"blake3:{given.fingerprint}")
 
 
-def _check_directory(directory: Path) -> None:
+def _check_remains(target: str) -> None:
+    """Refuses a place in a store with files of a prepare that nothing is known of."""
+    if is_in_store(target) and journal.begun(target) is None and names_in(target):
+        raise UserError(
+            f"`output` {target} holds what is left of an unfinished corpus, without its plan; "
+            "nothing was changed: start anew with `--overwrite`"
+        )
+
+
+def _check_directory(output: str, sources: list[str], *, is_shared: bool) -> None:
     """Refuses an output that cannot be written, or that has other files; touches nothing."""
+    if is_in_store(output):
+        if is_shared and any(map(is_stream, sources)):
+            raise UserError(
+                "a stream, such as standard input, stays on this machine, where workers elsewhere "
+                f"do not see it: put it into a file of a store, for `output` {output}"
+            )
+        _check_names(output, names_in(output))
+        return
+    directory = Path(output)
     if directory.is_symlink() and not directory.exists():
         raise UserError(
             f"`output` {directory} is a symbolic link to a directory that is not there; make that, "
@@ -226,9 +302,12 @@ def _check_directory(directory: Path) -> None:
         is_read_only = os.statvfs(parent).f_flag & os.ST_RDONLY
         why = "a read-only file system holds" if is_read_only else "no permission in"
         raise UserError(f"`output` {directory} cannot be written: {why} {parent}; name another")
-    if not directory.is_dir() or not any(directory.iterdir()):
-        return
-    if not (directory / FILE_NAME).exists() and not (directory / journal.FOLDER).is_dir():
+    if directory.is_dir():
+        _check_names(output, os.listdir(directory))
+
+
+def _check_names(directory: str, names: list[str]) -> None:
+    if names and FILE_NAME not in names and journal.FOLDER not in names:
         raise UserError(
             f"`output` {directory} exists and is no corpus; textreel will not write among other "
             "files: name a new directory"
@@ -250,7 +329,7 @@ def _manifest(
             pieces = task.pieces_of(split)
             shards[split].append(
                 Shard(
-                    file=os.path.basename(task.paths[split]),
+                    file=split_path(task.paths[split])[1],
                     pieces=tuple(
                         ShardPiece(
                             index_of[piece.source.name], piece.start, piece.stop, num_documents

@@ -7,11 +7,23 @@ any moment leaves the old corpus whole, or the new one: the next prepare finishe
 
 import contextlib
 import dataclasses
+import fnmatch
 import json
 import os
-from pathlib import Path
 
-from pipeline.files import sync_directory
+from pipeline.files import (
+    AnyPath,
+    entries,
+    exists,
+    file_status,
+    is_in_store,
+    join,
+    move,
+    names_in,
+    remove,
+    remove_tree,
+    sync_directory,
+)
 from pipeline.layout.dataset_info import FEATURES_FILE, INFO_FILE
 from pipeline.layout.loading import load_manifest
 from pipeline.layout.manifest import FILE_NAME
@@ -23,57 +35,63 @@ from pipeline.vocabulary.loading import VOCABULARY_FILES
 
 
 def is_made(
-    directory: Path,
+    directory: AnyPath,
     options: PrepareOptions,
     sources: tuple[Source, ...],
     formats: tuple[str, ...],
 ) -> bool:
-    """Whether a directory holds just this corpus, by names, sizes and, as `make` does, times."""
-    path = directory / FILE_NAME
-    if not path.exists() or journal.begun(directory) is not None:
+    """Whether a directory holds just this corpus, by names, sizes and, as `make` does, times.
+
+    Stores do not say which of two objects is older, so there the answer is no.
+    """
+    path = join(directory, FILE_NAME)
+    if any(is_in_store(each) for each in (directory, *(source.path for source in sources))):
+        return False
+    if not exists(path) or journal.begun(directory) is not None:
         return False
     manifest = load_manifest(directory)
     before = [(source.name, source.source_bytes) for source in manifest.sources]
-    made = path.stat().st_mtime_ns
+    made = file_status(path).modified
+    sizes = {name: status.num_bytes for name, status in entries(directory).items() if status}
     return (
         manifest.options == json.loads(json.dumps(dataclasses.asdict(options)))
         and manifest.file_formats == formats
         and before == [(source.name, source.source_bytes) for source in sources]
         and not any(source.stream or source.modified > made for source in sources)
         and all(
-            _has_size(directory / shard.file, shard.disk_bytes)
+            sizes.get(shard.file) == shard.disk_bytes
             for split in manifest.splits.values()
             for shard in split.shards
         )
     )
 
 
-def _has_size(path: Path, num_bytes: int) -> bool:
-    return path.is_file() and path.stat().st_size == num_bytes
-
-
-def stage_of(directory: Path) -> Path:
+def stage_of(directory: AnyPath) -> str:
     """Returns where the corpus is made that is to replace the one in a directory."""
-    return directory / journal.FOLDER / "new"
+    return join(join(directory, journal.FOLDER), "new")
 
 
-def is_under_way(directory: Path) -> bool:
+def is_under_way(directory: AnyPath) -> bool:
     """Whether the old corpus is gone, and the new one not yet in its place."""
-    return not (directory / FILE_NAME).exists() and (stage_of(directory) / FILE_NAME).exists()
+    manifests = join(directory, FILE_NAME), join(stage_of(directory), FILE_NAME)
+    return not exists(manifests[0]) and exists(manifests[1])
 
 
-def discard(directory: Path) -> None:
+def discard(directory: AnyPath) -> None:
     """Removes what was made of a corpus, the manifest and the journal's plan first."""
-    (directory / FILE_NAME).unlink(missing_ok=True)
+    remove(join(directory, FILE_NAME))
     journal.forget(directory)
-    for file in files_of(directory):
-        file.unlink()
-    with contextlib.suppress(OSError):  # beside a corpus nothing is left; else it is locked
-        (directory / journal.FOLDER).rmdir()
-        directory.rmdir()
+    for name in files_of(directory):
+        remove(join(directory, name))
+    if is_in_store(directory):
+        remove_tree(join(directory, journal.FOLDER))
+    else:
+        with contextlib.suppress(OSError):  # beside a corpus nothing is left; else it is locked
+            os.rmdir(join(directory, journal.FOLDER))
+            os.rmdir(directory)
 
 
-def replace(directory: Path) -> None:
+def replace(directory: AnyPath) -> None:
     """Puts the corpus that was made beside a whole one in its place; goes on where one stopped."""
     stage = stage_of(directory)
     manifest = load_manifest(stage)
@@ -81,24 +99,27 @@ def replace(directory: Path) -> None:
     if ARRAY_RECORD in manifest.file_formats:
         shards += [array_record_path(file) for file in shards]
     names = {*shards, *manifest.files}
-    (directory / FILE_NAME).unlink(missing_ok=True)
+    remove(join(directory, FILE_NAME))
     sync_directory(directory)
-    for file in files_of(directory):
-        if file.name not in names:
-            file.unlink()
+    for name in files_of(directory):
+        if name not in names:
+            remove(join(directory, name))
+    staged = set(names_in(stage))
     for name in names:
-        if (stage / name).exists():
-            os.replace(stage / name, directory / name)
+        if name in staged:
+            move(join(stage, name), join(directory, name))
     sync_directory(directory)
-    os.replace(stage / FILE_NAME, directory / FILE_NAME)
+    move(join(stage, FILE_NAME), join(directory, FILE_NAME))
     sync_directory(directory)
     journal.end(directory)
 
 
-def files_of(directory: Path) -> list[Path]:
-    """Lists the files in a directory that are a corpus's, but for its manifest."""
-    beside = [directory / name for name in (*VOCABULARY_FILES, INFO_FILE, FEATURES_FILE)]
-    shards = [
-        file for kind in (TFRECORD, ARRAY_RECORD) for file in directory.glob(shards_pattern(kind))
+def files_of(directory: AnyPath) -> list[str]:
+    """Lists the names in a directory that are a corpus's, but for its manifest."""
+    beside = (*VOCABULARY_FILES, INFO_FILE, FEATURES_FILE)
+    patterns = [shards_pattern(kind) for kind in (TFRECORD, ARRAY_RECORD)]
+    return [
+        name
+        for name in names_in(directory)
+        if name in beside or any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
     ]
-    return [file for file in (*shards, *beside) if file.exists()]

@@ -2,14 +2,13 @@
 
 import contextlib
 import dataclasses
-import os
 from collections.abc import Iterator
 from typing import BinaryIO, cast
 
 import numpy as np
 
 from pipeline.errors import UserError
-from pipeline.files import whole_file
+from pipeline.files import AnyPath, join, whole_file
 from pipeline.layout.names import shard_file_name
 from pipeline.layout.records import RecordWriter
 from pipeline.preparing import journal
@@ -52,16 +51,12 @@ class ShardTask:
         return tuple(piece for piece in self.pieces if piece.may_hold(split))
 
 
-def make_tasks(
-    plan: Plan, options: PrepareOptions, directory: str | os.PathLike[str]
-) -> list[ShardTask]:
+def make_tasks(plan: Plan, options: PrepareOptions, directory: AnyPath) -> list[ShardTask]:
     """Makes the task of every shard of a plan, to be written to a directory."""
     return [
         ShardTask(
             paths={
-                split: os.path.join(
-                    directory, shard_file_name(options.name, split, index, len(shards))
-                )
+                split: join(directory, shard_file_name(options.name, split, index, len(shards)))
                 for split in splits
             },
             pieces=pieces,
@@ -105,7 +100,9 @@ def write_shard(
     with contextlib.ExitStack() as files:
         shards = {
             split: _Shard(
-                files.enter_context(whole_file(path, temporary=journal.temporary_path(path))),
+                files.enter_context(
+                    whole_file(path, temporary=journal.temporary_path(path), once=True)
+                ),
                 vocabulary,
                 task.record_tokens,
             )
@@ -125,8 +122,7 @@ def write_shard(
             else:
                 _write_documents(piece, shards, split_of, advance)
         written = {split: shard.finish() for split, shard in shards.items()}
-        for source in {piece.source.name: piece.source for piece in task.pieces}.values():
-            check_unchanged(source)
+        check_unchanged({piece.source.name: piece.source for piece in task.pieces}.values())
     for split, path in task.paths.items():
         journal.record(path, written[split])
     return written

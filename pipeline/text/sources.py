@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Container, Iterable, Sequence
 
 from pipeline.errors import OptionError, UserError
-from pipeline.files import FileStatus, file_status, is_uri, read_first
+from pipeline.files import FileStatus, file_status, file_statuses, is_uri, read_first
 from pipeline.terminal import as_utf8
 from pipeline.text.directories import EMPTY, Choice, list_files
 from pipeline.text.formats import FORMATS, PlainText
@@ -271,18 +271,19 @@ def _check_effects(sources: Sequence[Source], unused: Choice, reading: Reading) 
         )
 
 
-def check_unchanged(source: Source) -> None:
-    """Refuses a source that is no longer as it was found.
+def check_unchanged(sources: Iterable[Source]) -> None:
+    """Refuses sources that are no longer as they were found.
 
     Raises:
-        UserError: it has another size or time, or is gone.
+        UserError: one has another size or time, or is gone.
     """
-    if source.stream:  # which only we have
-        return
-    status = file_status(source.path)
-    is_file = not status.is_directory
-    if status.modified != source.modified or (is_file and status.num_bytes != source.source_bytes):
-        raise UserError(
-            f"{source.path} changed while it was being prepared; nothing was made of it: when it "
-            "changes no more, prepare it again with `--overwrite`"
-        )
+    files = [source for source in sources if not source.stream]  # which only we have
+    for source, status in zip(files, file_statuses([file.path for file in files]), strict=True):
+        is_file = not status.is_directory
+        if status.modified != source.modified or (
+            is_file and status.num_bytes != source.source_bytes
+        ):
+            raise UserError(
+                f"{source.path} changed while it was being prepared; nothing was made of it: when "
+                "it changes no more, prepare it again with `--overwrite`"
+            )

@@ -129,9 +129,9 @@ class Vocabulary:
         """Returns the vocabulary whose unknown characters become U+FFFD, if that has an id."""
         return self
 
-    def save(self, directory: str | os.PathLike[str]) -> None:
-        """Writes the vocabulary's file into `directory`, whole or not at all."""
-        with whole_file(join(directory, self.file_name)) as file:
+    def save(self, directory: str | os.PathLike[str], *, once: bool = False) -> None:
+        """Writes the vocabulary's file into `directory` by `whole_file`."""
+        with whole_file(join(directory, self.file_name), once=once) as file:
             file.write(self.to_bytes())
 
 

@@ -9,15 +9,26 @@ wrap exceptions, each in its own way, or turn them into text, and retry what can
 """
 
 import functools
+import io
 import os
 import pickle
 import shlex
-import tempfile
 import uuid
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from pipeline.errors import OptionError, UserError
+from pipeline.files import (
+    exists,
+    is_in_store,
+    join,
+    local_path,
+    make_directory,
+    open_file,
+    read_bytes,
+    remove_tree,
+    whole_file,
+)
 from pipeline.preparing.engines import Advance, Result, Task
 
 _TASKS = "tasks"  # pickled (function, tasks), one after the other
@@ -59,16 +70,13 @@ def run(
         UserError: no Apache Beam, an option that it lacks, or results that do not arrive.
     """
     import apache_beam as beam
-    from apache_beam.io.filesystems import FileSystems
     from apache_beam.options.pipeline_options import GoogleCloudOptions
 
     pipeline_options = _pipeline_options(options)
-    temporary = pipeline_options.view_as(GoogleCloudOptions).temp_location
-    if temporary:
-        scratch = FileSystems.join(temporary, f"textreel-{uuid.uuid4().hex}")
-        FileSystems.mkdirs(scratch)
-    else:
-        scratch = tempfile.mkdtemp(prefix=".textreel-", dir=os.path.abspath(folder))
+    place = pipeline_options.view_as(GoogleCloudOptions).temp_location or os.fspath(folder)
+    place = place if is_in_store(place) else os.path.abspath(local_path(place))
+    scratch = join(place, f".textreel-{uuid.uuid4().hex}")
+    make_directory(scratch)
     try:
         positions = _store_tasks(scratch, function, tasks)
         with beam.Pipeline(options=pipeline_options) as pipeline:
@@ -80,7 +88,7 @@ def run(
             )
         return _stored_results(scratch, len(tasks), advance)
     finally:
-        FileSystems.delete([scratch])
+        remove_tree(scratch)
 
 
 def _pipeline_options(options: Sequence[str]) -> Any:
@@ -117,11 +125,9 @@ def _store_tasks(
     scratch: str, function: Callable[[Task, Advance], Result], tasks: Sequence[Task]
 ) -> list[tuple[int, int, int]]:
     """Writes the tasks; returns where: (byte offset, index in the chunk, index of the task)."""
-    from apache_beam.io.filesystems import FileSystems
-
     positions = []
     offset = 0
-    with FileSystems.create(FileSystems.join(scratch, _TASKS)) as file:
+    with whole_file(join(scratch, _TASKS)) as file:
         for start in range(0, len(tasks), _TASKS_A_CHUNK):
             chunk = tasks[start : start + _TASKS_A_CHUNK]
             positions += [(offset, index, start + index) for index in range(len(chunk))]
@@ -133,10 +139,7 @@ def _store_tasks(
 
 @functools.lru_cache(maxsize=1)  # a worker often has several tasks of a chunk
 def _stored_chunk(scratch: str, offset: int) -> tuple[Callable[..., Any], Sequence[Any]]:
-    from apache_beam.io.filesystems import CompressionTypes, FileSystems
-
-    path = FileSystems.join(scratch, _TASKS)
-    with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+    with open_file(join(scratch, _TASKS)) as raw, io.BufferedReader(cast(Any, raw)) as file:
         file.seek(offset)
         function, tasks = pickle.load(file)
     return function, tasks
@@ -144,10 +147,9 @@ def _stored_chunk(scratch: str, offset: int) -> tuple[Callable[..., Any], Sequen
 
 def _run_stored(position: tuple[int, int, int], scratch: str) -> None:
     """In a worker: runs one task and stores (error, result, bytes done)."""
-    from apache_beam.io.filesystems import FileSystems
     from apache_beam.metrics import Metrics
 
-    if FileSystems.exists(FileSystems.join(scratch, _STOP)):
+    if exists(join(scratch, _STOP)):
         return
     offset, index_in_chunk, index = position
     function, tasks = _stored_chunk(scratch, offset)
@@ -164,40 +166,34 @@ def _run_stored(position: tuple[int, int, int], scratch: str) -> None:
         result = function(tasks[index_in_chunk], advance)
     except (UserError, OSError) as raised:
         error = raised
-    _store(FileSystems.join(scratch, _result_name(index)), (error, result, num_bytes))
+    _store(join(scratch, _result_name(index)), (error, result, num_bytes))
     if error is not None:
-        _store(FileSystems.join(scratch, _STOP), index)
+        _store(join(scratch, _STOP), index)
 
 
 def _store(path: str, content: Any) -> None:
     """Writes a file whole or not at all, also where a task runs twice at once."""
-    from apache_beam.io.filesystems import FileSystems
-
-    temporary = f"{path}.{uuid.uuid4().hex}"
-    with FileSystems.create(temporary) as file:
+    with whole_file(path, temporary=f"{path}.{uuid.uuid4().hex}") as file:
         file.write(pickle.dumps(content))
-    FileSystems.rename([temporary], [path])
 
 
 def _stored_results(scratch: str, num_tasks: int, advance: Advance) -> list[Any]:
-    from apache_beam.io.filesystems import FileSystems
-
     def load(name: str) -> Any:
-        with FileSystems.open(FileSystems.join(scratch, name)) as file:
-            return pickle.load(file)
+        return pickle.loads(read_bytes(join(scratch, name)))
 
-    if FileSystems.exists(FileSystems.join(scratch, _STOP)):
+    if exists(join(scratch, _STOP)):
         error, _, _ = load(_result_name(load(_STOP)))
         raise error
     results = []
     for index in range(num_tasks):
         name = _result_name(index)
-        if not FileSystems.exists(FileSystems.join(scratch, name)):
+        try:
+            _, result, num_bytes = load(name)
+        except FileNotFoundError as error:
             raise UserError(
                 f"the Beam workers left no result in {scratch}; name storage that they share with "
                 "this machine: `--temp_location` after `--`, and for `--output`"
-            )
-        _, result, num_bytes = load(name)
+            ) from error
         results.append(result)
         advance(num_bytes)
     return results

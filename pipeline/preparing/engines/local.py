@@ -20,6 +20,7 @@ from typing import Any, cast
 import numpy as np  # noqa: F401 - its threads are there when `_NUM_THREADS` is counted
 
 from pipeline.errors import OptionError, UserError
+from pipeline.files import release
 from pipeline.preparing.engines import Advance, Result, Task
 from pipeline.terminal import show_warnings
 
@@ -72,6 +73,7 @@ def run(
     """
     if min(workers, len(tasks)) <= 1:
         return [function(task, advance) for task in tasks]
+    release()
     results: dict[int, Result] = {}
     waiting = collections.deque(range(len(tasks)))
     pool: dict[Any, _Worker] = {}  # by their connections
@@ -125,6 +127,7 @@ def run_apart(
     Raises:
         UserError: the process dies.
     """
+    release()
     if _start_method() == "spawn":
         return function(task, lambda _: None)
     worker = _Worker(function)

@@ -1,0 +1,89 @@
+"""File systems of `fsspec`, on a thread of our own.
+
+The thread of `fsspec` itself cannot be ended, for whoever else uses it would wait for ever; ours
+can, before the process is forked: a fork copies no threads, but the locks that they hold.
+"""
+
+import asyncio
+import contextlib
+import os
+import threading
+from typing import Any
+
+from pipeline.errors import OptionError
+from pipeline.files.failures import StoreError, quieten
+from pipeline.files.paths import EXTRAS
+
+_SECONDS = 5.0  # to end connections; what is not ended then ends with the process
+_loops: dict[int, tuple[Any, threading.Thread]] = {}  # by the process
+_systems: dict[Any, Any] = {}
+_lock = threading.Lock()
+os.register_at_fork(after_in_child=_systems.clear)
+
+
+def file_system(uri: str) -> tuple[Any, str]:
+    """Returns the file system of `fsspec` that a URI leads to, and its path there.
+
+    Credentials and addresses are found by each library in its own way; `FSSPEC_…` variables and
+    configuration files of `fsspec` hold as well. Nothing is kept of what a store said.
+
+    Raises:
+        StoreError: the library is not installed, or does not come up.
+        OptionError: nothing is known of such URIs.
+    """
+    import fsspec
+
+    scheme = uri.partition("://")[0]
+    extra = EXTRAS.get(scheme)
+    try:
+        kind: Any = fsspec.get_filesystem_class(scheme)
+        options = kind._get_kwargs_from_urls(uri)
+        with _lock:
+            key = os.getpid(), scheme, repr(sorted(options.items()))
+            if key not in _systems:
+                quieten()
+                if kind.async_impl:
+                    options["loop"] = _loop()
+                _systems[key] = kind(use_listings_cache=False, skip_instance_cache=True, **options)
+            return _systems[key], str(kind._strip_protocol(uri))
+    except ImportError as error:
+        wanted = f'pip install "textreel[{extra}]"' if extra else str(error)
+        raise StoreError(f"{uri}: {scheme}:// needs a library: {wanted}") from error
+    except ValueError as error:
+        raise OptionError(f"{uri}: {error}") from error
+    except Exception as error:
+        raise StoreError(f"{uri} cannot be reached: {error}") from error
+
+
+def release() -> None:
+    """Ends the thread and the connections, so that this process may be forked.
+
+    The next use of a store begins anew.
+    """
+    with _lock:
+        _systems.clear()  # ends the sessions, by tasks of the loop
+        loop, thread = _loops.pop(os.getpid(), (None, None))
+    if loop is None or thread is None:
+        return
+    with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
+        asyncio.run_coroutine_threadsafe(_settle(), loop).result(_SECONDS)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(_SECONDS)
+    if not thread.is_alive():
+        loop.close()
+
+
+def _loop() -> Any:
+    own = os.getpid()
+    if own not in _loops:
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=loop.run_forever, name="stores", daemon=True)
+        thread.start()
+        _loops[own] = loop, thread
+    return _loops[own][0]
+
+
+async def _settle() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    await asyncio.wait_for(asyncio.gather(*others, return_exceptions=True), _SECONDS / 2)
+    await asyncio.get_running_loop().shutdown_default_executor()

@@ -1,0 +1,99 @@
+"""Corpora in stores: prepared there, from there, and all that is done to one on a disk."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import storage
+from corpora import files, write_many
+
+from pipeline import PrepareOptions, UserError, open_corpus, prepare
+from pipeline.auditing.repair import repair
+from pipeline.auditing.verify import verify
+from pipeline.files import join, names_in, put_file, read_bytes, remove, write_textfrom pipeline.text.directories import Choice, list_files
+
+OPTIONS = PrepareOptions(
+    vocabulary="char", splits={"train": 0.9, "validation": 0.1}, shard_bytes=20_000
+)
+OTHERS = PrepareOptions(shard_bytes=20_000)
+
+
+@pytest.fixture(params=["google", "s3", "azure"])
+def store(request: pytest.FixtureRequest) -> storage.Store:
+    """A store of each kind."""
+    found: storage.Store = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_many(tmp_path_factory.mktemp("texts") / "src", num_files=20, large=60_000)
+
+
+@pytest.fixture(scope="module")
+def expected(texts: Path) -> Iterator[dict[str, bytes]]:
+    """The files of the corpus, as they are on a disk."""
+    prepare([texts], texts.parent / "corpus", OPTIONS, workers=1)
+    yield files(texts.parent / "corpus")
+
+
+def contents(uri: str) -> dict[str, bytes]:
+    return {name: read_bytes(join(uri, name)) for name in names_in(uri)}
+
+
+def upload(folder: Path, uri: str) -> str:
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            put_file(path, join(uri, str(path.relative_to(folder))))
+    return uri
+
+
+def test_a_corpus_in_a_store_has_the_bytes_of_one_on_a_disk(
+    store: storage.Store, texts: Path, expected: dict[str, bytes], tmp_path: Path
+) -> None:
+    bucket = store.new_bucket()
+    source = upload(texts, f"{bucket}/texts")
+    output = f"{bucket}/corpora/one"
+    prepare([source], output, OPTIONS, workers=1)
+    assert contents(output) == expected
+    prepare([source], tmp_path / "from", OPTIONS, workers=1)
+    assert files(tmp_path / "from") == expected
+    assert not verify(output).problems
+    assert open_corpus(output).fingerprint == open_corpus(tmp_path / "from").fingerprint
+
+
+def test_a_whole_corpus_is_replaced_on_demand_alone(
+    store: storage.Store, texts: Path, expected: dict[str, bytes]
+) -> None:
+    output = f"{store.new_bucket()}/corpus"
+    prepare([texts], output, OTHERS, workers=1)
+    before = contents(output)
+    with pytest.raises(UserError, match="holds a corpus; nothing was changed"):
+        prepare([texts], output, OPTIONS, workers=1)
+    assert contents(output) == before
+    prepare([texts], output, OPTIONS, workers=1, overwrite=True)
+    assert contents(output) == expected
+
+
+def test_a_damaged_shard_is_found_and_repaired(
+    store: storage.Store, texts: Path, expected: dict[str, bytes]
+) -> None:
+    output = f"{store.new_bucket()}/corpus"
+    prepare([texts], output, OPTIONS, workers=1)
+    first, second, *_ = [name for name in expected if "tfrecord" in name]
+    write_text(join(output, first), "damaged")
+    remove(join(output, second))
+    found = verify(output)
+    assert found.bad_shards == (first, second)
+    assert repair(output, [texts]) == (first, second)
+    assert contents(output) == expected
+
+
+def test_other_files_are_left_alone(store: storage.Store, texts: Path) -> None:
+    bucket = store.new_bucket()
+    write_text(f"{bucket}/mine/notes.txt", "mine")
+    with pytest.raises(UserError, match="exists and is no corpus"):
+        prepare([texts], f"{bucket}/mine", OPTIONS, workers=1, overwrite=True)
+    with pytest.raises(UserError, match="is the output"):
+        list_files(f"{bucket}/mine", Choice(leave_out=f"{bucket}/mine/"))
+    assert names_in(f"{bucket}/mine") == ["notes.txt"]
