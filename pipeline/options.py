@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from pipeline.errors import OptionError
+from pipeline.files import checked_path
 
 Options = TypeVar("Options")
 _NO_DEFAULTS: Mapping[str, Any] = MappingProxyType({})
@@ -57,6 +58,19 @@ def option(
     if isinstance(default, dict):
         return dataclasses.field(default_factory=lambda: dict(default), metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
+
+
+def path_flag(text: str) -> str:
+    """Returns a path as it is given, for `parse` of an option and `type` of a flag.
+
+    Raises:
+        argparse.ArgumentTypeError: it seems to be a URI, and is none: see `checked_path`.
+    """
+    try:
+        checked_path(text, "path")
+    except OptionError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("`path` ")) from error
+    return text
 
 
 def add_flags(

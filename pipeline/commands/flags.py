@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from pipeline.errors import OptionError
-from pipeline.options import add_flags
+from pipeline.options import add_flags, path_flag
 from pipeline.parsing import integer
 from pipeline.preparing.options import PrepareOptions
 
@@ -14,6 +14,7 @@ def add_corpus_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "sources",
         nargs="+",
+        type=path_flag,
         metavar="SOURCE",
         help="a file of text (UTF-8; also .gz .bz2 .xz .lzma .zst), JSON Lines, a JSON array or "
         "Parquet; a directory, which is searched recursively; a pipe; tfds:NAME[/CONFIG]:SPLIT; "

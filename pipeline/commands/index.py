@@ -7,6 +7,7 @@ from typing import Any
 from pipeline.commands.flags import add_quiet, add_workers, shows_progress
 from pipeline.indexing.build import index_records
 from pipeline.layout.record_index import RecordIndex
+from pipeline.options import path_flag
 from pipeline.sizes import count_text, size_text
 from pipeline.terminal import show
 
@@ -18,11 +19,17 @@ def add_command(subparsers: Any) -> None:
     parser.add_argument(
         "files",
         nargs="+",
+        type=path_flag,
         metavar="FILES",
         help="a TFRecord file, or a pattern in quotes: 'DIR/train-*.tfrecord*'; also gs://…",
     )
     parser.add_argument(
-        "-o", "--output", required=True, metavar="INDEX", help="directory of the index"
+        "-o",
+        "--output",
+        required=True,
+        type=path_flag,
+        metavar="INDEX",
+        help="directory of the index",
     )
     parser.add_argument(
         "--check",

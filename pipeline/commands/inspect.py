@@ -11,7 +11,7 @@ from pipeline.commands.flags import add_json, refuse_corpus_flags
 from pipeline.layout.manifest import Split
 from pipeline.layout.record_index import RecordIndex, is_index
 from pipeline.layout.records import read_records
-from pipeline.options import flag_text
+from pipeline.options import flag_text, path_flag
 from pipeline.parsing import integer
 from pipeline.reading.batches import DEFAULT_BATCH_SIZE, DEFAULT_SEQ_LEN
 from pipeline.reading.corpus import Corpus, open_corpus
@@ -27,7 +27,10 @@ def add_command(subparsers: Any) -> None:
     text = "what a corpus is, or an index of TFRecord files, on one screen"
     parser = subparsers.add_parser("inspect", help=text, description=text)
     parser.add_argument(
-        "directory", metavar="CORPUS|INDEX", help="directory of the corpus, or of the index"
+        "directory",
+        type=path_flag,
+        metavar="CORPUS|INDEX",
+        help="directory of the corpus, or of the index",
     )
     parser.add_argument(
         "--shuffle",

@@ -15,7 +15,7 @@ from pipeline.commands.found import found_text
 from pipeline.errors import OptionError
 from pipeline.files import checked_path, is_in_store, join, split_path
 from pipeline.layout.manifest import Manifest
-from pipeline.options import from_flags
+from pipeline.options import from_flags, path_flag
 from pipeline.preparing import journal
 from pipeline.preparing.engines import Engine, beam
 from pipeline.preparing.engines.local import checked_workers
@@ -34,7 +34,12 @@ def add_command(subparsers: Any) -> None:
     add_workers(parser)
     add_quiet(parser)
     parser.add_argument(
-        "-o", "--output", required=True, metavar="DIR", help="directory of the corpus"
+        "-o",
+        "--output",
+        required=True,
+        type=path_flag,
+        metavar="DIR",
+        help="directory of the corpus",
     )
     parser.add_argument(
         "--engine",

@@ -5,6 +5,7 @@ from typing import Any
 
 from pipeline.auditing.repair import repair
 from pipeline.commands.flags import add_quiet, add_workers, shows_progress
+from pipeline.options import path_flag
 from pipeline.preparing.engines.local import checked_workers
 from pipeline.terminal import show
 
@@ -13,9 +14,13 @@ def add_command(subparsers: Any) -> None:
     """Adds `repair` to what `ArgumentParser.add_subparsers` returned."""
     text = "rebuild from the sources the shards that fail `verify`, byte for byte"
     parser = subparsers.add_parser("repair", help=text, description=text)
-    parser.add_argument("corpus", metavar="CORPUS", help="directory of the corpus")
+    parser.add_argument("corpus", type=path_flag, metavar="CORPUS", help="directory of the corpus")
     parser.add_argument(
-        "sources", nargs="+", metavar="SOURCE", help="what the corpus was prepared from"
+        "sources",
+        nargs="+",
+        type=path_flag,
+        metavar="SOURCE",
+        help="what the corpus was prepared from",
     )
     add_workers(parser)
     add_quiet(parser)

@@ -10,7 +10,7 @@ from pipeline.auditing.record_trace import TracedRecord, trace_records
 from pipeline.auditing.trace import TracedLane, TracedWindow, Training, trace, trace_lanes
 from pipeline.commands.flags import add_json, refuse_corpus_flags
 from pipeline.layout.record_index import is_index
-from pipeline.options import check_int
+from pipeline.options import check_int, path_flag
 from pipeline.parsing import integer
 from pipeline.reading.batches import DEFAULT_BATCH_SIZE, DEFAULT_SEQ_LEN, Batches
 from pipeline.reading.corpus import open_corpus
@@ -36,6 +36,7 @@ def add_command(subparsers: Any, training_of: TrainingOf | None = None) -> None:
     a_run = "" if training_of is None else ", or of a run, which knows all but the step"
     parser.add_argument(
         "directory",
+        type=path_flag,
         metavar="CORPUS|INDEX" if training_of is None else "RUN|CORPUS|INDEX",
         help=f"directory of the corpus, or of an index of TFRecord files{a_run}",
     )

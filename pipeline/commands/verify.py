@@ -14,6 +14,7 @@ from pipeline.auditing.signatures import check_installed
 from pipeline.auditing.verify import Findings, verify
 from pipeline.commands.flags import add_json, add_quiet, add_workers, shows_progress
 from pipeline.errors import UserError
+from pipeline.options import path_flag
 from pipeline.preparing.engines.local import checked_workers
 from pipeline.sizes import count_text
 from pipeline.terminal import show, show_json
@@ -25,7 +26,7 @@ def add_command(subparsers: Any) -> None:
     """Adds `verify` to what `ArgumentParser.add_subparsers` returned."""
     text = "check every digest, count and fingerprint of a corpus, and that splits share no text"
     parser = subparsers.add_parser("verify", help=text, description=text)
-    parser.add_argument("corpus", metavar="CORPUS", help="directory of the corpus")
+    parser.add_argument("corpus", type=path_flag, metavar="CORPUS", help="directory of the corpus")
     add_workers(parser)
     add_json(parser)
     add_quiet(parser)

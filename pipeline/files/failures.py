@@ -25,7 +25,8 @@ _NETWORK = {
     "ServiceResponseError",
     "TransportError",  # httpx and google.auth
 }
-_LOGGERS = ("gcsfs", "s3fs", "azure", "fsspec")  # they would print what we say ourselves
+# They would print what is going on, and what we say ourselves.
+_LOGGERS = ("aiobotocore", "azure", "botocore", "fsspec", "gcsfs", "google.auth", "s3fs")
 
 
 class StoreError(UserError):
@@ -33,11 +34,11 @@ class StoreError(UserError):
 
 
 def quieten() -> None:
-    """Keeps the libraries' own reports of failures from a terminal that asked for none."""
+    """Keeps the libraries' own reports from a terminal that asked for none."""
     for name in _LOGGERS:
         logger = logging.getLogger(name)
-        if not logger.handlers:
-            logger.addHandler(logging.NullHandler())
+        if logger.level == logging.NOTSET:
+            logger.setLevel(logging.CRITICAL)
 
 
 def retried(uri: str, verb: str, call: Callable[[], _Result]) -> _Result:

@@ -35,13 +35,13 @@ def file_system(uri: str) -> tuple[Any, str]:
 
     scheme = uri.partition("://")[0]
     extra = EXTRAS.get(scheme)
+    quieten()
     try:
         kind: Any = fsspec.get_filesystem_class(scheme)
         options = kind._get_kwargs_from_urls(uri)
         with _lock:
             key = os.getpid(), scheme, repr(sorted(options.items()))
             if key not in _systems:
-                quieten()
                 if kind.async_impl:
                     options["loop"] = _loop()
                 _systems[key] = kind(use_listings_cache=False, skip_instance_cache=True, **options)
@@ -77,6 +77,7 @@ def _loop() -> Any:
     own = os.getpid()
     if own not in _loops:
         loop = asyncio.new_event_loop()
+        loop.set_exception_handler(lambda *_: None)  # of sessions that nobody waits for
         thread = threading.Thread(target=loop.run_forever, name="stores", daemon=True)
         thread.start()
         _loops[own] = loop, thread

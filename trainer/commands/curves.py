@@ -4,6 +4,7 @@ import argparse
 from typing import Any
 
 from pipeline.commands.flags import add_quiet, shows_progress
+from pipeline.options import path_flag
 from pipeline.sizes import count_text
 from pipeline.terminal import show, status
 
@@ -15,6 +16,7 @@ def add_command(subparsers: Any) -> None:
     parser.add_argument(
         "runs",
         nargs="+",
+        type=path_flag,
         metavar="RUN",
         help="directory of a run: the RUN of `textreel train CORPUS -o RUN`",
     )
@@ -22,6 +24,7 @@ def add_command(subparsers: Any) -> None:
         "-o",
         "--output",
         default="curves.png",
+        type=path_flag,
         metavar="FILE",
         help="the picture (default: %(default)s)",
     )

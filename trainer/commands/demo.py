@@ -16,6 +16,7 @@ import numpy as np
 
 from pipeline import Corpus, PrepareOptions, UserError, open_corpus, prepare
 from pipeline.commands.prepare import made_text
+from pipeline.options import path_flag
 from pipeline.preparing.engines.local import default_workers
 from pipeline.sizes import count_text, size_text
 from pipeline.terminal import show
@@ -34,6 +35,7 @@ def add_command(subparsers: Any) -> None:
         "-o",
         "--output",
         default="textreel-demo",
+        type=path_flag,
         metavar="DIR",
         help="directory for the corpus and the run (default: %(default)s)",
     )

@@ -5,6 +5,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from pipeline.commands.flags import add_json, add_quiet
+from pipeline.options import path_flag
 from pipeline.sizes import count_text
 from pipeline.terminal import show, show_json
 from trainer.commands.flags import add_checkpoint, add_code, add_run, allows_code, read_named_run
@@ -20,7 +21,10 @@ def add_command(subparsers: Any) -> None:
     parser = subparsers.add_parser("evaluate", help=text, description=text)
     add_run(parser)
     parser.add_argument(
-        "--corpus", metavar="DIR", help="a corpus with the run's vocabulary (default: the run's)"
+        "--corpus",
+        type=path_flag,
+        metavar="DIR",
+        help="a corpus with the run's vocabulary (default: the run's)",
     )
     parser.add_argument(
         "--split",

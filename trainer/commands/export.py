@@ -4,6 +4,7 @@ import argparse
 from typing import Any
 
 from pipeline.commands.flags import add_quiet
+from pipeline.options import path_flag
 from pipeline.sizes import size_text
 from pipeline.terminal import show, status
 from trainer.commands.flags import add_checkpoint, add_code, add_run, allows_code, read_named_run
@@ -14,7 +15,14 @@ def add_command(subparsers: Any) -> None:
     text = "write a trained model as a SavedModel and a .keras file that need no textreel"
     parser = subparsers.add_parser("export", help=text, description=text)
     add_run(parser)
-    parser.add_argument("-o", "--output", required=True, metavar="DIR", help="directory to make")
+    parser.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        type=path_flag,
+        metavar="DIR",
+        help="directory to make",
+    )
     add_checkpoint(parser)
     add_code(parser)
     add_quiet(parser)

@@ -3,6 +3,7 @@
 import argparse
 
 from pipeline.errors import OptionError
+from pipeline.options import path_flag
 from pipeline.vocabulary.base import Vocabulary
 from trainer.config import TrainConfig, run_config
 from trainer.config.saved import read_run
@@ -15,6 +16,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     """
     parser.add_argument(
         "run_directory",
+        type=path_flag,
         metavar="RUN",
         help="directory of the run: the RUN of `textreel train CORPUS -o RUN`",
     )

@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.commands.flags import add_json, add_quiet
 from pipeline.errors import UserError
 from pipeline.files import read_text
-from pipeline.options import add_flags, from_flags
+from pipeline.options import add_flags, from_flags, path_flag
 from pipeline.parsing import integer
 from pipeline.terminal import show, show_json
 from trainer.commands.flags import add_checkpoint, add_code, add_run, allows_code, read_named_run
@@ -31,6 +31,7 @@ def add_command(subparsers: Any) -> None:
     add_flags(prompt, Request, leave_out=tuple(name for name in options if name != "prompt"))
     prompt.add_argument(
         "--prompt_file",
+        type=path_flag,
         metavar="FILE",
         help="file that holds the text to continue, its last newline included; -: standard input",
     )

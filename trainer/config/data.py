@@ -4,7 +4,7 @@ import dataclasses
 from typing import Literal
 
 from pipeline.errors import OptionError
-from pipeline.options import check_int, check_text, option
+from pipeline.options import check_int, check_text, option, path_flag
 from pipeline.reading.batches import DEFAULT_BATCH_SIZE, DEFAULT_SEQ_LEN
 
 VALIDATION = "validation"
@@ -16,7 +16,11 @@ class DataOptions:
     """The text of a run and how it is cut into batches."""
 
     corpus: str = option(
-        "directory of the prepared corpus", metavar="CORPUS", positional=True, identity=False
+        "directory of the prepared corpus",
+        parse=path_flag,
+        metavar="CORPUS",
+        positional=True,
+        identity=False,
     )
     train_split: str = option("split to train on", default="train", metavar="NAME")
     validation_split: str | None = option(

@@ -3,7 +3,7 @@
 import dataclasses
 
 from pipeline.errors import OptionError
-from pipeline.options import check_int, check_text, option
+from pipeline.options import check_int, check_text, option, path_flag
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -15,6 +15,7 @@ class EmbeddingOptions:
         "file of vectors to start from: word2vec's or GloVe's text, or .npy in the order of "
         "the ids; read at a run's first start alone",
         default=None,
+        parse=path_flag,
         metavar="FILE",
         identity=False,
     )

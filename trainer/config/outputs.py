@@ -5,7 +5,7 @@ import math
 
 from pipeline.errors import OptionError
 from pipeline.files import join
-from pipeline.options import check_int, check_text, option
+from pipeline.options import check_int, check_text, option, path_flag
 from trainer.config.durations import seconds_of
 
 EVENTS = "events"  # in the run's directory
@@ -27,6 +27,7 @@ class OutputOptions:
 
     output: str = option(
         "directory of the run: checkpoints, events, settings",
+        parse=path_flag,
         metavar="RUN",
         short="-o",
         identity=False,
@@ -34,6 +35,7 @@ class OutputOptions:
     events: str | None = option(
         "directory of the TensorBoard files; without it: events in --output",
         default=None,
+        parse=path_flag,
         metavar="DIR",
         identity=False,
     )
