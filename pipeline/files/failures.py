@@ -3,6 +3,7 @@
 import errno
 import logging
 import random
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -124,6 +125,10 @@ def _said(error: BaseException) -> str:
     status = _status(error)
     said = " ".join(str(error).split()) or type(error).__name__
     said = said if len(said) <= 300 else said[:300] + "…"
-    if status in (401, 403) or isinstance(error, PermissionError) or "redential" in said:
+    if (
+        status in (401, 403)
+        or isinstance(error, PermissionError)
+        or re.search("redential|orbidden", said)
+    ):
         said += "; docs/stores.md says how each store takes credentials"
     return said if status is None or str(status) in said else f"{said} (status {status})"

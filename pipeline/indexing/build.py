@@ -1,12 +1,23 @@
 """Building of an index: the parts of all files, in parallel; then the whole."""
 
+import contextlib
 import os
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.errors import UserError
-from pipeline.files import is_uri, read_blocks, whole_file
+from pipeline.files import (
+    StoreError,
+    checked_path,
+    exists,
+    is_in_store,
+    join,
+    names_in,
+    read_blocks,
+    remove,
+    remove_tree,
+    whole_file,
+)
 from pipeline.indexing.parts import FOLDER, PartTask, find_part, keep_part, make_tasks, state_of
 from pipeline.indexing.paths import find_files
 from pipeline.layout.record_index import (
@@ -53,8 +64,8 @@ def index_records(
     """
     workers = checked_workers(workers)
     files = find_files(patterns)
-    directory = Path(_checked_directory(output))
-    with held_folder(directory, FOLDER, doing="indexed"):
+    directory = _checked_directory(output)
+    with _held(directory):
         index = _earlier(directory, overwrite)
         tasks = make_tasks(directory, files, check)
         difference = "" if index is None else _difference(index, tasks)
@@ -67,17 +78,24 @@ def index_records(
             if index is not None:
                 _keep(index, tasks)
             index = _build(directory, tasks, workers, progress)
-        shutil.rmtree(directory / FOLDER)
+        remove_tree(join(directory, FOLDER))
         return index
 
 
-def _build(directory: Path, tasks: list[PartTask], workers: int, progress: bool) -> RecordIndex:
+def _held(directory: str) -> contextlib.AbstractContextManager[None]:
+    """Holds the directory; in a store nothing is: whoever indexes the same writes the same."""
+    if is_in_store(directory):
+        return contextlib.nullcontext()
+    return held_folder(Path(directory), FOLDER, doing="indexed")
+
+
+def _build(directory: str, tasks: list[PartTask], workers: int, progress: bool) -> RecordIndex:
     by_size = sorted(tasks, key=lambda task: -task.file.num_bytes)  # the largest is not the last
     with progress_bar("indexing", sum(task.file.num_bytes for task in tasks), progress) as bar:
         results = run(find_part, by_size, workers=workers, advance=bar.update)
     found = {file.path: file for file in results}
     index = RecordIndex(
-        os.fspath(directory),
+        directory,
         [found[task.file.path] for task in tasks],
         checked=all(task.check for task in tasks),
     )
@@ -86,8 +104,8 @@ def _build(directory: Path, tasks: list[PartTask], workers: int, progress: bool)
             f"no record in {count_text(len(tasks), 'file')}, such as {tasks[0].file.path}; nothing "
             "to index"
         )
-    (directory / FILE_NAME).unlink(missing_ok=True)  # what it says ends here
-    with whole_file(directory / OFFSETS_NAME) as file:
+    remove(join(directory, FILE_NAME))  # what it says ends here
+    with whole_file(join(directory, OFFSETS_NAME)) as file:
         file.write(offsets_header(len(index)))
         for task, indexed in zip(tasks, index.files, strict=True):
             for block in read_blocks(
@@ -100,15 +118,10 @@ def _build(directory: Path, tasks: list[PartTask], workers: int, progress: bool)
 
 def _checked_directory(output: str | os.PathLike[str]) -> str:
     """Refuses an output that cannot be written, or that has other files; touches nothing."""
-    directory = os.fspath(output)
-    if is_uri(directory):
-        raise UserError(
-            f"`output` must be a directory of this machine, got {directory}: write it here, and "
-            "copy it there"
-        )
+    directory = checked_path(output, "output")
     if os.path.exists(directory) and not os.path.isdir(directory):
         raise UserError(f"`output` {directory} exists and is not a directory")
-    names = os.listdir(directory) if os.path.isdir(directory) else []
+    names = names_in(directory)
     if names and FILE_NAME not in names and FOLDER not in names:
         raise UserError(
             f"`output` {directory} exists and is no index; textreel will not write among other "
@@ -117,13 +130,15 @@ def _checked_directory(output: str | os.PathLike[str]) -> str:
     return directory
 
 
-def _earlier(directory: Path, overwrite: bool) -> RecordIndex | None:
+def _earlier(directory: str, overwrite: bool) -> RecordIndex | None:
     """The whole index that is there; where it is to be replaced, a damaged one is none."""
-    if not (directory / FILE_NAME).exists():
+    if not exists(join(directory, FILE_NAME)):
         return None
     try:
         index = load_index(directory)
         index.check_offsets()
+    except StoreError:
+        raise
     except UserError:
         if overwrite:
             return None

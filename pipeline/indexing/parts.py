@@ -11,13 +11,19 @@ its file has not changed and its digest is right.
 import dataclasses
 import os
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 
 import numpy as np
 from blake3 import blake3
 
 from pipeline.errors import UserError
-from pipeline.files import digest, file_status, whole_file
+from pipeline.files import (
+    StoreError,
+    digest,
+    file_status,
+    is_in_store,
+    join,
+    whole_file,
+)
 from pipeline.indexing.framing import FileToWalk, record_offsets
 from pipeline.indexing.paths import FoundFile
 from pipeline.layout.record_index import DTYPE, IndexedFile
@@ -42,12 +48,13 @@ class PartTask:
     check: bool
 
 
-def make_tasks(directory: Path, files: Sequence[FoundFile], check: bool) -> list[PartTask]:
+def make_tasks(directory: str, files: Sequence[FoundFile], check: bool) -> list[PartTask]:
     """Makes the task of each file of an index, to be made in a directory."""
-    folder = directory.absolute() / FOLDER  # absolute: a worker may stand elsewhere
+    place = directory if is_in_store(directory) else os.path.abspath(directory)
+    folder = join(place, FOLDER)  # absolute: a worker may stand elsewhere
     keys = (blake3(os.fsencode(file.path)).hexdigest()[:32] for file in files)
     return [
-        PartTask(file=file, part=os.fspath(folder / key), check=check)
+        PartTask(file=file, part=join(folder, key), check=check)
         for file, key in zip(files, keys, strict=True)
     ]
 
@@ -124,6 +131,8 @@ def _finished(task: PartTask) -> IndexedFile | None:
             and digest(f"{task.part}.offsets") == indexed.blake3
         ):
             return indexed
+    except StoreError:
+        raise
     except (FileNotFoundError, UserError, KeyError, TypeError):
         pass
     return None

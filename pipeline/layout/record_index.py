@@ -260,7 +260,7 @@ def _file(directory: str, row: Any) -> IndexedFile:
 
 def _stored(directory: str, path: str) -> str:
     """A path as `index.json` has it."""
-    if is_uri(path):
+    if is_uri(path) or is_uri(directory):
         return path
     base = _base(directory)
     return os.path.relpath(path, base) if os.path.commonpath([path, base]) == base else path

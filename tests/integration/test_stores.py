@@ -1,6 +1,5 @@
 """Corpora in stores: prepared there, from there, and all that is done to one on a disk."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,10 @@ from corpora import files, write_many
 from pipeline import PrepareOptions, UserError, open_corpus, prepare
 from pipeline.auditing.repair import repair
 from pipeline.auditing.verify import verify
-from pipeline.files import join, names_in, put_file, read_bytes, remove, write_textfrom pipeline.text.directories import Choice, list_files
+from pipeline.files import join, names_in, put_file, read_bytes, remove, write_text
+from pipeline.indexing.build import index_records
+from pipeline.layout.record_index import open_index
+from pipeline.text.directories import Choice, list_files
 
 OPTIONS = PrepareOptions(
     vocabulary="char", splits={"train": 0.9, "validation": 0.1}, shard_bytes=20_000
@@ -31,10 +33,10 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def expected(texts: Path) -> Iterator[dict[str, bytes]]:
+def expected(texts: Path) -> dict[str, bytes]:
     """The files of the corpus, as they are on a disk."""
     prepare([texts], texts.parent / "corpus", OPTIONS, workers=1)
-    yield files(texts.parent / "corpus")
+    return files(texts.parent / "corpus")
 
 
 def contents(uri: str) -> dict[str, bytes]:
@@ -97,3 +99,20 @@ def test_other_files_are_left_alone(store: storage.Store, texts: Path) -> None:
     with pytest.raises(UserError, match="is the output"):
         list_files(f"{bucket}/mine", Choice(leave_out=f"{bucket}/mine/"))
     assert names_in(f"{bucket}/mine") == ["notes.txt"]
+
+
+def test_records_in_a_store_are_indexed_there(
+    store: storage.Store, texts: Path, expected: dict[str, bytes], tmp_path: Path
+) -> None:
+    bucket = store.new_bucket()
+    shards = upload(texts.parent / "corpus", f"{bucket}/corpus")
+    patterns = [f"{shards}/*.tfrecord-*", f"{shards}/*-train.tfrecord-0000[01]*"]
+    here = index_records(patterns[1:], tmp_path / "index", workers=1)
+    there = index_records(patterns[1:], f"{bucket}/index", workers=1)
+    assert names_in(f"{bucket}/index") == ["index.json", "offsets.npy"]
+    assert (there.offsets == here.offsets).all()
+    open_index(f"{bucket}/index").check_offsets()
+    with pytest.raises(UserError, match="holds another index"):
+        index_records(patterns[:1], f"{bucket}/index", workers=1)
+    more = index_records(patterns[:1], f"{bucket}/index", workers=1, overwrite=True)
+    assert len(more.files) == sum("tfrecord" in name for name in expected) > len(there.files)

@@ -16,6 +16,7 @@ import numpy as np
 
 from pipeline import Corpus, PrepareOptions, UserError, open_corpus, prepare
 from pipeline.commands.prepare import made_text
+from pipeline.files import join
 from pipeline.options import path_flag
 from pipeline.preparing.engines.local import default_workers
 from pipeline.sizes import count_text, size_text
@@ -45,13 +46,13 @@ def add_command(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs the demo; prints what happens."""
-    output = Path(arguments.output)
+    corpus_path, run_path = join(arguments.output, "corpus"), join(arguments.output, "run")
     files = python_sources(Path(sysconfig.get_path("stdlib")))
     _title(f"1. Text: {count_text(len(files), 'source file')} of Python's standard library")
     started, workers = time.monotonic(), default_workers()
     manifest = prepare(
         files,
-        output / "corpus",
+        corpus_path,
         PrepareOptions(vocabulary="char"),
         workers=workers,
         overwrite=True,
@@ -70,8 +71,8 @@ def run(arguments: argparse.Namespace) -> None:
 
     steps = _QUICK_STEPS if arguments.quick else _STEPS
     config = TrainConfig(
-        corpus=str(output / "corpus"),
-        output=str(output / "run"),
+        corpus=corpus_path,
+        output=run_path,
         steps=steps,
         eval_every=steps,
         save_every=steps,
@@ -80,7 +81,7 @@ def run(arguments: argparse.Namespace) -> None:
     result = train(config)
     assert result.evaluation is not None
 
-    corpus = open_corpus(output / "corpus")
+    corpus = open_corpus(corpus_path)
     _title("3. Validation: bits to write down one byte of text that was never trained on")
     uniform, frequencies = baselines(corpus)
     show(f"every character as likely as any other  {uniform:5.2f}")
@@ -89,7 +90,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     _title(f"4. Generated Python, from {_PROMPT!r} on")
     show(_PROMPT, end="")
-    for piece in generate(output / "run", prompt=_PROMPT, tokens=400, temperature=0.6):
+    for piece in generate(run_path, prompt=_PROMPT, tokens=400, temperature=0.6):
         show(screen_text(piece, corpus.vocabulary), end="")
     show()
 
@@ -101,7 +102,7 @@ def run(arguments: argparse.Namespace) -> None:
         f"textreel: {size_text(peak_memory())} at most, most of it TensorFlow itself, whatever "
         "the text"
     )
-    directory = shlex.quote(str(output))
+    directory = shlex.quote(arguments.output)
     show(
         "\nnow your own text:\n"
         "  textreel prepare YOUR_TEXT -o CORPUS\n"

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import UserError
-from pipeline.files import exists
+from pipeline.files import exists, whole_file
 from trainer.reports.metrics import METRICS_FILE, Entry, read_metrics
 
 AXES = {
@@ -92,7 +92,8 @@ def draw_curves(runs: Sequence[str], output: str | os.PathLike[str], *, x: str =
     axes.spines[["top", "right"]].set_visible(False)
     axes.xaxis.set_major_formatter(_thousands)
     axes.legend(frameon=False, fontsize="small")
-    figure.savefig(output, format="png")
+    with whole_file(output) as file:
+        figure.savefig(file, format="png")
     return figure
 
 
