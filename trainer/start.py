@@ -89,6 +89,7 @@ def start_run(
     keras.utils.set_random_seed(config.seed)
     assembly = assemble(config, corpus.vocabulary.size, hosts)
     agreement = Agreement(assembly.strategy, hosts)
+    checkpointer.own()
     corpus.vocabulary.save(directory)
     write_text(join(directory, CONFIG_FILE), config.to_toml())
     checkpointer.track(assembly.model, assembly.optimizer, assembly.lanes)

@@ -8,6 +8,7 @@
     local      files of this machine
     listing    looks; removes and moves
     reading    blocks, text, digests
+    fetching   whole files of a store -> files of this machine
     writing    files whole or not at all
 
 What is below `file://` is a file of this machine. Libraries of stores are imported when a URI is
@@ -15,6 +16,7 @@ used, TensorFlow never.
 """
 
 from pipeline.files.failures import StoreError
+from pipeline.files.fetching import fetch_file
 from pipeline.files.listing import (
     entries,
     exists,
@@ -62,6 +64,7 @@ __all__ = [
     "digest",
     "entries",
     "exists",
+    "fetch_file",
     "file_status",
     "file_statuses",
     "files_matching",

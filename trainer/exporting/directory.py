@@ -6,6 +6,7 @@ DIR/vocabulary.json               or tokenizer.json, tokenizer.model: text <-> i
 DIR/README.md                     how to load and to call it
 """
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from pipeline.errors import OptionError
-from pipeline.files import is_uri, join
+from pipeline.files import exists, is_in_store, join, names_in, put_file, remove
 from trainer.exporting.plain_keras import plain_model
 from trainer.exporting.readme import readme_text
 from trainer.exporting.signatures import exported_model
@@ -59,7 +60,7 @@ def export(
     config, vocabulary = opened.config, opened.vocabulary
     model = build_model(config, vocabulary.size, use_cudnn=False)
     restore_weights(opened.checkpoint, model)
-    parent = None if is_uri(output) else Path(output).absolute().parent
+    parent = None if is_in_store(output) else Path(output).absolute().parent
     if parent is not None:
         parent.mkdir(parents=True, exist_ok=True)
     # Beside the output, where a rename is atomic.
@@ -83,10 +84,12 @@ def export(
 
 
 def _check_output(output: str, *, overwrite: bool) -> None:
-    gfile = tf.io.gfile
-    if not gfile.exists(output) or (gfile.isdir(output) and not gfile.listdir(output)):
+    if not exists(output):
         return
-    if not gfile.exists(join(output, _WHOLE)):
+    with contextlib.suppress(NotADirectoryError):
+        if not names_in(output):
+            return
+    if not exists(join(output, _WHOLE)):
         raise OptionError(f"`output` {output} is there, and is no export; give another --output")
     if not overwrite:
         raise OptionError(
@@ -103,10 +106,6 @@ def _move(made: Path, output: Path) -> None:
 
 def _upload(made: Path, output: str, files: list[str]) -> None:
     """Copies a directory to a URI; the file that makes it whole goes first, and comes last."""
-    gfile = tf.io.gfile
-    if gfile.exists(join(output, _WHOLE)):
-        gfile.remove(join(output, _WHOLE))
+    remove(join(output, _WHOLE))
     for file in sorted(files, key=lambda name: name == _WHOLE):
-        target = join(output, file)
-        gfile.makedirs(target.rpartition("/")[0])
-        gfile.copy(str(made / file), target, overwrite=True)
+        put_file(made / file, join(output, file))

@@ -8,22 +8,28 @@ were measured twice.
 import itertools
 import os
 import socket
+import tempfile
 import time
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from pipeline.files import join
+from pipeline.files import is_in_store, join, make_directory, put_file
 
 _Event = tf.compat.v1.Event
 _Metadata = tf.compat.v1.SummaryMetadata
 _NUM_BUCKETS = 30  # as TensorBoard's own
-_count = itertools.count()  # of the writers of this process
+_count = itertools.count()  # of the files of this process
+STORE_SECONDS = 60.0  # between two puts of a file into a store
+STORE_BYTES = 2**20  # from which on the next events go into another file, and this is put no more
 
 
 class EventWriter:
     """Writes scalars, texts and histograms to an event file in a directory, one file a process.
+
+    For a store a file is kept on this machine, and put there whole, again and again while it is
+    shorter than `STORE_BYTES`; then the next one begins.
 
     Args:
         directory: made if it does not exist. Several files there show as one run.
@@ -32,14 +38,24 @@ class EventWriter:
     """
 
     def __init__(self, directory: str | os.PathLike[str], *, start_step: int = 0) -> None:
-        tf.io.gfile.makedirs(os.fspath(directory))
-        # By their names, files must be in the order of time.
-        name = f"{time.time_ns() // 10**9:010d}.{socket.gethostname()}.{os.getpid()}.{next(_count)}"
-        path = join(directory, f"events.out.tfevents.{name}.v2")
-        self._writer = tf.io.TFRecordWriter(path)
-        self._add(_Event(file_version="brain.Event:2"))
+        self._directory = os.fspath(directory)
+        make_directory(self._directory)
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        if is_in_store(self._directory):
+            self._scratch = tempfile.TemporaryDirectory(prefix="textreel-")
+        self._put_at, self._put_bytes = 0.0, 0
+        self._begin()
         start = tf.compat.v1.SessionLog(status=tf.compat.v1.SessionLog.START)
         self._add(_Event(step=start_step + 1, session_log=start))
+
+    def _begin(self) -> None:
+        # By their names, files must be in the order of time.
+        name = f"{time.time_ns() // 10**9:010d}.{socket.gethostname()}.{os.getpid()}.{next(_count)}"
+        self._name = f"events.out.tfevents.{name}.v2"
+        directory = self._directory if self._scratch is None else self._scratch.name
+        self._local = join(directory, self._name)
+        self._writer = tf.io.TFRecordWriter(self._local)
+        self._add(_Event(file_version="brain.Event:2"))
 
     def scalar(self, name: str, value: float, *, step: int) -> None:
         """Adds a point to the curve `name`."""
@@ -76,13 +92,38 @@ class EventWriter:
         event.wall_time = time.time()
         self._writer.write(event.SerializeToString())
 
-    def flush(self) -> None:
-        """Makes what was written so far visible to readers."""
+    def flush(self, *, at_once: bool = True) -> None:
+        """Makes what was written so far visible to readers.
+
+        Args:
+            at_once: False: in a store, not before `STORE_SECONDS` have gone by.
+
+        Raises:
+            UserError: a store cannot be written.
+        """
         self._writer.flush()
+        now = time.monotonic()
+        if self._scratch is None or not (at_once or now - self._put_at >= STORE_SECONDS):
+            return
+        num_bytes = os.path.getsize(self._local)
+        if num_bytes > self._put_bytes:
+            put_file(self._local, join(self._directory, self._name))
+            self._put_at, self._put_bytes = now, num_bytes
+        if num_bytes >= STORE_BYTES:
+            self._writer.close()
+            os.unlink(self._local)
+            self._put_bytes = 0
+            self._begin()
 
     def close(self) -> None:
-        """Flushes and closes the file."""
+        """Flushes and closes the file; closing it again does nothing."""
+        if self._scratch is None:
+            self._writer.close()
+            return
+        if os.path.exists(self._local):
+            self.flush()
         self._writer.close()
+        self._scratch.cleanup()
 
 
 def histogram_buckets(values: np.ndarray) -> np.ndarray:

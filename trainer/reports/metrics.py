@@ -5,7 +5,7 @@ often it was stopped: a start that goes on from a checkpoint first cuts off the 
 steps, whose steps are done again.
 
 On a local disk an entry is appended, and a process that is killed leaves at worst half a line at
-the end, which readers leave out. Object stores cannot append: behind a URI the whole file is
+the end, which readers leave out. Stores cannot append: there the whole file is
 written anew, but for entries of training alone at most once in `REMOTE_SECONDS`.
 """
 
@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.errors import UserError
-from pipeline.files import is_uri, join, parse_json, read_bytes, write_text
+from pipeline.files import is_in_store, join, parse_json, read_bytes, write_text
 
 METRICS_FILE = "metrics.jsonl"  # in the run's directory
 REMOTE_SECONDS = 60.0
@@ -64,7 +64,7 @@ class MetricsFile:
             write_text(self._path, text)
         self._local = None
         self._remote_text, self._unwritten, self._written_at = text, False, -math.inf
-        if not is_uri(self._path):
+        if not is_in_store(self._path):
             self._local = open(self._path, "a", encoding="utf-8")  # noqa: SIM115
 
     def add(self, entry: Mapping[str, Any]) -> None:
@@ -83,12 +83,12 @@ class MetricsFile:
         """Makes the entries visible to readers, and safe from the end of this process.
 
         Args:
-            at_once: also safe from a power failure; False: behind a URI, not before
+            at_once: also safe from a power failure; False: in a store, not before
                 `REMOTE_SECONDS` have gone by.
 
         Raises:
             OSError: the file cannot be written.
-            UserError: the same, of a URI.
+            UserError: the same, in a store.
         """
         if self._local is not None:
             self._local.flush()

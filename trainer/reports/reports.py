@@ -115,10 +115,10 @@ class Reports:
         """Makes what was written so far visible to readers of the files.
 
         Args:
-            at_once: whether this holds for files behind URIs, which are written anew for it.
+            at_once: whether this holds for files in a store, which are written anew for it.
         """
         self._metrics.flush(at_once=at_once)
-        self._events.flush()
+        self._events.flush(at_once=at_once)
 
     def close(self) -> None:
         """Ends the bar and the files; messages still print."""

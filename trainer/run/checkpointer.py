@@ -25,7 +25,8 @@ from trainer.run.checkpoint import (
     variables_of,
 )
 from trainer.run.identity import RunIdentity
-from trainer.run.stored import Found, prefix, read_values
+from trainer.run.owner import Owner
+from trainer.run.stored import Found, forget_copies, prefix, read_values
 from trainer.run.storing import forget_failed, remove_older, remove_others, set_aside, store
 from trainer.steps.lanes import LaneState
 
@@ -67,6 +68,7 @@ class Checkpointer:
     ) -> None:
         self._run = os.fspath(run)
         self._target = self._run if target is None else target
+        self._owner = Owner(self._target)
         self._identity = identity
         self._keep = keep
         self._newest: Found | None = None
@@ -87,6 +89,14 @@ class Checkpointer:
         for found in (newest, best):
             if found is not None:
                 self._identity.check(read_identity(found.path), self._run)
+
+    def own(self) -> None:
+        """Makes this process the one that writes: see `Owner`.
+
+        Raises:
+            UserError: the run cannot be written.
+        """
+        self._owner.take()
 
     def newest(self) -> str | None:
         """Returns the path prefix of the newest checkpoint, or None."""
@@ -148,6 +158,7 @@ class Checkpointer:
         self.sums = {} if sums is None else json.loads(sums)
         if self._lanes is not None:
             self._lanes.spread()
+        forget_copies()
         return int(self._step.numpy())
 
     def set_damaged_aside(self) -> list[str]:
@@ -166,7 +177,7 @@ class Checkpointer:
                 if self._target == self._run:
                     try:
                         folder = set_aside(found.directory, list(found.lost))
-                    except (OSError, tf.errors.OpError) as error:
+                    except (OSError, UserError) as error:
                         raise UserError(
                             f"{found.directory}: the damaged checkpoints in it cannot be moved "
                             f"({first_line(error)}); move them elsewhere"
@@ -223,13 +234,14 @@ class Checkpointer:
         return True
 
     def _write(self, checkpoint: tf.train.Checkpoint, directory: str, step: int) -> None:
+        self._owner.check()
         self._step.assign(step)
         if self._lanes is not None:
             self._lanes.collect()
         try:
             store(checkpoint, directory, step)
-        except _FILE_ERRORS as error:
-            forget_failed(directory, step)
+        except (*_FILE_ERRORS, UserError) as error:
+            forget_failed(directory)
             raise UserError(
                 f"{directory}: the checkpoint of step {step} cannot be written "
                 f"({first_line(error)}); those that are there stay whole. Make room, and the "
@@ -243,7 +255,7 @@ class Checkpointer:
                 remove_others(directory, step)
             else:
                 remove_older(directory, step, keep=self._keep)
-        except _FILE_ERRORS as error:
+        except (*_FILE_ERRORS, UserError) as error:
             raise UserError(
                 f"{directory}: older checkpoints than that of step {step} cannot be removed "
                 f"({first_line(error)}); remove them, and the same command goes on"

@@ -6,7 +6,8 @@ RUN/metrics.jsonl     see `trainer.reports.metrics`
 RUN/checkpoints/      see `trainer.run.checkpoint`
 RUN/best/             see `trainer.run.checkpoint`
 RUN/events/           see `trainer.reports.events`
-RUN/.lock             held by the process that trains, with its name in it
+RUN/.lock             held by the process that trains, with its name in it; on a disk
+RUN/owner.txt         see `trainer.run.owner`; in a store
 
 Of several hosts the first writes all of it; see `own_output`.
 """
@@ -19,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.errors import UserError
-from pipeline.files import exists, is_uri, join, make_directory
+from pipeline.files import exists, is_in_store, join, make_directory
 from pipeline.locks import THIS_PROCESS, NoLocksError, held
 from pipeline.reading.corpus import Corpus
 from pipeline.terminal import show
@@ -45,7 +46,7 @@ def prepare_output(run: str, corpus: Corpus, *, events: str) -> None:
     if _canonical(run) == _canonical(corpus.directory):
         raise UserError(f"`output` {run} is the corpus; name another directory with --output")
     # The options are written after that directory is made. Object stores have no directories.
-    if not is_uri(run) and exists(join(run, CONFIG_FILE)) and not exists(join(run, DIRECTORY)):
+    if not is_in_store(run) and exists(join(run, CONFIG_FILE)) and not exists(join(run, DIRECTORY)):
         raise UserError(
             f"{run} has a {CONFIG_FILE}, but {DIRECTORY}/, which was there when that was written, "
             "is gone. Nothing was changed. Bring it back from a copy; or, to begin anew, move the "
@@ -85,7 +86,7 @@ def own_output(run: str, hosts: Hosts | None) -> Iterator[str]:
     which is removed afterwards.
 
     The first one holds the run's directory meanwhile: a second training there would spoil it. What
-    reads alone does not ask. Object stores have no locks: behind a URI nothing is held.
+    reads alone does not ask. In a store nothing is held: see `trainer.run.owner`.
 
     Args:
         run: the run's directory, or its URI.
@@ -95,7 +96,7 @@ def own_output(run: str, hosts: Hosts | None) -> Iterator[str]:
         UserError: another training is under way there, or the directory cannot be made.
     """
     if hosts is None or hosts.is_chief:
-        with _locked(run) if not is_uri(run) else contextlib.nullcontext():
+        with _locked(run) if not is_in_store(run) else contextlib.nullcontext():
             yield run
         return
     with tempfile.TemporaryDirectory(prefix="textreel-", ignore_cleanup_errors=True) as scratch:
@@ -133,4 +134,4 @@ def _locked(run: str) -> Iterator[None]:
 
 def _canonical(path: str) -> str:
     """Equal for two ways to write the path of one directory."""
-    return path.rstrip("/") if is_uri(path) else os.path.realpath(path)
+    return path.rstrip("/") if is_in_store(path) else os.path.realpath(path)

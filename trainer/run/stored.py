@@ -6,6 +6,7 @@ file `checkpoint`, is neither read nor written: it may be damaged, or another ru
 
 import contextlib
 import dataclasses
+import glob
 import math
 import os
 import re
@@ -16,12 +17,14 @@ from typing import Any
 import tensorflow as tf
 
 from pipeline.errors import UserError, first_line
-from pipeline.files import exists, is_uri, join
+from pipeline.files import entries, fetch_file, is_in_store, join, names_in
 
 UNFINISHED = "unfinished"  # in a directory of checkpoints: the one that is being written
 _FILE = re.compile(r"ckpt-(0|[1-9]\d{0,17})\.(index|data-\d{5}-of-\d{5})")
 _GLOB = frozenset("*?[]\\")
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"  # how TensorFlow names a variable's entry
+# Path prefix in a store -> what its files were when they were fetched, and where they are now.
+_copies: dict[str, tuple[dict[str, Any], tempfile.TemporaryDirectory[str]]] = {}
 _ATTEMPTS = 10  # at reading a directory whose files come and go
 
 # What TensorFlow raises for files that are damaged, cut off or gone.
@@ -130,21 +133,43 @@ def find(directory: str) -> Found | None:
 def readable(path: str) -> Iterator[str]:
     """Gives a path prefix by which TensorFlow can read a checkpoint.
 
-    It takes what it reads for a pattern, and does not find a path with brackets: a link to such
-    a directory, or a copy of what is behind a URI, has a plain one.
+    One in a store is fetched, once for all who read it: see `forget_copies`. TensorFlow takes
+    what it reads for a pattern, and does not find a path with brackets: a link to such a directory
+    has a plain one.
     """
+    if is_in_store(path):
+        yield _copy(path)
+        return
     if not _GLOB & set(path):
         yield path
         return
     directory, _, name = path.rpartition("/")
     with tempfile.TemporaryDirectory(prefix="textreel-") as scratch:
-        if is_uri(path):
-            for file in files_by_step(directory).get(int(name.rpartition("-")[2]), []):
-                tf.io.gfile.copy(join(directory, file), join(scratch, file))
-            yield join(scratch, name)
-            return
         os.symlink(os.path.abspath(directory), join(scratch, "link"), target_is_directory=True)
         yield join(scratch, f"link/{name}")
+
+
+def forget_copies() -> None:
+    """Removes what was fetched of checkpoints in stores; the end of this process does it too."""
+    while _copies:
+        _copies.popitem()[1][1].cleanup()
+
+
+def _copy(path: str) -> str:
+    """Returns the path prefix of a checkpoint's files on this machine, of those that are there."""
+    directory, _, name = path.rpartition("/")
+    found = {file: status for file, status in entries(directory).items() if _is_of(name, file)}
+    if path not in _copies or _copies[path][0] != found:
+        scratch = tempfile.TemporaryDirectory(prefix="textreel-")
+        for file, status in found.items():
+            assert status is not None  # a store's listing says what its files are
+            fetch_file(join(directory, file), join(scratch.name, file), num_bytes=status.num_bytes)
+        _copies[path] = (found, scratch)
+    return join(_copies[path][1].name, name)
+
+
+def _is_of(name: str, file: str) -> bool:
+    return file.startswith(f"{name}.") and _FILE.fullmatch(file) is not None
 
 
 def read_values(path: str, *names: str) -> list[Any]:
@@ -175,15 +200,10 @@ def _by_step(directory: str) -> dict[int, list[str]]:
 def _names(directory: str) -> list[str]:
     """What a directory has; nothing where there is none."""
     try:
-        if not is_uri(directory):
-            return os.listdir(directory)
-        # TensorFlow's `listdir` takes whatever fails for a directory that is not there.
-        return list(tf.io.gfile.listdir(directory)) if exists(directory) else []
-    except (FileNotFoundError, NotADirectoryError):
+        return names_in(directory)
+    except NotADirectoryError:
         return []
-    except (OSError, tf.errors.OpError) as error:
-        if isinstance(error, tf.errors.NotFoundError) and not exists(directory):
-            return []  # it has just gone
+    except OSError as error:
         raise UserError(f"{directory} cannot be read: {first_line(error)}") from error
 
 
@@ -192,8 +212,8 @@ def _fault(directory: str, step: int, names: list[str]) -> str | None:
     if not has_index(names):
         return "its .index file is missing"
     try:
-        num_bytes = sum(tf.io.gfile.stat(join(directory, name)).length for name in names)
         with readable(prefix(directory, step)) as plain:
+            num_bytes = sum(map(os.path.getsize, glob.glob(glob.escape(plain) + ".*")))
             reader = tf.compat.v1.train.NewCheckpointReader(plain)
             shapes, types = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
             numbers = [name for name in shapes if types[name] != tf.string]

@@ -5,40 +5,61 @@ Nothing but files of checkpoints in the directory that is named is touched, each
 
 import contextlib
 import os
-import shutil
+import tempfile
 
 import tensorflow as tf
 
-from pipeline.files import exists, is_uri, join, make_directory, sync_directory
+from pipeline.errors import UserError
+from pipeline.files import (
+    exists,
+    is_in_store,
+    join,
+    make_directory,
+    move,
+    names_in,
+    put_file,
+    remove,
+    remove_tree,
+    sync_directory,
+    write_text,
+)
 from trainer.run.stored import UNFINISHED, files_by_step, has_index, prefix
 
 _DAMAGED = "damaged"
 
 
 def store(checkpoint: tf.train.Checkpoint, directory: str, step: int) -> None:
-    """Writes a checkpoint. On a local disk it is there, safe from a power failure, or it is not.
+    """Writes a checkpoint. It is there, safe from a power failure on a local disk, or it is not.
 
     Its files get their names when they are on the disk, the index last: without one that lies
-    in `UNFINISHED` still, the others do not count.
+    in `UNFINISHED` still, the others do not count. Into a store each goes whole, the index last,
+    while a mark in `UNFINISHED` says that it is to come.
 
     Raises:
         OSError: it cannot be written.
         tf.errors.OpError: the same.
+        UserError: the same, in a store.
     """
-    if is_uri(directory):
-        checkpoint.write(prefix(directory, step))  # no rename there is a cheap one
-        return
     forget_unfinished(directory)
     staging = join(directory, UNFINISHED)
+    if is_in_store(directory):
+        with tempfile.TemporaryDirectory(prefix="textreel-") as scratch:
+            checkpoint.write(prefix(scratch, step))
+            mark = prefix(staging, step) + ".index"
+            write_text(mark, "")
+            remove(prefix(directory, step) + ".index")
+            for name in sorted(os.listdir(scratch)):  # the index last
+                put_file(join(scratch, name), join(directory, name))
+            remove(mark)
+        return
     checkpoint.write(prefix(staging, step))
     names = sorted(os.listdir(staging))  # the index last
     for name in names:
         with open(join(staging, name), "rb") as file:
             os.fsync(file.fileno())
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(prefix(directory, step) + ".index")
+    remove(prefix(directory, step) + ".index")
     for name in names:
-        os.replace(join(staging, name), join(directory, name))
+        move(join(staging, name), join(directory, name))
     sync_directory(directory)
     os.rmdir(staging)
 
@@ -46,25 +67,20 @@ def store(checkpoint: tf.train.Checkpoint, directory: str, step: int) -> None:
 def forget_unfinished(directory: str) -> None:
     """Removes what a save that was cut off has left."""
     staging = join(directory, UNFINISHED)
-    if is_uri(directory) or not os.path.isdir(staging):
+    if not (names_in(staging) if is_in_store(directory) else os.path.isdir(staging)):
         return
     counted = files_by_step(directory)
     begun = {f"ckpt-{step}.data-" for step in files_by_step(staging) if step not in counted}
-    for name in os.listdir(directory):
+    for name in names_in(directory):
         if name.startswith(tuple(begun)):
-            os.unlink(join(directory, name))
-    shutil.rmtree(staging)
+            remove(join(directory, name))
+    remove_tree(staging)
 
 
-def forget_failed(directory: str, step: int) -> None:
+def forget_failed(directory: str) -> None:
     """Removes what a save that failed has left, as far as that is possible."""
-    with contextlib.suppress(OSError, tf.errors.OpError):
-        if not is_uri(directory):
-            forget_unfinished(directory)
-            return
-        for name in files_by_step(directory).get(step, []):
-            tf.io.gfile.remove(join(directory, name))
-        tf.io.gfile.rmtree(f"{prefix(directory, step)}_temp")
+    with contextlib.suppress(OSError, UserError):
+        forget_unfinished(directory)
 
 
 def remove_older(directory: str, step: int, *, keep: int) -> None:
@@ -72,7 +88,7 @@ def remove_older(directory: str, step: int, *, keep: int) -> None:
 
     Raises:
         OSError: one cannot be removed.
-        tf.errors.OpError: the same, behind a URI.
+        UserError: the same, in a store.
     """
     stored = files_by_step(directory)
     whole = sorted(old for old, names in stored.items() if old <= step and has_index(names))
@@ -86,7 +102,7 @@ def remove_others(directory: str, step: int) -> None:
 
     Raises:
         OSError: one cannot be removed.
-        tf.errors.OpError: the same, behind a URI.
+        UserError: the same, in a store.
     """
     for other, names in files_by_step(directory).items():
         if other != step:
@@ -101,8 +117,7 @@ def set_aside(directory: str, steps: list[int]) -> str:
 
     Raises:
         OSError: they cannot be moved.
-        UserError: the same, behind a URI.
-        tf.errors.OpError: the same.
+        UserError: the same, in a store.
     """
     number, folder = 1, join(directory, _DAMAGED)
     while exists(folder):
@@ -112,11 +127,10 @@ def set_aside(directory: str, steps: list[int]) -> str:
     make_directory(folder)
     for step in steps:
         for name in stored.get(step, []):
-            tf.io.gfile.rename(join(directory, name), join(folder, name))
+            move(join(directory, name), join(folder, name))
     return folder
 
 
 def _remove(directory: str, names: list[str]) -> None:
     for name in sorted(names, reverse=True):  # the index first: without it, it is none
-        path = join(directory, name)
-        tf.io.gfile.remove(path) if is_uri(path) else os.unlink(path)
+        remove(join(directory, name))
