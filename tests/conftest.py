@@ -11,6 +11,7 @@ import corpora
 import hypothesis
 import pytest
 import storage
+import storage_disk  # noqa: F401  `disk://` is there
 
 from pipeline import Corpus
 

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from pipeline import OptionError, UserError
+from trainer.exporting import directory
 from trainer.exporting.directory import export
 from trainer.generation.request import Request
 from trainer.generation.sampler import load_sampler
@@ -53,19 +54,19 @@ def test_a_uri_is_an_output_whose_saved_model_comes_last(
     runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copied = []
-    copy = tf.io.gfile.copy
+    put = directory.put_file
 
-    def note(source: str, target: str, overwrite: bool) -> None:
-        copied.append(target.removeprefix(f"file://{tmp_path}/out/"))
+    def note(source: Path, target: str) -> None:
+        copied.append(target.removeprefix(f"disk://{tmp_path}/out/"))
         assert not (tmp_path / "out" / "saved_model.pb").exists()
-        copy(source, target, overwrite)
+        put(source, target)
 
-    monkeypatch.setattr(tf.io.gfile, "copy", note)
+    monkeypatch.setattr(directory, "put_file", note)
     for kind in ("gru", "lstm"):
         copied.clear()
-        sizes = export(runs[kind], f"file://{tmp_path}/out/", overwrite=True)
+        sizes = export(runs[kind], f"disk://{tmp_path}/out/", overwrite=True)
         assert sorted(copied) == sorted(sizes)
         assert copied[-1] == "saved_model.pb"
-    model = tf.saved_model.load(f"file://{tmp_path}/out")
+    model = tf.saved_model.load(str(tmp_path / "out"))
     text = model.generate(["lorem"], num_tokens=9)["text"][0].numpy().decode("utf-8", "replace")
     assert text == load_sampler(runs["lstm"]).texts(Request(prompt="lorem", tokens=9), 1)[0]

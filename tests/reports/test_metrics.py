@@ -26,7 +26,7 @@ def write(run: Path | str, *steps: int, start_step: int = 0) -> None:
     file.close()
 
 
-@pytest.fixture(params=["", "file://"])
+@pytest.fixture(params=["", "disk://"])
 def run(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A run's directory, on the disk and behind a URI."""
     return f"{request.param}{tmp_path}"
@@ -89,7 +89,7 @@ def test_behind_a_uri_the_file_is_written_once_a_minute_unless_at_once(
 ) -> None:
     now = 1000.0
     monkeypatch.setattr("trainer.reports.metrics.time.monotonic", lambda: now)
-    run = f"file://{tmp_path}"
+    run = f"disk://{tmp_path}"
     file = MetricsFile(run, start_step=0)
     seen = []
     for step, seconds, at_once in [(1, 0, False), (2, 1, False), (3, 1, True), (4, 59, False)]:

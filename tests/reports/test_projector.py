@@ -27,7 +27,7 @@ def read(directory: Path) -> tuple[np.ndarray, list[str]]:
     return np.loadtxt(directory / embedding.tensor_path, delimiter="\t", ndmin=2), symbols
 
 
-@pytest.mark.parametrize("prefix", ["", "file://"])
+@pytest.mark.parametrize("prefix", ["", "disk://"])
 def test_every_token_has_a_vector_and_a_symbol(tmp_path: Path, prefix: str) -> None:
     vectors = np.random.default_rng(0).normal(size=(256, 3)).astype(np.float32)
     write_embeddings(f"{prefix}{tmp_path}", np.zeros((256, 2)), ByteVocabulary())

@@ -139,6 +139,10 @@ def fail(*_: object, **__: object) -> None:
     raise tf.errors.ResourceExhaustedError(None, None, "the disk is full")
 
 
+def refuse(*_: object, **__: object) -> None:
+    raise UserError("the disk is full")
+
+
 def test_what_cannot_be_moved_or_removed_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,7 +151,7 @@ def test_what_cannot_be_moved_or_removed_is_named(
         saved.save(step)
         saved.save_best(step, 9.0 - step, "validation")
     for name in ("remove_older", "remove_others", "set_aside"):
-        monkeypatch.setattr(f"trainer.run.checkpointer.{name}", fail)
+        monkeypatch.setattr(f"trainer.run.checkpointer.{name}", refuse)
     with pytest.raises(UserError, match=r"checkpoints: older .* step 9 cannot be removed \(the d"):
         saved.save(9)
     with pytest.raises(UserError, match=r"best: older .* step 9 cannot be removed \(the disk is f"):
@@ -158,13 +162,14 @@ def test_what_cannot_be_moved_or_removed_is_named(
         again.set_damaged_aside()
 
 
-@pytest.mark.parametrize("prefix", ["", "file://"])
+@pytest.mark.parametrize("prefix", ["", "disk://"])
 def test_what_cannot_be_written_is_named_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefix: str
 ) -> None:
     run = f"{prefix}{tmp_path}"
     made = Checkpointer(run, identity=IDENTITY, keep=2)
     made.go_on_from(None, None)
+    made.own()
     made.track(*build(seed=1))
     made.save(3)
     before = sorted((tmp_path / DIRECTORY).iterdir())

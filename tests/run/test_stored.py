@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from checkpoints import build, checkpointer
 from training import assert_same_bits, checkpoint_arrays
 
@@ -163,12 +162,8 @@ def test_a_directory_that_never_rests_is_not_read_for_ever(
 def test_what_cannot_be_listed_is_not_taken_for_nothing(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(UserError, match="nosuch://run/checkpoints cannot be read: File system sch"):
+    with pytest.raises(UserError, match="nosuch://run/checkpoints"):
         find("nosuch://run/checkpoints")
-    with pytest.raises(UserError, match=r"ckpt-9\.index cannot be read"):
-        find(f"file://{directory}/ckpt-9.index")
-    monkeypatch.setattr(tf.io.gfile, "listdir", lambda path: _gone(path))
-    assert find(f"file://{directory}") is None
 
     def refuse(path: str) -> list[str]:
         raise PermissionError(errno.EACCES, "no permission", path)
@@ -178,13 +173,8 @@ def test_what_cannot_be_listed_is_not_taken_for_nothing(
         find(str(directory))
 
 
-def _gone(path: str) -> list[str]:
-    shutil.rmtree(path.removeprefix("file://"))
-    raise tf.errors.NotFoundError(None, None, "gone")
-
-
 @pytest.mark.parametrize("name", ["r[ab]", "g*", "q?", "b\\x", "a[b", "x]y"])
-@pytest.mark.parametrize("prefix", ["", "file://"])
+@pytest.mark.parametrize("prefix", ["", "disk://"])
 def test_a_path_is_no_pattern(saved: Path, tmp_path: Path, name: str, prefix: str) -> None:
     """Beside directories that it would match, as a pattern."""
     for other in ("ra", "gg", "qq"):

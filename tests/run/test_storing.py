@@ -80,7 +80,7 @@ def test_the_very_first_save_that_is_cut_off_is_no_damage(
     ]
 
 
-@pytest.mark.parametrize("prefix", ["", "file://"])
+@pytest.mark.parametrize("prefix", ["", "disk://"])
 def test_only_older_checkpoints_are_removed(tmp_path: Path, prefix: str) -> None:
     directory = f"{prefix}{tmp_path}"
     for step in (3, 6, 9, 12):
@@ -96,7 +96,7 @@ def test_only_older_checkpoints_are_removed(tmp_path: Path, prefix: str) -> None
     assert all((tmp_path / name).exists() for name in others)
 
 
-@pytest.mark.parametrize("prefix", ["", "file://"])
+@pytest.mark.parametrize("prefix", ["", "disk://"])
 def test_what_is_damaged_is_kept_and_its_step_is_free(tmp_path: Path, prefix: str) -> None:
     directory = f"{prefix}{tmp_path}"
     kept = []
