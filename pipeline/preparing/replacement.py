@@ -13,7 +13,6 @@ import os
 
 from pipeline.files import (
     AnyPath,
-    entries,
     exists,
     file_status,
     is_in_store,
@@ -52,18 +51,21 @@ def is_made(
     manifest = load_manifest(directory)
     before = [(source.name, source.source_bytes) for source in manifest.sources]
     made = file_status(path).modified
-    sizes = {name: status.num_bytes for name, status in entries(directory).items() if status}
     return (
         manifest.options == json.loads(json.dumps(dataclasses.asdict(options)))
         and manifest.file_formats == formats
         and before == [(source.name, source.source_bytes) for source in sources]
         and not any(source.stream or source.modified > made for source in sources)
         and all(
-            sizes.get(shard.file) == shard.disk_bytes
+            _has_size(join(directory, shard.file), shard.disk_bytes)
             for split in manifest.splits.values()
             for shard in split.shards
         )
     )
+
+
+def _has_size(path: str, num_bytes: int) -> bool:
+    return os.path.isfile(path) and os.path.getsize(path) == num_bytes
 
 
 def stage_of(directory: AnyPath) -> str:
