@@ -1,0 +1,194 @@
+"""A prepare into a store that is killed, failed or joined at any request: the same bytes."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import storage
+from corpora import files, write_many
+from storage_proxy import Fault, Request
+from training import ROOT
+
+from pipeline import PrepareOptions, UserError, prepare
+from pipeline.files import failures, join, names_in, read_bytes
+from pipeline.preparing import journal
+
+OPTIONS = PrepareOptions(
+    vocabulary="char", splits={"train": 0.9, "validation": 0.1}, shard_bytes=20_000
+)
+
+
+@pytest.fixture(params=["google", "s3", "azure"])
+def store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> storage.Store:
+    """A store of each kind."""
+    monkeypatch.setattr(failures, "_pause", lambda attempt: 0.01)
+    found: storage.Store = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_many(tmp_path_factory.mktemp("texts") / "src", num_files=5, large=60_000)
+
+
+@pytest.fixture(scope="module")
+def expected(texts: Path) -> dict[str, bytes]:
+    """The files of the corpus, as they are on a disk."""
+    prepare([texts], texts.parent / "corpus", OPTIONS, workers=1)
+    return files(texts.parent / "corpus")
+
+
+def contents(uri: str) -> dict[str, bytes]:
+    return {name: read_bytes(join(uri, name)) for name in names_in(uri)}
+
+
+class Died(BaseException):
+    """What ends a prepare as a kill does: nobody handles it."""
+
+
+class Dying:
+    """Ends the calls of a store from a number on, before the store sees them, or after."""
+
+    def __init__(self, number: int, *, after: bool):
+        self.number, self.after, self.count = number, after, 0
+        self._retried = failures.retried
+
+    def __call__(self, uri: str, verb: str, call: object) -> object:
+        self.count += 1
+        if self.count > self.number:
+            raise Died
+        if self.count == self.number and not self.after:
+            raise Died
+        result = self._retried(uri, verb, call)  # type: ignore[arg-type]
+        if self.count == self.number:
+            raise Died
+        return result
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_prepare_that_ends_at_any_call_goes_on_to_the_same_bytes(
+    google: storage.Store,
+    texts: Path,
+    expected: dict[str, bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    after: bool,
+) -> None:
+    """In one process, where an exception that nobody handles is the kill."""
+    bucket, number = google.new_bucket(), 0
+    while True:
+        number += 1 if number < 12 else 5
+        output = f"{bucket}/{number}"
+        with monkeypatch.context() as patch:
+            dying = Dying(number, after=after)
+            patch.setattr("pipeline.files.store.retried", dying)
+            try:
+                prepare([texts], output, OPTIONS, workers=1)
+                break
+            except Died:
+                pass
+        names = names_in(output)
+        if "manifest.json" in names:
+            assert {name: read_bytes(join(output, name)) for name in expected} == expected
+        if "manifest.json" not in names or journal.begun(output) is not None:
+            prepare([texts], output, OPTIONS, workers=1)
+            assert contents(output) == expected
+    assert dying.count > 20
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_kill_9_at_every_request(
+    store: storage.Store, texts: Path, expected: dict[str, bytes], after: bool, overwrite: bool
+) -> None:
+    bucket, number = store.new_bucket(), 0
+    while True:
+        output = f"{bucket}/{number}"
+        if overwrite:
+            prepare([texts], output, PrepareOptions(), workers=1)
+        old = contents(output)
+        store.proxy.reset()
+        command = [sys.executable, "-m", "pipeline", "prepare", str(texts), "--output", output]
+        command += ["--vocabulary", "char", "--splits", "train=0.9,validation=0.1"]
+        command += ["--shard_bytes", "20000", "--workers", "1"]
+        command += ["--overwrite"] * overwrite
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, env=environment)
+
+        def kill(request: Request, number: int = number, pid: int = process.pid) -> Fault | None:
+            if request.number != number:
+                return None
+            return Fault(kill_after=pid) if after else Fault(kill=pid)
+
+        store.proxy.fault = kill
+        _, said = process.communicate(timeout=120)
+        store.proxy.reset()
+        if process.returncode == 0:
+            assert contents(output) == expected
+            break
+        assert process.returncode == -signal.SIGKILL, said.decode()
+        found = contents(output)
+        whole = "manifest.json" in found
+        assert not whole or any(
+            all(found.get(name) == data for name, data in each.items()) for each in (old, expected)
+        )
+        if not whole or journal.begun(output) is not None or overwrite:
+            prepare([texts], output, OPTIONS, workers=1, overwrite=overwrite)
+        assert contents(output) == expected
+        number += 1
+    assert number > 20
+
+
+@pytest.mark.parametrize("fault", [Fault(status=503), Fault(lose_answer=True), Fault(reset=True)])
+def test_a_busy_store_changes_no_byte(
+    store: storage.Store, texts: Path, expected: dict[str, bytes], fault: Fault
+) -> None:
+    output = f"{store.new_bucket()}/corpus"
+    store.proxy.fault = lambda request: fault if request.number % 7 == 3 else None
+    prepare([texts], output, OPTIONS, workers=1)
+    store.proxy.reset()
+    assert contents(output) == expected
+
+
+def test_two_prepares_of_the_same_plan_make_it_together(
+    store: storage.Store, texts: Path, expected: dict[str, bytes]
+) -> None:
+    output = f"{store.new_bucket()}/corpus"
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            prepare([texts], output, OPTIONS, workers=1)
+        except UserError as error:
+            if "holds a corpus" not in str(error):  # the other one had ended
+                failed.append(error)
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert contents(output) == expected
+
+
+def test_of_two_plans_the_second_is_refused_before_anything_is_touched(
+    store: storage.Store, texts: Path, expected: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = f"{store.new_bucket()}/corpus"
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.preparing.prepare._write", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            prepare([texts], output, OPTIONS, workers=1)
+    before = names_in(output), names_in(f"{output}/.prepare")
+    with pytest.raises(UserError, match="begun otherwise: `vocabulary` was char, now byte"):
+        prepare([texts], output, PrepareOptions(), workers=1)
+    assert (names_in(output), names_in(f"{output}/.prepare")) == before
+    prepare([texts], output, OPTIONS, workers=1)
+    assert contents(output) == expected
