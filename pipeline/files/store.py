@@ -180,7 +180,7 @@ class _StoreFile(io.RawIOBase):
     def _fetch(self, stop: int) -> None:
         start = self._position
         is_next = start == self._buffer_start + len(self._buffer)
-        self._read_bytes = min(2 * self._read_bytes, _MOST_READ_BYTES) if is_next else _READ_BYTES
+        self._read_bytes = min(4 * self._read_bytes, _MOST_READ_BYTES) if is_next else _READ_BYTES
         stop = min(max(start + self._read_bytes, stop), start + _MOST_READ_BYTES, self._num_bytes)
         self._buffer = read_range(self._uri, start, stop)
         self._buffer_start = start

@@ -60,7 +60,7 @@ def approx(expected: dict[str, list[float]]) -> dict[str, Any]:
 def test_every_symbol_of_a_text_is_found(
     tmp_path: Path, content: str, block_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.files.BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr("pipeline.files.reading.BLOCK_BYTES", block_bytes)
     assert found(read(tmp_path / "a.txt", content)) == approx(EXPECTED)
 
 

@@ -10,7 +10,7 @@ from corpora import write
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-import pipeline.files
+import pipeline.files.reading
 from pipeline.errors import UserError
 from pipeline.files import BLOCK_BYTES
 from pipeline.preparing.options import PrepareOptions
@@ -304,7 +304,7 @@ def test_planning_reads_no_byte_twice(
             num_read[0] += len(data or b"")
             return data or b""
 
-    monkeypatch.setattr(pipeline.files, "open_file", lambda path: Counted(path))
+    monkeypatch.setattr(pipeline.files.reading, "open_file", lambda path: Counted(path))
     monkeypatch.setattr(plain_text, "open_file", lambda path: Counted(path))
     options = PrepareOptions(splits={"train": 1.0}, shard_bytes=shard_bytes, **reading)
     plan = make_plan(find_sources([path], reading=options.reading).sources, options)
