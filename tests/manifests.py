@@ -1,6 +1,6 @@
 """A manifest for tests, small and valid."""
 
-from pipeline.layout.manifest import Manifest, Shard, ShardPiece, SourceInfo, Split
+from pipeline.layout.manifest import Manifest, Shard, ShardPiece, SkippedRows, SourceInfo, Split
 
 MANIFEST = Manifest(
     name="text",
@@ -15,6 +15,7 @@ MANIFEST = Manifest(
         SourceInfo("日.gz", 50, 50, True, False),
         SourceInfo("x.parquet", 70, 7, False, False),
     ),
+    skipped=(SkippedRows(2, 3, ((0, "row", "the field 'text' is null"), (5, "row", "not UTF-8"))),),
     splits={
         "train": Split(
             shards=(

@@ -28,8 +28,13 @@ ROWS = ["one", "", "zwei\r\n", "三つ", "\ufeffmarked", "one"] * 40
 
 
 def each_of(found: Iterable[Documents]) -> list[tuple[int, bytes]]:
-    """The documents one by one, each with its position."""
-    return [pair for some in found for pair in zip(some.positions, some.texts, strict=True)]
+    """The documents one by one, each with its position. The first bad one is raised."""
+    pairs: list[tuple[int, bytes]] = []
+    for some in found:
+        for error in some.bad:
+            raise error
+        pairs += zip(some.positions, some.texts, strict=True)
+    return pairs
 
 
 def parquet(path: Path, texts: Sequence[str | None], *, row_groups: int = 16) -> Path:

@@ -25,9 +25,9 @@ class Passage:
         start: the first byte.
         stop: the byte after the last.
         document: of a source with many documents, which of them the bytes are of, for people;
-            exact to the row where the corpus has one split, else to the document of the piece,
-            counted from 0. It says so where a text with U+0000, which is the separator, makes the
-            number too high.
+            exact to the row where the corpus has one split and no row was skipped, else to the
+            document of the piece, counted from 0. It says so where a text with U+0000, which is
+            the separator, makes the number too high.
     """
 
     source: str
@@ -138,12 +138,14 @@ def _document_passage(
         return Passage(
             source=source.name, start=begin + start, stop=begin + stop, document=doubt.strip()
         )
-    if len(corpus.splits) == 1 and source.unit == "row":
+    has_skipped = any(sources[each.source_index] == source for each in corpus.manifest.skipped)
+    if len(corpus.splits) == 1 and source.unit == "row" and not has_skipped:
         where = f"row {piece.start + document}"
     else:
         split = "" if len(corpus.splits) == 1 else " that are in this split"
         stretch = f"{source.unit}s {piece.start}-{piece.stop - 1}"
-        where = f"document {document} of those from {stretch}{split}"
+        besides = ", bad rows not counted" if has_skipped else ""
+        where = f"document {document} of those from {stretch}{split}{besides}"
     return Passage(source=source.name, start=start, stop=stop, document=where + doubt)
 
 

@@ -1,8 +1,9 @@
-"""What paths name, for people: how many sources of which format, and what is left out."""
+"""What paths name, for people: how many sources of which format, and what is left out of them."""
 
 import os
 from collections import Counter
 
+from pipeline.layout.manifest import Manifest
 from pipeline.sizes import count_text, size_text
 from pipeline.text.formats import PlainText
 from pipeline.text.pieces import Source
@@ -22,6 +23,22 @@ def found_text(found: Found) -> str:
         names += ["…"] if len(paths) > _NUM_SHOWN else []
         lines.append(f"left out: {len(paths):,} {why}: {', '.join(names)}")
     return "\n".join(lines)
+
+
+def skipped_lines(manifest: Manifest) -> list[str]:
+    """Returns how many bad rows were skipped, and the first of them; nothing for none."""
+    if not manifest.skipped:
+        return []
+    lines = [
+        f"skipped: {manifest.num_skipped:,} bad rows of {len(manifest.skipped):,} sources "
+        "(`--on_bad_row skip`), such as"
+    ]
+    for skipped in manifest.skipped[:_NUM_SHOWN]:
+        name = manifest.sources[skipped.source_index].name
+        places = [f"{unit} {position} ({why})" for position, unit, why in skipped.first]
+        places = places[:_NUM_SHOWN] + (["…"] if skipped.num_rows > _NUM_SHOWN else [])
+        lines.append(f"  {name}: {skipped.num_rows:,}: {', '.join(places)}")
+    return lines
 
 
 def _name_text(path: str) -> str:

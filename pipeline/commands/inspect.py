@@ -8,6 +8,7 @@ import numpy as np
 from pipeline.auditing.record_quality import measure_records
 from pipeline.auditing.shuffle_quality import Comparison, measure
 from pipeline.commands.flags import add_json, refuse_corpus_flags
+from pipeline.commands.found import skipped_lines
 from pipeline.layout.manifest import Split
 from pipeline.layout.record_index import RecordIndex, is_index
 from pipeline.layout.records import read_records
@@ -209,6 +210,7 @@ def corpus_text(corpus: Corpus) -> str:
             f"{name:<12} {split.num_tokens:>17,} {split.num_documents:>11,} "
             f"{len(split.shards):>7,} {size_text(split.disk_bytes):>9} {ratio:.4f} bytes"
         )
+    lines += skipped_lines(manifest)
     for name, split in corpus.splits.items():
         lines.append(f"{name} begins {_beginning(corpus, split)!r}")
     return "\n".join(lines)

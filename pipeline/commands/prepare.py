@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.auditing.balance import amounts_of_manifest, one_sided_splits, one_sided_text
 from pipeline.commands.flags import add_corpus_flags, add_quiet, add_workers, shows_progress
-from pipeline.commands.found import found_text
+from pipeline.commands.found import found_text, skipped_lines
 from pipeline.errors import OptionError
 from pipeline.files import checked_path, is_in_store, join, split_path
 from pipeline.layout.manifest import Manifest
@@ -113,6 +113,7 @@ def made_text(manifest: Manifest, *, seconds: float, workers: int | None) -> str
             f"{count_text(split.num_documents, 'document', width=9)} "
             f"{count_text(len(split.shards), 'shard', width=6)}"
         )
+    lines += skipped_lines(manifest)
     if workers is not None:
         lines.append(f"peak memory: {size_text(_peak_memory(workers))} over all processes")
     return "\n".join(line.rstrip() for line in lines)

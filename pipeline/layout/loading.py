@@ -13,6 +13,7 @@ from pipeline.layout.manifest import (
     Manifest,
     Shard,
     ShardPiece,
+    SkippedRows,
     SourceInfo,
     Split,
 )
@@ -105,6 +106,7 @@ def _manifest(content: dict[str, Any]) -> Manifest:
         separator_id=_natural(content, "separator_id", 0, vocabulary_size - 1),
         record_tokens=record_tokens,
         sources=sources,
+        skipped=tuple(_skipped(row, sources) for row in _list(content, "skipped")),
         splits=splits,
         file_formats=formats,
         files=files,
@@ -122,6 +124,24 @@ def _source(row: Any) -> SourceInfo:
     ):
         raise ValueError(f"{row!r} is no source")
     return SourceInfo(name, source_bytes, length, is_document, is_plain)
+
+
+def _skipped(row: Any, sources: tuple[SourceInfo, ...]) -> SkippedRows:
+    index, num_rows, first = row
+    if not (
+        type(index) is type(num_rows) is int
+        and 0 <= index < len(sources)
+        and 0 < len(first) <= num_rows <= _MAX
+        and all(
+            type(position) is int
+            and position >= 0
+            and unit in ("row", "byte")
+            and type(reason) is str
+            for position, unit, reason in first
+        )
+    ):
+        raise ValueError(f"{row!r} are no skipped rows")
+    return SkippedRows(index, num_rows, tuple((*each,) for each in first))
 
 
 def _split(

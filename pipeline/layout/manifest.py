@@ -13,7 +13,7 @@ from pipeline.files import join, sync_directory, whole_file
 from pipeline.layout.sealed import digest_of, sealed
 
 FILE_NAME = "manifest.json"
-FORMAT = 4
+FORMAT = 5
 
 
 class ShardPiece(NamedTuple):
@@ -117,6 +117,21 @@ class SourceInfo(NamedTuple):
         return "byte" if self.length == self.source_bytes else "row"
 
 
+class SkippedRows(NamedTuple):
+    """Rows of a source that have no text, and were skipped.
+
+    Attributes:
+        source_index: of the source in the manifest.
+        num_rows: how many.
+        first: of the first few, the position, what that counts (`row`, or `byte` of the text), and
+            what is wrong.
+    """
+
+    source_index: int
+    num_rows: int
+    first: tuple[tuple[int, str, str], ...]
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Manifest:
     """What a corpus is.
@@ -131,6 +146,7 @@ class Manifest:
         record_tokens: the tokens of a full record.
         sources: what was read, in order.
         splits: name -> `Split`.
+        skipped: what was left out of the sources that have bad rows, in order.
         file_formats: in which the records are there, as TFDS names them.
         files: the files beside the shards -> their BLAKE3, in hex.
     """
@@ -144,8 +160,14 @@ class Manifest:
     record_tokens: int
     sources: tuple[SourceInfo, ...]
     splits: dict[str, Split]
+    skipped: tuple[SkippedRows, ...]
     file_formats: tuple[str, ...]
     files: dict[str, str]
+
+    @property
+    def num_skipped(self) -> int:
+        """Rows that were skipped."""
+        return sum(skipped.num_rows for skipped in self.skipped)
 
     @property
     def shards(self) -> tuple[Shard, ...]:
@@ -165,7 +187,7 @@ class Manifest:
     def fingerprint(self) -> str:
         """BLAKE3 in hex. Equal fingerprints mean equal tokens, splits and sources."""
         content = self._content()
-        del content["file_formats"], content["files"]
+        del content["file_formats"], content["files"], content["skipped"]
         return digest_of(content)
 
     def save(self, directory: str | os.PathLike[str], *, once: bool = False) -> None:

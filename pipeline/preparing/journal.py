@@ -41,6 +41,7 @@ from pipeline.layout.sealed import read_sealed, sealed
 from pipeline.locks import held_folder
 from pipeline.preparing.options import PrepareOptions
 from pipeline.sizes import count_text
+from pipeline.text.bad_rows import BadRow, Skipped
 from pipeline.text.pieces import Source
 
 FOLDER = ".prepare"
@@ -54,10 +55,13 @@ class WrittenShard(Written):
     Attributes:
         num_text_bytes: bytes of text.
         documents: of each piece, the documents that end in it, empty ones included.
+        skipped: the name of a source -> its bad rows; the same for splits that are written
+            together.
     """
 
     num_text_bytes: int
     documents: tuple[int, ...]
+    skipped: dict[str, Skipped] = dataclasses.field(default_factory=dict)
 
 
 def locked(directory: AnyPath) -> contextlib.AbstractContextManager[None]:
@@ -154,12 +158,14 @@ def finished(path: str) -> WrittenShard | None:
     if content is None:
         return None
     try:
-        written = WrittenShard(**{**content, "documents": tuple(content["documents"])})
+        skipped = {name: _skipped(**each) for name, each in content["skipped"].items()}
+        documents = tuple(content["documents"])
+        written = WrittenShard(**{**content, "documents": documents, "skipped": skipped})
         if size_of(path) == written.num_bytes and (
             is_in_store(path) or digest(path) == written.blake3
         ):
             return written
-    except (FileNotFoundError, KeyError, TypeError):
+    except (AttributeError, FileNotFoundError, KeyError, TypeError):
         pass
     return None
 
@@ -212,6 +218,10 @@ def _read(path: str) -> dict[str, Any] | None:
 def _state(source: Source) -> int | str:
     """What changes when the source does."""
     return digest(source.path) if source.stream else source.modified
+
+
+def _skipped(num_rows: int, first: list[list[Any]]) -> Skipped:
+    return Skipped(num_rows=num_rows, first=tuple(BadRow(*row) for row in first))
 
 
 def _entry(path: str) -> str:

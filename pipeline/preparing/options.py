@@ -7,6 +7,7 @@ import re
 from pipeline.errors import OptionError
 from pipeline.options import check_choices, check_int, check_text, option
 from pipeline.terminal import as_utf8
+from pipeline.text.bad_rows import ERROR, ON_BAD_ROW, SKIP
 from pipeline.text.pieces import DOCUMENTS, FILE, MAX_ROW_BYTES, Reading
 
 MIN_SHARD_BYTES = 64
@@ -84,6 +85,12 @@ class PrepareOptions:
         parse=as_utf8,
         metavar="NAME",
     )
+    on_bad_row: str = option(
+        "what becomes of a row that has no text, such as one that is not valid JSON, lacks the "
+        "field, or is null: an error, or it is skipped, and counted",
+        default=ERROR,
+        choices=ON_BAD_ROW,
+    )
     max_row_bytes: int = option(
         "most bytes of a row, a line or another document of a source with many, which is held in "
         "memory as a whole",
@@ -125,6 +132,8 @@ class PrepareOptions:
             text_field=self.text_field,
             max_row_bytes=self.max_row_bytes,
             allow_binary=self.allow_binary,
+            skip_bad_rows=self.on_bad_row == SKIP,
+            utf8_only=self.on_bad_row == SKIP and self.vocabulary != "byte",
         )
 
     def __post_init__(self) -> None:

@@ -23,7 +23,15 @@ from pipeline.files import (
 )
 from pipeline.layout.array_record import check_installed
 from pipeline.layout.loading import load_manifest
-from pipeline.layout.manifest import FILE_NAME, Manifest, Shard, ShardPiece, SourceInfo, Split
+from pipeline.layout.manifest import (
+    FILE_NAME,
+    Manifest,
+    Shard,
+    ShardPiece,
+    SkippedRows,
+    SourceInfo,
+    Split,
+)
 from pipeline.layout.names import ARRAY_RECORD, TFRECORD
 from pipeline.preparing import journal, replacement
 from pipeline.preparing.companions import vouched, write_companions
@@ -34,6 +42,7 @@ from pipeline.preparing.shards import ShardTask, make_tasks, write_shard
 from pipeline.preparing.vocabularies import given_vocabulary, make_vocabulary
 from pipeline.progress import progress_bar
 from pipeline.sizes import count_text
+from pipeline.text.bad_rows import Skipped
 from pipeline.text.directories import Choice
 from pipeline.text.pieces import DOCUMENTS, Source
 from pipeline.text.sources import Found, check_unchanged, find_sources
@@ -343,7 +352,8 @@ def _manifest(
                     blake3=result.blake3,
                 )
             )
-    _check_documents(options, sources, shards)
+    skipped = _skipped(written)
+    _check_documents(options, sources, shards, sum(each.num_rows for each in skipped.values()))
     in_all = {piece.source.name for task in tasks for piece in task.pieces if piece.split is None}
     return Manifest(
         name=options.name,
@@ -354,10 +364,23 @@ def _manifest(
         separator_id=vocabulary.separator_id,
         record_tokens=options.record_tokens,
         sources=tuple(_info(source, source.name in in_all) for source in sources),
+        skipped=tuple(
+            SkippedRows(index_of[name], each.num_rows, each.first)
+            for name, each in sorted(skipped.items(), key=lambda item: index_of[item[0]])
+        ),
         splits={split: Split(shards=tuple(shards[split])) for split in options.splits},
         file_formats=formats,
         files={},
     )
+
+
+def _skipped(written: list[dict[str, journal.WrittenShard]]) -> dict[str, Skipped]:
+    """The bad rows of each source; of shards that are written together, each says the same."""
+    skipped: dict[str, Skipped] = {}
+    for results in written:
+        for name, each in next(iter(results.values())).skipped.items():
+            skipped.setdefault(name, Skipped()).join(each)
+    return skipped
 
 
 def _info(source: Source, in_all: bool) -> SourceInfo:
@@ -371,13 +394,17 @@ def _info(source: Source, in_all: bool) -> SourceInfo:
 
 
 def _check_documents(
-    options: PrepareOptions, sources: tuple[Source, ...], shards: dict[str, list[Shard]]
+    options: PrepareOptions,
+    sources: tuple[Source, ...],
+    shards: dict[str, list[Shard]],
+    num_skipped: int,
 ) -> None:
     """Refuses what only reading shows: no text, or none in a split; a separator that is nowhere."""
+    besides = f" beside {num_skipped} bad rows, which `on_bad_row` skips" if num_skipped else ""
     if not any(shard.text_bytes for split in shards.values() for shard in split):
         raise UserError(
             f"the text is empty: no byte of it is in {count_text(len(sources), 'source')}, such as "
-            f"{sources[0].shown}; name others"
+            f"{sources[0].shown}{besides}; name others"
         )
     num_documents = sum(shard.num_documents for split in shards.values() for shard in split)
     is_separated = options.document not in DOCUMENTS and all(

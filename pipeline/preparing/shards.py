@@ -17,6 +17,7 @@ from pipeline.preparing.journal import WrittenShard
 from pipeline.preparing.options import PrepareOptions
 from pipeline.preparing.plan import Pieces, Plan, num_source_bytes
 from pipeline.preparing.splits import MIN_RANGE_BYTES, RangeCutter, SplitOf
+from pipeline.text.bad_rows import Skipped
 from pipeline.text.documents import errors_name, read_documents, read_parts
 from pipeline.text.pieces import Documents, Part, Piece, Source
 from pipeline.text.sources import check_unchanged
@@ -90,7 +91,8 @@ def write_shard(
 
     Raises:
         UserError: text that is not UTF-8 (file and offset), a character that the vocabulary
-            lacks, a row without a text, a source that is damaged or changed since the plan.
+            lacks, a bad row that is not to be skipped, a source that is damaged or changed since
+            the plan.
         OSError: a file cannot be written.
     """
     kept = {split: journal.finished(path) for split, path in task.paths.items()}
@@ -108,6 +110,7 @@ def write_shard(
             )
             for split, path in task.paths.items()
         }
+        skipped: dict[str, Skipped] = {}
         split_of, cutter = SplitOf(task.fractions), RangeCutter(task.fractions)
         for piece in task.pieces:
             for split, shard in shards.items():
@@ -120,8 +123,10 @@ def write_shard(
                     cutter = RangeCutter(task.fractions)  # else a short one goes on in its ranges
                 _write_ranges(piece, shards, cutter, advance)
             else:
-                _write_documents(piece, shards, split_of, advance)
-        written = {split: shard.finish() for split, shard in shards.items()}
+                bad = _write_documents(piece, shards, split_of, advance)
+                if bad.num_rows:
+                    skipped.setdefault(piece.source.name, Skipped()).join(bad)
+        written = {split: shard.finish(skipped) for split, shard in shards.items()}
         check_unchanged({piece.source.name: piece.source for piece in task.pieces}.values())
     for split, path in task.paths.items():
         journal.record(path, written[split])
@@ -187,12 +192,13 @@ class _Shard:
             self._vocabulary.check(text)
             self._next_check = self._num_text_bytes + _CHECK_DISTANCE
 
-    def finish(self) -> WrittenShard:
-        """Writes the last record."""
+    def finish(self, skipped: dict[str, Skipped]) -> WrittenShard:
+        """Writes the last record; `skipped` is what it is to say of bad rows."""
         return WrittenShard(
             **dataclasses.asdict(self._writer.finish()),
             num_text_bytes=self._num_text_bytes,
             documents=tuple(self._documents),
+            skipped=skipped,
         )
 
 
@@ -212,8 +218,9 @@ def _write_ranges(
 
 def _write_documents(
     piece: Piece, shards: dict[str, _Shard], split_of: SplitOf, advance: Advance
-) -> None:
-    for documents in read_documents(piece):
+) -> Skipped:
+    skipped = Skipped()
+    for documents in read_documents(piece, skipped):
         indices = split_of.indices(documents.texts) if len(shards) > 1 else np.zeros(1)
         for index, shard in enumerate(shards.values()):
             chosen = indices == index
@@ -222,3 +229,4 @@ def _write_documents(
             elif chosen.any():
                 shard.write_documents(piece.source, documents.where(chosen.tolist()))
         advance(documents.num_done)
+    return skipped

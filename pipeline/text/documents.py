@@ -8,19 +8,22 @@ import contextlib
 from collections.abc import Iterator
 
 from pipeline.errors import UserError
-from pipeline.text.formats.rows import RowError
+from pipeline.text.bad_rows import RowError, Skipped
 from pipeline.text.pieces import Documents, Part, Piece, Source
 
 _CONVERT = (
     "convert it, leave it out with `--glob`, or use `--vocabulary byte`, which takes any bytes"
 )
 
+_SKIP = "; `--on_bad_row skip` leaves such rows out, and counts them"
+
 
 def read_parts(piece: Piece) -> Iterator[Part]:
     """Yields what a piece holds: blocks where the source is a document, else whole documents.
 
     Raises:
-        UserError: a file that is damaged, truncated or has changed; a row without a text.
+        UserError: a file that is damaged, truncated or has changed; a bad row that is not to be
+            skipped.
     """
     if piece.source.is_document:
         with _errors_named(piece):
@@ -33,16 +36,27 @@ def read_parts(piece: Piece) -> Iterator[Part]:
             num_done = 0
 
 
-def read_documents(piece: Piece) -> Iterator[Documents]:
+def read_documents(piece: Piece, skipped: Skipped | None = None) -> Iterator[Documents]:
     """Yields the documents of a piece of a source of many, some at a time, never none.
+
+    Args:
+        piece: what is read.
+        skipped: counts the bad rows, where they are skipped.
 
     Raises:
         UserError: see `read_parts`.
     """
+    written = piece.source.format
     with _errors_named(piece):
-        for documents in piece.source.format.documents(piece):
+        for documents in written.documents(piece):
+            for error in documents.bad:
+                if not written.skip_bad_rows:
+                    remedy = "" if written.is_plain_text else _SKIP
+                    raise RowError(error.position, f"{error}{remedy}") from error
+                if skipped is not None:
+                    skipped.add(error, written.position_unit)
             if documents.texts:
-                yield documents
+                yield documents._replace(bad=())
 
 
 @contextlib.contextmanager
@@ -69,7 +83,8 @@ def errors_name(source: Source, position: int) -> Iterator[None]:
     except UnicodeDecodeError as error:
         problem = source.format.problem_of(source.path, position, error.start)
         problem = source.named(problem)
-        raise UserError(f"{problem} ({error.reason}); {_CONVERT}") from error
+        skip = "" if source.format.is_plain_text else _SKIP
+        raise UserError(f"{problem} ({error.reason}); {_CONVERT}{skip}") from error
     except UserError as error:
         if source.shown in str(error):
             raise

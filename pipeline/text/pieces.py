@@ -16,6 +16,8 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from pipeline.text.bad_rows import RowError
+
 # What a document is in plain text. Anything else is a separator.
 DOCUMENTS = FILE, LINE, BLANK_LINE = "file", "line", "blank_line"
 STANDARD_INPUT = "-"  # as it is given, and its name
@@ -34,12 +36,16 @@ class Reading:
         max_row_bytes: most bytes of a row, a line or another document of a source with many: it
             is held in memory as a whole.
         allow_binary: takes files of known binary formats, byte by byte.
+        skip_bad_rows: leaves out the rows that have no text (`text.bad_rows`).
+        utf8_only: a row that is no UTF-8 has no text; else whoever encodes it says so.
     """
 
     document: str = FILE
     text_field: str | None = None
     max_row_bytes: int = MAX_ROW_BYTES
     allow_binary: bool = False
+    skip_bad_rows: bool = False
+    utf8_only: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,6 +110,8 @@ class Format:
     title = ""  # for people
     compression = ""  # the suffix, of formats that may be compressed
     is_plain_text = False  # else it holds rows, whose field `--text_field` names
+    skip_bad_rows = False  # that `Documents.bad` has; else they are errors
+    position_unit = "byte"  # what `Documents.positions` counts
 
     @property
     def is_document(self) -> bool:
@@ -154,7 +162,7 @@ class Format:
 
         Raises:
             UserError: the source is damaged, truncated or has changed.
-            RowError: a row without a text (see `text.formats.rows`).
+            RowError: what spoils the rest of the source.
         """
         raise NotImplementedError
 
@@ -281,14 +289,16 @@ class Documents(NamedTuple):
         texts: their bytes.
         positions: of each: its row, else its first byte in the source's text.
         num_done: how many more of the piece's `source_bytes` are done with them.
+        bad: the rows among them that have no text.
     """
 
     texts: list[bytes]
     positions: Sequence[int]
     num_done: int = 0
+    bad: Sequence[RowError] = ()
 
     def where(self, chosen: Sequence[bool]) -> "Documents":
-        """Returns those that are chosen; none of the bytes count as done."""
+        """Returns the texts that are chosen; none of the bytes count as done."""
         return Documents(
             list(itertools.compress(self.texts, chosen)),
             list(itertools.compress(self.positions, chosen)),

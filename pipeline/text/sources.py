@@ -264,6 +264,10 @@ def _check_effects(sources: Sequence[Source], unused: Choice, reading: Reading) 
             f"`text_field` {reading.text_field!r} has no effect: all sources are plain text, and "
             "only JSON Lines, JSON arrays, Parquet and tfds: have fields"
         )
+    if reading.skip_bad_rows and all(source.format.is_plain_text for source in sources):
+        raise OptionError(
+            "`on_bad_row` skip has no effect: all sources are plain text, without rows"
+        )
     if reading.document != FILE and not any(source.format.is_plain_text for source in sources):
         raise OptionError(
             f"`document` {reading.document!r} has no effect: no source is plain text, and in the "

@@ -209,7 +209,7 @@ def test_standard_input(tmp_path: Path) -> None:
         (
             ("--document", "line", "--max_row_bytes", "5"),
             b"a\nlonger\n",
-            "error: standard input, the document at byte 2: it is longer than 5 bytes",
+            "error: standard input, the document at byte 2: longer than 5 bytes",
         ),
     ],
 )

@@ -47,7 +47,7 @@ def set_in(*keys: Any, value: Any) -> Callable[[Any], None]:
 
 SHARD = ("splits", "train", "shards", 0)
 LIES = {
-    "another format": (set_in("format", value=1), "of format 1, and this textreel reads 4"),
+    "another format": (set_in("format", value=1), "of format 1, and this textreel reads 5"),
     "no record": (set_in("record_tokens", value=0), "`record_tokens` is 0"),
     "negative": (set_in("record_tokens", value=-1), "`record_tokens` is -1"),
     "another record": (set_in("record_tokens", value=168), "9 tokens are not 3 records"),
@@ -76,6 +76,10 @@ LIES = {
     "files": (set_in("files", value={}), "`files` lacks"),
     "a file elsewhere": (set_in("files", "../x.json", value="01" * 32), "is no name of a file"),
     "formats": (set_in("file_formats", value=["riegeli"]), "no file formats"),
+    "skipped where": (set_in("skipped", 0, 0, value=3), "are no skipped rows"),
+    "skipped none": (set_in("skipped", 0, 2, value=[]), "are no skipped rows"),
+    "skipped less": (set_in("skipped", 0, 1, value=1), "are no skipped rows"),
+    "skipped text": (set_in("skipped", 0, 2, 0, 1, value="line"), "are no skipped rows"),
     "lacking": (lambda parsed: parsed.pop("dtype"), "no 'dtype'"),
 }
 

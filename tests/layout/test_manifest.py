@@ -1,4 +1,4 @@
-"""The manifest on disk: format 4, sealed."""
+"""The manifest on disk: format 5, sealed."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from pipeline import open_corpus
 
 # A new field, another order or another name makes another format.
 REST = (
-    '"format": 4, "name": "text", "options": {"vocabulary": "char", "splits": {"train": 0.9, '
+    '"format": 5, "name": "text", "options": {"vocabulary": "char", "splits": {"train": 0.9, '
     '"test": 0.1}}, "vocabulary_fingerprint": "F0", "vocabulary_size": 300, "dtype": "uint16", '
     '"separator_id": 0, "record_tokens": 4, "sources": [["a b.txt", 90, 90, true, true], '
     '["\\u65e5.gz", 50, 50, true, false], ["x.parquet", 70, 7, false, false]], "splits": {"train": '
@@ -22,7 +22,8 @@ REST = (
     '"num_records": 2, "disk_bytes": 78, "text_bytes": 4, "blake3": "CD", "pieces": [[0, 40, 90, '
     '1]]}]}, "test": {"shards": [{"file": "text-test.tfrecord-00000-of-00001", '
     '"num_tokens": 0, "num_records": 0, "disk_bytes": 0, "text_bytes": 0, "blake3": "EF", '
-    '"pieces": []}]}}, "file_formats": ["tfrecord"], "files": {"vocabulary.json": "01", '
+    '"pieces": []}]}}, "skipped": [[2, 3, [[0, "row", "the field \'text\' is null"], [5, "row", '
+    '"not UTF-8"]]]], "file_formats": ["tfrecord"], "files": {"vocabulary.json": "01", '
     '"dataset_info.json": "02", "features.json": "03"}}\n'
 )
 for digits in ("F0", "AB", "CD", "EF", "01", "02", "03"):
@@ -39,7 +40,7 @@ def test_the_file_is_fixed(tmp_path: Path) -> None:
 
 
 def test_the_fingerprint_is_of_what_says_which_tokens_there_are() -> None:
-    tokens = REST[: REST.index(', "file_formats"')] + "}\n"
+    tokens = REST[: REST.index(', "skipped"')] + "}\n"
     assert MANIFEST.fingerprint == blake3(tokens.encode()).hexdigest()
 
 

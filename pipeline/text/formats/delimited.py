@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.files import read_blocks
-from pipeline.text.formats.rows import check_all_row_bytes, check_row_bytes
+from pipeline.text.formats.rows import check_row_bytes, too_long, without_long
 from pipeline.text.pieces import BLANK_LINE, LINE, MAX_ROW_BYTES, Documents
 
 _NEWLINE = b"\n"
@@ -58,33 +58,39 @@ def split_at(
 ) -> Iterator[Documents]:
     """Yields what stands between delimiters, with its position: what ends in a block at a time.
 
-    Raises:
-        RowError: there are more than `max_row_bytes` between two.
+    Bad is what has more than `max_row_bytes`; that is said as soon as it is known, and not held.
     """
     # Of a text in many blocks, the parts are held apart and joined once: joining at every
     # block would be quadratic. Only as much as may be a delimiter's beginning is searched again.
     held: list[bytes] = []
     held_bytes = 0
+    is_bad = False  # what began and did not end yet
     rest = b""
     for block in blocks:
         *texts, rest = (rest + block).split(delimiter)
         if texts:
-            texts[0] = b"".join([*held, texts[0]])
+            if is_bad:
+                position += held_bytes + len(texts[0]) + len(delimiter)
+                del texts[0]
+            else:
+                texts[0] = b"".join([*held, texts[0]])
             positions, position = _positions(texts, position, len(delimiter))
-            check_all_row_bytes(texts, positions, max_row_bytes)
-            yield Documents(texts, positions)
+            yield without_long(Documents(texts, positions), max_row_bytes)
             held.clear()
-            held_bytes = 0
+            held_bytes, is_bad = 0, False
         unsure = len(rest) - len(delimiter) + 1
         if unsure > 0:
-            held.append(rest[:unsure])
             held_bytes += unsure
-            check_row_bytes(position, held_bytes, max_row_bytes)
+            if held_bytes > max_row_bytes and not is_bad:
+                is_bad = True
+                held.clear()
+                yield Documents([], [], bad=[too_long(position, max_row_bytes)])
+            if not is_bad:
+                held.append(rest[:unsure])
             rest = rest[unsure:]
     last = b"".join([*held, rest])
-    check_row_bytes(position, len(last), max_row_bytes)
-    if last:
-        yield Documents([last], [position])
+    if last and not is_bad:
+        yield without_long(Documents([last], [position]), max_row_bytes)
 
 
 def _positions(texts: Sequence[bytes], position: int, between: Any) -> tuple[list[int], int]:
@@ -199,6 +205,5 @@ def _without_leading_lines(documents: Documents, max_row_bytes: int) -> Iterator
     if first:
         texts.insert(0, first)
         positions.insert(0, position)
-    check_all_row_bytes(texts, positions, max_row_bytes)
     if texts:
-        yield Documents(texts, positions)
+        yield without_long(Documents(texts, positions), max_row_bytes)

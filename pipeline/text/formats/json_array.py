@@ -10,9 +10,10 @@ import json
 from collections.abc import Iterable, Iterator
 
 from pipeline.files import BLOCK_BYTES
+from pipeline.text.bad_rows import RowError
 from pipeline.text.formats.compressed import blocks_of, read_beginning
 from pipeline.text.formats.json_rows import ARRAY, JsonRows, decode_json, json_shape, text_of_row
-from pipeline.text.formats.rows import RowError, check_row_bytes, documents_of_blocks
+from pipeline.text.formats.rows import check_row_bytes, documents_of_blocks
 from pipeline.text.pieces import (
     MAX_ROW_BYTES,
     Candidate,
@@ -24,6 +25,7 @@ from pipeline.text.pieces import (
 
 _SPACE = " \t\r\n"
 _MOST_ROWS = 1024  # at a time
+_EXPONENT = 2  # characters: of 1.5e-3, cut behind the sign, 1.5 is a number too
 _LONGEST_WORD = 16  # characters, such as -Infinity or \\ud83d, that may be cut by a block's end
 
 
@@ -60,7 +62,7 @@ class JsonArray(JsonRows):
 def read_json_array(
     blocks: Iterable[bytes], text_field: str, *, max_row_bytes: int = MAX_ROW_BYTES
 ) -> Iterator[Documents]:
-    """Yields the text of every element, with its number.
+    """Yields the text of every element, with its number; bad are those without.
 
     Args:
         blocks: the file's bytes, cut anywhere.
@@ -68,26 +70,32 @@ def read_json_array(
         max_row_bytes: most characters of an element.
 
     Raises:
-        RowError: it is no JSON array, or an element is too long or no object with a text in that
-            field.
+        RowError: it is no JSON array, or an element is too long: it is held in memory whole.
     """
     array = _Characters(blocks, max_row_bytes)
     array.expect("[")
     texts: list[bytes] = []
+    positions: list[int] = []
+    bad: list[RowError] = []
     num_rows = num_bytes = 0
     while array.peek() != "]":
         array.row = num_rows
         if num_rows > 0:
             array.expect(",")
-        texts.append(text_of_row(array.row, array.element(), text_field))
-        num_bytes += len(texts[-1])
+        element = array.element()
+        try:
+            texts.append(text_of_row(array.row, element, text_field))
+            positions.append(array.row)
+            num_bytes += len(texts[-1])
+        except RowError as error:
+            bad.append(error)
         num_rows += 1
-        if num_bytes >= BLOCK_BYTES or len(texts) == _MOST_ROWS:
-            yield Documents(texts, range(num_rows - len(texts), num_rows))
-            texts, num_bytes = [], 0
+        if num_bytes >= BLOCK_BYTES or len(texts) + len(bad) == _MOST_ROWS:
+            yield Documents(texts, positions, bad=bad)
+            texts, positions, bad, num_bytes = [], [], [], 0
     array.expect("]")
     array.expect("")
-    yield Documents(texts, range(num_rows - len(texts), num_rows))
+    yield Documents(texts, positions, bad=bad)
 
 
 class _Characters:
@@ -123,7 +131,7 @@ class _Characters:
         if found != character:
             wanted = repr(character) if character else "the end of the file"
             problem = repr(found) if found else "the file ends"
-            raise RowError(self.row, f"not valid JSON: {wanted} is expected, but {problem}")
+            raise RowError(self.row, "not valid JSON", f": {wanted} is expected, but {problem}")
         self._start += len(character)
 
     def element(self) -> object:
@@ -132,7 +140,12 @@ class _Characters:
         while True:
             held = len(self._text) - self._start
             try:
-                value, self._start = decode_json(self._text, self._start)
+                start = self._start
+                value, end = decode_json(self._text, start)
+                may_go_on = isinstance(value, int | float) and end >= len(self._text) - _EXPONENT
+                if may_go_on and self._more(1):
+                    continue
+                self._start += end - start  # reading on moves it
                 return value
             except json.JSONDecodeError as error:
                 # Perhaps it only ends in what was not read yet. That is read in ever larger
@@ -142,10 +155,10 @@ class _Characters:
                     or error.pos >= len(self._text) - _LONGEST_WORD
                 )
                 if not may_go_on or not self._more(max(1, held)):
-                    raise RowError(self.row, f"not valid JSON: {error.msg}") from error
+                    raise RowError(self.row, "not valid JSON", f": {error.msg}") from error
                 check_row_bytes(self.row, held, self._max_row_bytes)
             except RecursionError as error:
-                raise RowError(self.row, f"not valid JSON: {error}") from error
+                raise RowError(self.row, "not valid JSON", f": {error}") from error
 
     def _more(self, least: int) -> bool:
         """Reads at least so many characters; whether there were any."""
@@ -156,7 +169,7 @@ class _Characters:
             if not block and (cut_off := self._decoder.getstate()[0]):
                 self._bad_byte = self._num_bytes - len(cut_off)
             if self._bad_byte is not None:
-                raise RowError(self.row, f"not UTF-8 at byte {self._bad_byte} of the file")
+                raise RowError(self.row, "not UTF-8", f" at byte {self._bad_byte} of the file")
             if not block:
                 break
             text = self._decoded(block)

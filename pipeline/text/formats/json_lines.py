@@ -8,6 +8,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 
 from pipeline.errors import UserError
+from pipeline.text.bad_rows import RowError
 from pipeline.text.formats.compressed import (
     blocks_of,
     read_beginning,
@@ -24,7 +25,7 @@ from pipeline.text.formats.json_rows import (
     text_of_row,
     texts_of_lines,
 )
-from pipeline.text.formats.rows import RowError, documents_of_blocks
+from pipeline.text.formats.rows import documents_of_blocks
 from pipeline.text.pieces import (
     LINE,
     MAX_ROW_BYTES,
@@ -43,6 +44,7 @@ class JsonLines(JsonRows):
     """Rows in a file of JSON Lines."""
 
     title = "JSON Lines"
+    position_unit = "byte"
 
     @classmethod
     def find(cls, candidate: Candidate, reading: Reading) -> Source | None:
@@ -86,14 +88,13 @@ def read_json_lines(
 ) -> Iterator[Documents]:
     """Yields the text of every row, with the position of the row's first byte.
 
+    Bad are lines that are too long, or no object with a text in that field.
+
     Args:
         blocks: the file's bytes, cut anywhere.
         text_field: the field that holds the text.
         position: where the blocks start in the file.
         max_row_bytes: most bytes of a line.
-
-    Raises:
-        RowError: a line that is too long, or is no object with a text in that field.
     """
     for lines in split_at(blocks, b"\n", position, max_row_bytes=max_row_bytes):
         texts = texts_of_lines(lines.texts, text_field)
@@ -101,13 +102,18 @@ def read_json_lines(
 
 
 def _one_by_one(lines: Documents, text_field: str) -> Documents:
-    """The texts of lines among which are blank ones, or one that is wrong."""
-    rows = lines.where([bool(line) and not line.isspace() for line in lines.texts])
-    texts = [
-        text_of_row(start, _row_of(start, line), text_field)
-        for start, line in zip(rows.positions, rows.texts, strict=True)
-    ]
-    return Documents(texts, rows.positions)
+    """The texts of lines among which are blank ones, or bad ones."""
+    texts, positions, bad = [], [], list(lines.bad)
+    for start, line in zip(lines.positions, lines.texts, strict=True):
+        if not line or line.isspace():
+            continue
+        try:
+            texts.append(text_of_row(start, _row_of(start, line), text_field))
+            positions.append(start)
+        except RowError as error:
+            bad.append(error)
+    bad.sort(key=lambda error: error.position)
+    return Documents(texts, positions, bad=bad)
 
 
 def _row_of(start: int, line: bytes) -> object:
@@ -115,9 +121,9 @@ def _row_of(start: int, line: bytes) -> object:
         # A byte order mark is allowed at the beginning of the file.
         return parse_json(line.decode("utf-8-sig" if start == 0 else "utf-8"))
     except UnicodeDecodeError as error:
-        raise RowError(start, f"not UTF-8 at byte {start + error.start} of the file") from error
+        raise RowError(start, "not UTF-8", f" at byte {start + error.start} of the file") from error
     except (ValueError, RecursionError) as error:
-        raise RowError(start, f"not valid JSON: {error}") from error
+        raise RowError(start, "not valid JSON", f": {error}") from error
 
 
 def _is_told(candidate: Candidate, reading: Reading) -> bool:

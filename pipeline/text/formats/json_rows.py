@@ -7,8 +7,9 @@ import json
 from operator import getitem
 from typing import Any
 
+from pipeline.text.bad_rows import RowError
 from pipeline.text.formats.compressed import check_compression
-from pipeline.text.formats.rows import RowError, RowFormat, field_of
+from pipeline.text.formats.rows import RowFormat, row_options
 from pipeline.text.pieces import Candidate, Reading, Source
 
 _DECODER = json.JSONDecoder()
@@ -37,12 +38,8 @@ class JsonRows(RowFormat):
             UserError: a package is missing, or no field is named.
         """
         check_compression(candidate.path, candidate.compression)
-        written = cls(
-            text_field=field_of(candidate.path, reading),
-            compression=candidate.compression,
-            max_row_bytes=reading.max_row_bytes,
-        )
-        return candidate.source(written)
+        options = row_options(candidate.path, reading)
+        return candidate.source(cls(compression=candidate.compression, **options))
 
 
 def json_shape(beginning: bytes, *, is_whole: bool) -> str:
@@ -137,15 +134,16 @@ def text_of_row(position: int, row: Any, text_field: str) -> bytes:
         RowError: it is no object with a text in that field.
     """
     if not isinstance(row, dict):
-        raise RowError(position, f"not a JSON object but {type(row).__name__}")
+        raise RowError(position, "not a JSON object", f" but {type(row).__name__}")
     text: Any = row
     for name in [text_field] if text_field in row else text_field.split("."):
         if not isinstance(text, dict) or name not in text:
             fields = ", ".join(map(repr, row)) or "none"
-            raise RowError(position, f"no field {text_field!r}; the fields are: {fields}")
+            raise RowError(position, f"no field {text_field!r}", f"; the fields are: {fields}")
         text = text[name]
     if not isinstance(text, str):
-        raise RowError(position, f"the field {text_field!r} is not a text: {str(text)[:50]}")
+        reason = f"the field {text_field!r} is not a text"
+        raise RowError(position, reason, f": {str(text)[:50]}")
     try:
         return text.encode()
     except UnicodeEncodeError as error:

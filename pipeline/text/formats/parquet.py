@@ -11,7 +11,8 @@ from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.files import open_file
-from pipeline.text.formats.rows import RowError, RowFormat, documents_of_rows, field_of
+from pipeline.text.bad_rows import RowError
+from pipeline.text.formats.rows import RowFormat, documents_of_rows, row_options
 from pipeline.text.pieces import Candidate, Documents, Piece, Reading, Source
 
 _SUFFIX, _MAGIC = ".parquet", b"PAR1"
@@ -40,11 +41,9 @@ class Parquet(RowFormat):
             return None
         if candidate.compression:
             raise UserError(f"{path}: decompress it; Parquet files are compressed inside")
-        text_field = field_of(path, reading)
-        row_groups = find_row_groups(path, text_field)
-        written = cls(
-            text_field=text_field, row_groups=row_groups, max_row_bytes=reading.max_row_bytes
-        )
+        options = row_options(path, reading)
+        row_groups = find_row_groups(path, options["text_field"])
+        written = cls(row_groups=row_groups, **options)
         return candidate.source(written, num_rows=row_groups[-1] if row_groups else 0)
 
     def cut(self, source: Source, offset: int, search_bytes: int) -> int:
@@ -55,7 +54,7 @@ class Parquet(RowFormat):
         """See `Format.documents`."""
         path = piece.source.path
         rows = read_rows(path, self.text_field, self.row_groups, piece.start, piece.stop)
-        return documents_of_rows(piece, rows, self.max_row_bytes)
+        return documents_of_rows(piece, rows, self)
 
 
 def find_row_groups(path: str, text_field: str) -> tuple[int, ...]:
@@ -78,7 +77,7 @@ def find_row_groups(path: str, text_field: str) -> tuple[int, ...]:
 def read_rows(
     path: str, text_field: str, row_groups: tuple[int, ...], start: int, stop: int
 ) -> Iterator[Documents]:
-    """Yields the texts of the rows `start … stop - 1`, with their numbers.
+    """Yields the texts of the rows `start … stop - 1`, with their numbers; bad are null ones.
 
     Args:
         path: the file.
@@ -88,7 +87,6 @@ def read_rows(
         stop: the last row of a row group, plus 1.
 
     Raises:
-        RowError: a row without a text.
         UserError: the file is damaged.
     """
     begins = (0, *row_groups[:-1])
@@ -104,15 +102,24 @@ def read_rows(
         row = start
         for batch in batches:
             texts = _texts(_column(batch, text_field))
-            if None in texts:
-                raise RowError(row + texts.index(None), f"the field {text_field!r} is null")
-            yield Documents(texts, range(row, row + len(texts)))
+            documents = Documents(texts, range(row, row + len(texts)))
+            yield _without_null(documents, text_field) if None in texts else documents
             row += len(texts)
     if row != stop:
         raise UserError(
             f"{path} has {row} rows, but had {stop} when the work was planned; it changed "
             "meanwhile: run the same command again"
         )
+
+
+def _without_null(documents: Documents, text_field: str) -> Documents:
+    bad = [
+        RowError(position, f"the field {text_field!r} is null")
+        for text, position in zip(documents.texts, documents.positions, strict=True)
+        if text is None
+    ]
+    good = documents.where([text is not None for text in documents.texts])
+    return good._replace(bad=bad)
 
 
 def _is_told(candidate: Candidate) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.files import is_uri
-from pipeline.text.formats.rows import RowFormat, documents_of_rows, field_of
+from pipeline.text.formats.rows import RowFormat, documents_of_rows, row_options
 from pipeline.text.pieces import Candidate, Documents, Piece, Reading, Source
 
 
@@ -40,7 +40,8 @@ class TfdsExamples(RowFormat):
         path = candidate.path
         if not path.startswith(cls.prefix):
             return None
-        text_field = field_of(path, reading)
+        options = row_options(path, reading)
+        text_field = options["text_field"]
         dataset, _, split = path.removeprefix(cls.prefix).rpartition(":")
         if not dataset or not split:
             raise UserError(f"{path} is not of the form tfds:NAME:SPLIT or tfds:NAME/CONFIG:SPLIT")
@@ -62,7 +63,7 @@ class TfdsExamples(RowFormat):
             path=os.fspath(builder.data_dir),
             name=f"{cls.prefix}{builder.info.full_name}:{split}",
             source_bytes=max(info.num_bytes, info.num_examples),
-            format=cls(text_field=text_field, split=split, max_row_bytes=reading.max_row_bytes),
+            format=cls(split=split, **options),
             num_rows=info.num_examples,
         )
 
@@ -74,7 +75,7 @@ class TfdsExamples(RowFormat):
         """See `Format.documents`."""
         path = piece.source.path
         rows = read_examples(path, self.split, self.text_field, piece.start, piece.stop)
-        return documents_of_rows(piece, rows, self.max_row_bytes)
+        return documents_of_rows(piece, rows, self)
 
 
 def read_examples(

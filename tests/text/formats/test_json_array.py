@@ -13,9 +13,9 @@ from mutations import mutated_bytes
 from samples import each_of
 
 from pipeline import UserError
+from pipeline.text.bad_rows import RowError
 from pipeline.text.formats import json_array
 from pipeline.text.formats.json_array import read_json_array
-from pipeline.text.formats.rows import RowError
 
 ROWS = [
     {"text": 'one ] } , " \\ { ['},
@@ -67,7 +67,7 @@ def test_a_bad_element_is_named(tmp_path: Path, data: str | bytes, message: str)
 def test_a_long_element_is_refused_before_it_is_held() -> None:
     data = json.dumps([{"text": "a"}, {"text": "b" * 10_000}]).encode()
     assert len(texts(data, max_row_bytes=20_000)) == 2
-    with pytest.raises(RowError, match="it is longer than 1000 bytes"):
+    with pytest.raises(RowError, match="longer than 1000 bytes"):
         texts(data, max_row_bytes=1000)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.text.bad_rows import RowError
 from pipeline.text.formats.json_rows import (
     ARRAY,
     LINES,
@@ -15,7 +16,6 @@ from pipeline.text.formats.json_rows import (
     text_of_row,
     texts_of_lines,
 )
-from pipeline.text.formats.rows import RowError
 
 ROW = {"text": "a", "n": [1, {"x": "}\n{"}]}
 

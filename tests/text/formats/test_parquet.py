@@ -12,8 +12,8 @@ from samples import each_of, parquet
 from terminal import textreel_without
 
 from pipeline import UserError
+from pipeline.text.bad_rows import RowError
 from pipeline.text.formats.parquet import Parquet, find_row_groups, read_rows
-from pipeline.text.formats.rows import RowError
 from pipeline.text.pieces import Candidate, Reading
 
 TEXTS = [f"row {number}" for number in range(25)]

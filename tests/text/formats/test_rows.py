@@ -5,39 +5,43 @@ from collections.abc import Iterator
 import pytest
 
 from pipeline.errors import UserError
+from pipeline.text.bad_rows import RowError
 from pipeline.text.formats.rows import (
-    RowError,
     RowFormat,
-    check_all_row_bytes,
     documents_of_blocks,
     documents_of_rows,
     field_of,
+    without_long,
 )
 from pipeline.text.pieces import Documents, Piece, Reading, Source
 
 
 def test_the_bytes_of_a_piece_are_shared_by_its_rows() -> None:
-    source = Source(
-        path="/x", name="x", source_bytes=100, format=RowFormat(text_field="t"), num_rows=10
-    )
+    written = RowFormat(text_field="t", max_row_bytes=3)
+    source = Source(path="/x", name="x", source_bytes=100, format=written, num_rows=10)
     piece = Piece(source=source, start=4, stop=7)
     rows = [Documents([b"a", b"bcd"], [4, 5]), Documents([b""], [6])]
-    assert list(documents_of_rows(piece, rows)) == [
+    assert list(documents_of_rows(piece, rows, written)) == [
         Documents([b"a", b"bcd"], [4, 5], 20),
         Documents([b""], [6], 10),
     ]
     uneven = Piece(source=source, start=0, stop=7)
     rows = [Documents([b"x"], [row]) for row in range(7)]
-    assert sum(each.num_done for each in documents_of_rows(uneven, rows)) == uneven.source_bytes
+    found = documents_of_rows(uneven, rows, written)
+    assert sum(each.num_done for each in found) == uneven.source_bytes
+    rows = [Documents([b"a", b"long"], [0, 2], bad=[RowError(1, "null")]), Documents([b"x"], [3])]
+    first, second = documents_of_rows(uneven, rows, written)
+    assert (first.texts, [error.position for error in first.bad]) == ([b"a"], [1, 2])
+    assert [first.num_done, second.num_done] == [30, 10]
 
 
-def test_the_first_row_that_is_too_long_is_named() -> None:
-    rows, positions = [b"a", b"bcd", b"efgh"], [4, 7, 9]
-    check_all_row_bytes(rows, positions, 4)
-    check_all_row_bytes([], [], 4)
-    with pytest.raises(RowError, match="longer than 2 bytes") as raised:
-        check_all_row_bytes(rows, positions, 2)
-    assert raised.value.position == 7
+def test_what_is_too_long_is_bad() -> None:
+    rows = Documents([b"a", b"bcd", b"efgh"], [4, 7, 9], 12)
+    assert without_long(rows, 4) is rows
+    good = without_long(rows, 2)
+    assert (good.texts, good.positions, good.num_done) == ([b"a"], [4], 12)
+    assert [error.position for error in good.bad] == [7, 9]
+    assert good.bad[0].reason == "longer than 2 bytes"
 
 
 def test_a_row_is_counted_from_zero() -> None:
