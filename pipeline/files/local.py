@@ -18,11 +18,14 @@ def identity_of(path: str, status: os.stat_result) -> object:
     """Returns what is equal for two paths to one file, hard links included where they are told.
 
     Some file systems (of FUSE, of WSL 1, of Windows shares) give all files the inode 0, which says
-    nothing: then it is the path without links.
+    nothing: then it is the path without links. Others (network file systems of 64 bits under
+    programs of 32) give some files one inode: files of other sizes or times are others.
     """
     if status.st_ino == 0:
         return status.st_dev, os.path.realpath(path)
-    return status.st_dev, status.st_ino
+    if not stat.S_ISREG(status.st_mode):
+        return status.st_dev, status.st_ino
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def is_same_file(path: str, other: str | os.PathLike[str]) -> bool:

@@ -6,6 +6,7 @@ import io
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -284,6 +285,18 @@ def test_a_file_is_known_by_its_inode_or_where_there_is_none_by_its_path(tmp_pat
     one_, hard, soft, two_ = (identity_of(str(tmp_path / name), without) for name in names)
     assert one_ == soft
     assert len({one_, hard, two_}) == 3
+
+
+def test_files_of_one_inode_are_others_where_their_sizes_or_times_are(tmp_path: Path) -> None:
+    def identity(size: int, changed: int, mode: int = 0o100644) -> object:
+        status: Any = SimpleNamespace(
+            st_mode=mode, st_ino=7, st_dev=1, st_size=size, st_mtime_ns=changed
+        )
+        return identity_of(str(tmp_path), status)
+
+    assert identity(5, 1) == identity(5, 1)
+    assert len({identity(5, 1), identity(6, 1), identity(5, 2)}) == 3
+    assert identity(5, 1, 0o040755) == identity(6, 2, 0o040755)  # a folder that is written to
 
 
 def test_reading_that_fails_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
