@@ -201,7 +201,7 @@ def test_a_line_that_is_too_long_is_not_held(tmp_path: Path) -> None:
     assert reasons == ["longer than 1000 bytes"] * 2 + [REASONS[0], "longer than 1000 bytes"]
 
 
-OPTIONS = {**SKIP, "vocabulary": "char", "splits": {"train": 0.7, "test": 0.3}, "shard_bytes": 700}
+OPTIONS = {**SKIP, "vocabulary": "char", "splits": {"train": 0.7, "test": 0.3}, "shard_bytes": 3000}
 
 
 @pytest.fixture
@@ -223,7 +223,7 @@ def test_the_count_is_the_same_for_any_workers_and_interruption(
     ]
     assert all(len(skipped.first) == 5 for skipped in manifest.skipped)
     flags = ["--text_field", "text", "--on_bad_row", "skip", "--vocabulary", "char"]
-    flags += ["--splits", "train=0.7,test=0.3", "--shard_bytes", "700", "--workers", "3"]
+    flags += ["--splits", "train=0.7,test=0.3", "--shard_bytes", "3000", "--workers", "3"]
     result = textreel("prepare", sources, "--output", tmp_path / "3", *flags)
     assert result.returncode == 0, result.stderr
     assert files(tmp_path / "3") == files(tmp_path / "1")
@@ -231,7 +231,7 @@ def test_the_count_is_the_same_for_any_workers_and_interruption(
     with monkeypatch.context() as context:
 
         def failing(*given: Any, **others: Any) -> Any:
-            if next(count) == 9:
+            if next(count) == 3:
                 raise KeyboardInterrupt
             return write_shard(*given, **others)
 
@@ -247,7 +247,7 @@ def test_audits_know_of_them(sources: Path, tmp_path: Path) -> None:
     prepare([sources], tmp_path / "out", PrepareOptions(**OPTIONS), workers=1)
     whole = files(tmp_path / "out")
     assert verify(tmp_path / "out").problems == ()
-    flip(shard_files(tmp_path / "out")[3], 20)
+    flip(shard_files(tmp_path / "out")[1], 20)
     repair(tmp_path / "out", [sources])
     assert files(tmp_path / "out") == whole
 
