@@ -212,5 +212,6 @@ def corpus_text(corpus: Corpus) -> str:
         )
     lines += skipped_lines(manifest)
     for name, split in corpus.splits.items():
-        lines.append(f"{name} begins {_beginning(corpus, split)!r}")
+        if split.num_tokens:
+            lines.append(f"{name} begins {_beginning(corpus, split)!r}")
     return "\n".join(lines)

@@ -66,7 +66,7 @@ def make_plan(sources: Sequence[Source], options: PrepareOptions) -> Plan:
         options: how the corpus is to be.
 
     Raises:
-        UserError: a split gets no text at all.
+        UserError: the largest split gets no text at all. A smaller one gets an empty shard then.
     """
     pieces = _split(sources, options.splits)
     shard_bytes = _shard_bytes(sources, options)
@@ -75,13 +75,18 @@ def make_plan(sources: Sequence[Source], options: PrepareOptions) -> Plan:
         return Plan(shards={together[0]: _shards_of(pieces, shard_bytes)})
     lines = {split: [piece for piece in pieces if piece.split == split] for split in options.splits}
     for split, line in lines.items():
-        if not line:
+        if not line and is_largest(options.splits, split):
             raise UserError(
                 f"`splits`: {split}={options.splits[split]:g} of "
                 f"{sum(source.source_bytes for source in sources)} bytes is no text at all; "
                 "give more text, or `--splits train=1`"
             )
     return Plan(shards={(split,): _shards_of(lines[split], shard_bytes) for (split,) in together})
+
+
+def is_largest(fractions: dict[str, float], split: str) -> bool:
+    """Whether no other split is larger. Only such a one must have text."""
+    return fractions[split] == max(fractions.values())
 
 
 def written_together(splits: Iterable[str], have_split: Iterable[bool]) -> list[tuple[str, ...]]:
@@ -188,6 +193,9 @@ def _shard_bytes(sources: Sequence[Source], options: PrepareOptions) -> int:
 
 
 def _shards_of(line: list[Piece], shard_bytes: int) -> list[Pieces]:
+    """Returns the pieces of each shard; an empty one for an empty line."""
+    if not line:
+        return [()]
     total = num_source_bytes(line)
     num_shards = -(-total // shard_bytes)
     bounds = [total * index // num_shards for index in range(1, num_shards)]

@@ -37,7 +37,7 @@ from pipeline.preparing import journal, replacement
 from pipeline.preparing.companions import vouched, write_companions
 from pipeline.preparing.engines import Engine, local
 from pipeline.preparing.options import PrepareOptions
-from pipeline.preparing.plan import Plan, make_plan
+from pipeline.preparing.plan import Plan, is_largest, make_plan
 from pipeline.preparing.shards import ShardTask, make_tasks, write_shard
 from pipeline.preparing.vocabularies import given_vocabulary, make_vocabulary
 from pipeline.progress import progress_bar
@@ -399,7 +399,10 @@ def _check_documents(
     shards: dict[str, list[Shard]],
     num_skipped: int,
 ) -> None:
-    """Refuses what only reading shows: no text, or none in a split; a separator that is nowhere."""
+    """Refuses what only reading shows: no text, none in a large split; a separator nowhere.
+
+    Warns (`TextWarning`) of another split without text.
+    """
     besides = f" beside {num_skipped} bad rows, which `on_bad_row` skips" if num_skipped else ""
     if not any(shard.text_bytes for split in shards.values() for shard in split):
         raise UserError(
@@ -416,9 +419,15 @@ def _check_documents(
             f"({count_text(len(sources), 'source')}, such as {sources[0].path})"
         )
     for split, written in shards.items():
-        if not any(shard.num_tokens for shard in written):
-            raise UserError(
-                f"`splits`: {split}={options.splits[split]:g} of "
-                f"{count_text(num_documents, 'document')} is no document at all; give more text, "
-                "or `--splits train=1`"
-            )
+        if any(shard.num_tokens for shard in written):
+            continue
+        problem = (
+            f"`splits`: {split}={options.splits[split]:g} of "
+            f"{count_text(num_documents, 'document')} is none"
+        )
+        remedy = "give more text, or `--splits train=1`"
+        if is_largest(options.splits, split):
+            raise UserError(f"{problem} at all; {remedy}")
+        warnings.warn(
+            f"{problem}: there is no text in {split}; {remedy}", TextWarning, stacklevel=2
+        )

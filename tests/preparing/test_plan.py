@@ -82,8 +82,8 @@ def test_every_byte_of_every_source_exactly_once(
     assert len({index for index, _, _ in covered(plan)}) == len(sizes)
     assert plan.source_bytes == sum(sizes)
     for (split,), shards in plan.shards.items():
-        assert all(shard for shard in shards)
-        assert {piece.split for shard in shards for piece in shard} == {split}
+        assert all(shard for shard in shards) or shards == [()]
+        assert {piece.split for shard in shards for piece in shard} <= {split}
         largest = max(min(size, shard_bytes) for size in sizes)
         for shard in shards:
             assert sum(p.stop - p.start for p in shard) <= shard_bytes + largest + 70
@@ -257,10 +257,13 @@ def test_a_shard_is_a_sixteenth_of_the_text_within_bounds() -> None:
         assert len(list(plan)) == num_shards
 
 
-def test_a_split_without_text_is_refused() -> None:
+def test_a_small_split_without_text_has_an_empty_shard_the_largest_is_refused() -> None:
     options = PrepareOptions(splits={"train": 0.99, "test": 0.01})
-    with pytest.raises(UserError, match=r"test=0.01 of 20 bytes is no text at all.*train=1`$"):
-        make_plan(sources_of([20]), options)
+    plan = make_plan(sources_of([20]), options)
+    assert [len(pieces) for (pieces,) in plan.shards.values()] == [1, 0]
+    options = PrepareOptions(splits={"train": 0.5, "test": 0.5})
+    with pytest.raises(UserError, match=r"t\w+=0.5 of 1 bytes is no text at all.*train=1`$"):
+        make_plan(sources_of([1]), options)
 
 
 def test_splits_are_written_alone_where_all_sources_are_documents() -> None:

@@ -33,6 +33,9 @@ from pipeline import OptionError, PrepareOptions, UserError, open_corpus, prepar
 from pipeline.auditing.repair import repair
 from pipeline.auditing.trace import trace
 from pipeline.auditing.verify import verify
+from pipeline.errors import TextWarning
+from trainer.config import TrainConfig
+from trainer.config.splits import without_validation
 
 HALVES = {"train": 0.5, "test": 0.5}
 
@@ -150,7 +153,7 @@ def test_few_short_compressed_files_share_ranges(tmp_path: Path) -> None:
     for index, content in enumerate(contents):
         write(tmp_path / f"in/{index:02}.gz", gzip.compress(content, mtime=0))
     options = PrepareOptions(splits={"train": 0.999, "validation": 0.001})
-    with pytest.raises(UserError, match=r"validation=0\.001 of \d+ documents is no document"):
+    with pytest.warns(TextWarning, match=r"validation=0\.001 of \d+ documents is none"):
         prepare([tmp_path / "in"], tmp_path / "none", options, workers=1)
     corpus = prepared(tmp_path, tmp_path / "in")
     found = {split: documents(corpus, split) for split in corpus.splits}
@@ -345,7 +348,7 @@ if __name__ == "__main__":
 """
     script = write(tmp_path / "program.py", program)
     subprocess.run([sys.executable, script], check=True, env=ENVIRONMENT)
-    assert json.loads((tmp_path / "out/manifest.json").read_text())["format"] == 4
+    assert json.loads((tmp_path / "out/manifest.json").read_text())["format"] == 5
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
@@ -385,6 +388,31 @@ def test_a_split_that_no_row_falls_into_is_refused(tmp_path: Path) -> None:
     options = PrepareOptions(text_field="text", splits=HALVES)
     with pytest.raises(UserError, match=r"`splits`: \w+=0.5 of 1 documents is no document at all"):
         prepare([rows], tmp_path / "out", options, workers=1)
+
+
+@pytest.mark.parametrize("name", ["x.txt", "x.txt.gz", "x.jsonl"])
+def test_little_text_has_no_validation_and_says_so(tmp_path: Path, name: str) -> None:
+    data = {
+        "x.txt": b"a" * 20,
+        "x.txt.gz": gzip.compress(b"some words " * 100),
+        "x.jsonl": b'{"text": "a"}\n{"text": "b"}',
+    }[name]
+    options = PrepareOptions(text_field="text" if name == "x.jsonl" else None)
+    source = write(tmp_path / name, data)
+    with pytest.warns(TextWarning, match=r"validation=0.02 of \d documents is none: .*train=1`$"):
+        manifest = prepare([source], tmp_path / "out", options, workers=1)
+    assert manifest.splits["validation"].num_tokens == 0 < manifest.splits["train"].num_tokens
+    corpus = open_corpus(tmp_path / "out")
+    config, note = without_validation(
+        corpus, TrainConfig(corpus=str(tmp_path / "out"), output="x", seq_len=1)
+    )
+    assert (config.eval_every, note is not None) == (0, True)
+    assert verify(tmp_path / "out").problems == ()
+    import tensorflow_datasets as tfds
+
+    builder = tfds.builder_from_directory(str(tmp_path / "out"))
+    assert builder.info.splits["validation"].num_examples == 0
+    assert len(list(builder.as_dataset(split="train"))) == 1
 
 
 def test_files_behind_a_uri_are_read(tmp_path: Path) -> None:
