@@ -386,7 +386,7 @@ def test_any_number_of_workers_gives_the_same_bytes_of_many_formats(tmp_path: Pa
 def test_a_split_that_no_row_falls_into_is_refused(tmp_path: Path) -> None:
     rows = json_lines(tmp_path / "x.jsonl", ["one"])
     options = PrepareOptions(text_field="text", splits=HALVES)
-    with pytest.raises(UserError, match=r"`splits`: \w+=0.5 of 1 documents is no document at all"):
+    with pytest.raises(UserError, match=r"`splits`: \w+=0.5 of 1 document is none at all"):
         prepare([rows], tmp_path / "out", options, workers=1)
 
 
@@ -471,7 +471,7 @@ def test_sources_without_a_byte_of_text_are_no_corpus(
 
 def test_what_only_reading_shows_leaves_nothing_in_the_way_of_the_remedy(tmp_path: Path) -> None:
     write(tmp_path / "x.txt", "one line")
-    with pytest.raises(UserError, match=r"0.98 of 1 documents is no document at all"):
+    with pytest.raises(UserError, match=r"0.98 of 1 document is none at all"):
         prepare([tmp_path / "x.txt"], tmp_path / "out", PrepareOptions(document="line"))
     prepare([tmp_path / "x.txt"], tmp_path / "out", PrepareOptions(document="line", splits=TRAIN))
 
