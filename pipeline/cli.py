@@ -19,16 +19,29 @@ from pipeline.terminal import escape_what_cannot_be_shown, show, show_error, sho
 _LIBRARIES = ("tensorflow", "keras", "numpy")
 
 
-def main_with(build_parser: Callable[[], argparse.ArgumentParser]) -> None:
+def main_with(
+    build_parser: Callable[[], argparse.ArgumentParser],
+    *,
+    on_usage_error: Callable[[], None] = lambda: None,
+) -> None:
     """Parses the command line and runs `arguments.run(arguments)`; exits.
 
     What a user did ends with a message and no traceback: exit code 2 for an option, 1 for a
     failure, 130 for an interruption.
+
+    Args:
+        build_parser: makes the parser, whose defaults have `run`.
+        on_usage_error: called after the message about a command line that cannot be parsed.
     """
     escape_what_cannot_be_shown()
 
     def parse(argv: list[str]) -> argparse.Namespace:
-        return parse_arguments(build_parser(), argv[1:])
+        try:
+            return parse_arguments(build_parser(), argv[1:])
+        except SystemExit as end:
+            if end.code == 2:
+                on_usage_error()
+            raise
 
     def main(arguments: argparse.Namespace) -> int:
         show_warnings()

@@ -95,7 +95,12 @@ def then_stop(function):
 
 options = dict(steps=10**6, log_every=10**6, save_every=10**6, eval_every=0)
 if kind == "steps":
-    loop._Loop._run_steps = then_stop(loop._Loop._run_steps)
+    run_steps = loop._Loop._run_steps
+    after = then_stop(run_steps)
+    # Not of the first step, which a signal ends with the process.
+    loop._Loop._run_steps = lambda loop, iterator, count: (
+        (after if count > 1 else run_steps)(loop, iterator, count)
+    )
 else:
     options |= dict(eval_every=3, sample_tokens=10**8 if kind == "sample" else 0)
     name = "_sample" if kind == "sample" else "_evaluate"

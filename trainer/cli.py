@@ -1,10 +1,12 @@
 """Command line `textreel`: everything from text to generated text, one sub-command each."""
 
 import argparse
+import sys
 
 import pipeline.cli
 from trainer.commands import completion, curves, demo, evaluate, export, generate, train
 from trainer.config.saved import training_of
+from trainer.hosts.meeting import tell_of_usage
 
 _START = """first:  textreel demo --quick      (all of it, in a minute, on text that is here)
 then:   textreel prepare YOUR_TEXT -o CORPUS
@@ -29,7 +31,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """The entry point of the command `textreel`."""
-    pipeline.cli.main_with(build_parser)
+    trains = sys.argv[1:2] == ["train"]
+    pipeline.cli.main_with(build_parser, on_usage_error=tell_of_usage if trains else lambda: None)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,9 @@ evaluate; a run killed while it evaluates has lost nothing: its next start evalu
 Several hosts run this same loop; one of them writes and prints.
 """
 
+import contextlib
 import dataclasses
+import itertools
 import os
 import shlex
 import signal
@@ -21,8 +23,9 @@ from trainer.config import TrainConfig
 from trainer.evaluation.evaluator import Evaluation, Evaluator
 from trainer.generation.request import Request
 from trainer.generation.sampler import Sampler, screen_text
-from trainer.hosts.environment import find_hosts
+from trainer.hosts.environment import Hosts, find_hosts
 from trainer.hosts.signals import StopRequest, exit_after
+from trainer.hosts.startup import starting
 from trainer.reports.meter import Meter
 from trainer.reports.metrics import read_metrics
 from trainer.reports.terminal import logging_through_bar
@@ -71,22 +74,24 @@ def train(config: TrainConfig, *, quiet: bool = False) -> TrainResult:
     Raises:
         UserError: the corpus, the options or the output cannot work together, the run in
             the output is another one, or the loss stopped being finite.
-        KeyboardInterrupt: SIGINT came; the run was saved at the end of the compiled steps
-            under way. A second one is obeyed at once.
+        KeyboardInterrupt: SIGINT came; the run was saved after the step under way or the next.
+            A second one is obeyed at once, and so is one before the first step.
         SystemExit: the same for SIGTERM, with code 143; or another host was lost, 138.
         OSError: the output cannot be written.
     """
     hosts = find_hosts(os.environ)
     with explaining_failures(config, hosts), own_output(config.output, hosts) as directory:
-        return _Loop(start_run(config, hosts, directory, quiet=quiet)).train()
+        return _Loop(start_run(config, hosts, directory, quiet=quiet), hosts).train()
 
 
 class _Loop:
     """The loop of one call of `train`, and where it is."""
 
-    def __init__(self, run: StartedRun) -> None:
+    def __init__(self, run: StartedRun, hosts: Hosts | None) -> None:
         config = run.config
         self._run = run
+        self._hosts = hosts
+        self._has_begun = False
         self._config = config
         self._reports = run.reports
         self._step = self._saved_step = run.step
@@ -112,7 +117,9 @@ class _Loop:
     def train(self) -> TrainResult:
         try:
             with self._stop_request.listening(self._run.assembly.runner.stop):
-                if self._misses_evaluation():
+                with self._starting():
+                    misses_evaluation = self._misses_evaluation()
+                if misses_evaluation:
                     self._evaluate()
                     if (signal_number := self._save_where_due()) is not None:
                         exit_after(signal_number)
@@ -145,14 +152,23 @@ class _Loop:
         run = self._run
         feed = training_feed(run.assembly.strategy, run.corpus, self._config, start_step=self._step)
         iterator = iter(feed)
-        for next_step in event_steps(self._config, self._step):
-            self._run_steps(iterator, next_step - self._step)
+        # The first step by itself: until then, a signal ends what runs.
+        steps = itertools.chain([self._step + 1], event_steps(self._config, self._step))
+        for next_step in steps:
+            if next_step == self._step:
+                continue
+            with contextlib.nullcontext() if self._has_begun else self._starting():
+                self._run_steps(iterator, next_step - self._step)
+            self._has_begun = True
             self._handle_events()
             reason = self._early_stopping.reason_to_stop(self._step)
             if reason is not None:
                 self._save()
                 self._reports.message(f"{self._config.output} {reason}")
                 return
+
+    def _starting(self) -> contextlib.AbstractContextManager[None]:
+        return starting(self._hosts, timeout=self._config.startup_seconds)
 
     def _run_steps(self, iterator: Iterator[Any], num_steps: int) -> None:
         """Runs compiled steps to the next event."""

@@ -13,16 +13,16 @@ from pipeline.sizes import count_text
 from trainer.config import TrainConfig
 from trainer.config.saved import CONFIG_FILE
 from trainer.config.splits import check_splits, num_training_windows, without_validation
-from trainer.embeddings.pretrained import load_pretrained, start_from, vectors_text
+from trainer.embeddings.pretrained import Pretrained, load_pretrained, start_from, vectors_text
 from trainer.hosts.agreement import Agreement
 from trainer.hosts.environment import Hosts
-from trainer.hosts.meeting import meet
+from trainer.hosts.meeting import meet, telling_others
+from trainer.hosts.startup import starting
 from trainer.reports.reports import Reports
 from trainer.run.checkpoint import find_best, find_newest, read_identity
 from trainer.run.checkpointer import Checkpointer
 from trainer.run.directory import prepare_output
 from trainer.run.identity import RunIdentity
-from trainer.run.stored import Found
 from trainer.steps.assembly import Assembly, assemble
 
 
@@ -65,6 +65,58 @@ def start_run(
             the output is another one.
         OSError: the output cannot be written.
     """
+    with telling_others(hosts):
+        opened = _open(config, directory)
+    config, corpus, checkpointer = opened.config, opened.corpus, opened.checkpointer
+    if hosts is not None:
+        meet(hosts, _wants(opened), timeout=config.startup_seconds)
+    with starting(hosts, timeout=config.startup_seconds):
+        keras.utils.set_random_seed(config.seed)
+        assembly = assemble(config, corpus.vocabulary.size, hosts)
+        agreement = Agreement(assembly.strategy, hosts)
+        checkpointer.own()
+        corpus.vocabulary.save(directory)
+        write_text(join(directory, CONFIG_FILE), config.to_toml())
+        checkpointer.track(assembly.model, assembly.optimizer, assembly.lanes)
+        vectors = None if opened.pretrained is None else opened.pretrained.vectors
+        with assembly.strategy.scope():
+            step = checkpointer.restore()
+            if vectors is not None:
+                start_from(vectors, assembly.model.embedding)
+    reported = config
+    if not agreement.is_chief:
+        reported, quiet = dataclasses.replace(config, output=directory, events=None), True
+    reports = Reports(reported, start_step=step, quiet=quiet)
+    for line in checkpointer.set_damaged_aside():
+        reports.message(line)
+    for text in (opened.note, None if vectors is None else vectors_text(vectors)):
+        if text is not None:
+            reports.message(text)
+    return StartedRun(
+        config=config,
+        corpus=corpus,
+        assembly=assembly,
+        agreement=agreement,
+        checkpointer=checkpointer,
+        reports=reports,
+        step=step,
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Opened:
+    """What a run is made of, checked; `note` is to be shown."""
+
+    config: TrainConfig
+    note: str | None
+    corpus: Corpus
+    pretrained: Pretrained | None
+    identity: RunIdentity
+    checkpointer: Checkpointer
+
+
+def _open(config: TrainConfig, directory: str) -> _Opened:
+    """Checks everything that needs no other host. Raises what `start_run` does."""
     run = config.output
     corpus = open_corpus(config.corpus)
     config, note = without_validation(corpus, config)
@@ -84,53 +136,27 @@ def start_run(
     )
     prepare_output(run, corpus, events=config.events_directory)
     checkpointer.go_on_from(newest, best)
-    if hosts is not None:
-        meet(hosts, _wants(config, identity, newest, best), timeout=config.startup_seconds)
-    keras.utils.set_random_seed(config.seed)
-    assembly = assemble(config, corpus.vocabulary.size, hosts)
-    agreement = Agreement(assembly.strategy, hosts)
-    checkpointer.own()
-    corpus.vocabulary.save(directory)
-    write_text(join(directory, CONFIG_FILE), config.to_toml())
-    checkpointer.track(assembly.model, assembly.optimizer, assembly.lanes)
-    vectors = None if pretrained is None else pretrained.vectors
-    with assembly.strategy.scope():
-        step = checkpointer.restore()
-        if vectors is not None:
-            start_from(vectors, assembly.model.embedding)
-    reported = config
-    if not agreement.is_chief:
-        reported, quiet = dataclasses.replace(config, output=directory, events=None), True
-    reports = Reports(reported, start_step=step, quiet=quiet)
-    for line in checkpointer.set_damaged_aside():
-        reports.message(line)
-    for text in (note, None if vectors is None else vectors_text(vectors)):
-        if text is not None:
-            reports.message(text)
-    return StartedRun(
+    return _Opened(
         config=config,
+        note=note,
         corpus=corpus,
-        assembly=assembly,
-        agreement=agreement,
+        pretrained=pretrained,
+        identity=identity,
         checkpointer=checkpointer,
-        reports=reports,
-        step=step,
     )
 
 
-def _wants(
-    config: TrainConfig, identity: RunIdentity, newest: Found | None, best: Found | None
-) -> dict[str, Any]:
+def _wants(opened: _Opened) -> dict[str, Any]:
     """What all hosts must have alike, by the names that messages show. Paths may differ."""
-    wants = {f"--{name}": value for name, value in dataclasses.asdict(config).items()}
+    identity = opened.identity
+    wants = {f"--{name}": value for name, value in dataclasses.asdict(opened.config).items()}
     for path in ("corpus", "output", "events", "pretrained_embeddings"):
         del wants[f"--{path}"]
     wants["--pretrained_embeddings"] = identity.settings.get("pretrained_embeddings")
     return wants | {
         "corpus": identity.corpus[:16],
         "vocabulary": identity.vocabulary[:16],
-        "newest checkpoint in --output": newest and newest.step,
-        "best checkpoint in --output": best and best.step,
+        **opened.checkpointer.found(),
         "version of TensorFlow": tf.__version__,
         "version of Keras": keras.__version__,
         "version of NumPy": np.__version__,

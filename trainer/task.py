@@ -13,6 +13,7 @@ from trainer.config import TrainConfig
 from trainer.config.splits import check_corpus
 from trainer.config.train_config import settings_of
 from trainer.hosts.environment import find_hosts
+from trainer.hosts.meeting import tell_of_usage, telling_others
 
 # What Vertex AI tells a custom job that has a `baseOutputDirectory`.
 _VERTEX_VARIABLES = {"output": "AIP_CHECKPOINT_DIR", "events": "AIP_TENSORBOARD_LOG_DIR"}
@@ -22,8 +23,10 @@ USAGE = "%(prog)s CORPUS -o RUN [OPTION…]"
 
 def run(arguments: argparse.Namespace) -> None:
     """Trains with parsed flags; in a Vertex AI job, exports the model then."""
-    config, hosts = config_of(arguments), find_hosts(os.environ)
-    check_corpus(config)
+    hosts = find_hosts(os.environ)
+    with telling_others(hosts):
+        config = config_of(arguments)
+        check_corpus(config)
     from trainer.quiet import import_tensorflow
 
     import_tensorflow(start=hosts is None, shown=not arguments.quiet)
@@ -93,4 +96,4 @@ def _directories() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    main_with(build_parser)
+    main_with(build_parser, on_usage_error=tell_of_usage)

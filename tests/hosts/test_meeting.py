@@ -1,8 +1,10 @@
 """meeting: who is waited for, who wants something else, and how the wait ends."""
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import json
+import os
 import re
 import signal
 import socket
@@ -15,9 +17,10 @@ import pytest
 from workers import free_ports
 
 from pipeline import UserError
+from pipeline.errors import OptionError
 from trainer.hosts import meeting
 from trainer.hosts.environment import Hosts
-from trainer.hosts.meeting import MissingHostError, meet
+from trainer.hosts.meeting import MissingHostError, meet, telling_others
 
 WAIT = """
 import sys
@@ -164,3 +167,76 @@ def test_strangers_and_twins_do_not_disturb() -> None:
         meet(hosts[2], {}, timeout=20)
         again.result(timeout=10)
         first.result(timeout=10)
+
+
+@pytest.mark.parametrize("failing", [0, 2])
+@pytest.mark.parametrize("delay", [0.0, 0.3, -0.3])
+def test_a_host_that_cannot_train_ends_the_wait_of_the_others(
+    failing: int, delay: float, capfd: pytest.CaptureFixture[str]
+) -> None:
+    hosts = make_hosts(3)
+
+    def one(index: int) -> str:
+        time.sleep(max(0.0, delay * (3 - index), -delay * index))
+        try:
+            with telling_others(hosts[index]):
+                if index == failing:
+                    raise OptionError("`units` must be at least 1, got 0; change --units")
+            meet(hosts[index], {}, timeout=300)
+        except UserError as error:
+            return str(error)
+        return ""
+
+    began = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        told = list(pool.map(one, range(3)))
+    assert time.monotonic() - began < 30
+    own = "`units` must be at least 1, got 0; change --units"
+    expected = (
+        f"worker {failing} ({hosts[0].addresses[failing]}) cannot train: {own}. Correct that, and "
+        "start all workers anew"
+    )
+    assert told == [own if index == failing else expected for index in range(3)]
+    said = capfd.readouterr().err
+    assert said == f"textreel: telling the other workers that this one cannot train: {own}\n"
+
+
+def test_who_never_comes_is_told_for_a_while_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meeting, "_TELL_SECONDS", 0.5)
+    for index in range(2):
+        hosts, began = make_hosts(3), time.monotonic()
+        with pytest.raises(OptionError, match="no units"), telling_others(hosts[index]):
+            raise OptionError("no units")
+        assert 0.4 < time.monotonic() - began < 20
+
+
+def test_the_first_host_waits_no_longer_for_the_absent_than_to_tell_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(meeting, "_TELL_SECONDS", 0.5)
+    hosts = make_hosts(3)
+
+    def fail() -> None:
+        with contextlib.suppress(OptionError), telling_others(hosts[1]):
+            raise OptionError("no units")
+
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        pool.submit(fail)
+        with pytest.raises(UserError, match=r"worker 1 .* cannot train: no units\. Correct that"):
+            meet(hosts[0], {}, timeout=300)
+
+
+@pytest.mark.parametrize("command", [["trainer.task"], ["trainer.cli", "train"]])
+def test_a_command_line_that_cannot_be_parsed_is_told(command: list[str]) -> None:
+    hosts = make_hosts(2)[0]
+    cluster = {"cluster": {"worker": hosts.addresses}, "task": {"type": "worker", "index": 1}}
+    with subprocess.Popen(
+        [sys.executable, "-m", *command, "--steps=many"],
+        env={**os.environ, "TF_CONFIG": json.dumps(cluster)},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as child:
+        with pytest.raises(UserError, match="worker 1 .* its command line cannot be read"):
+            meet(hosts, {}, timeout=100)
+        _, err = child.communicate(timeout=60)
+    assert (child.returncode, "Traceback" in err) == (2, False), err

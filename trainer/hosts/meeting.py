@@ -5,7 +5,8 @@ each was told. So each host first tells the first one, at the address that Tenso
 next, what it is about to do; the first one answers when all have come.
 
 The messages are lines of JSON: `{"index": …, "wants": {…}}` to the first host, and from it
-`{"waiting": TEXT}` now and then, and at last `{"refused": TEXT or null}`.
+`{"waiting": TEXT}` now and then, and at last `{"refused": TEXT or null}`. A host that cannot train
+sends `{"index": …, "failed": TEXT}`: all are refused.
 """
 
 import contextlib
@@ -19,13 +20,14 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline.errors import UserError
+from pipeline.errors import UserError, first_line
 from pipeline.terminal import show
-from trainer.hosts.environment import Hosts
+from trainer.hosts.environment import Hosts, find_hosts
 from trainer.hosts.signals import StopRequest, exit_after
 
 _WORD_SECONDS = 30.0  # between two words about who is waited for
 _LOOK_SECONDS = 0.2  # between two looks at signals and clocks
+_TELL_SECONDS = 60.0  # in which a host that cannot train tells the others
 _MAX_BYTES = 1 << 20  # of a message; what sends more is no host
 
 
@@ -52,10 +54,47 @@ def meet(hosts: Hosts, wants: Mapping[str, Any], *, timeout: float) -> None:
     own = json.loads(json.dumps({**wants, "list of workers": hosts.addresses}))
     with request.listening(), _own_port(hosts) as listener:
         refused = (
-            _receive(hosts, own, listener, clock) if hosts.is_chief else _visit(hosts, own, clock)
+            _receive(hosts, {"wants": own}, listener, clock)
+            if hosts.is_chief
+            else _visit(hosts, {"wants": own}, clock)
         )
     if refused is not None:
         raise UserError(refused)
+
+
+@contextlib.contextmanager
+def telling_others(hosts: Hosts | None) -> Iterator[None]:
+    """Lets the other hosts know of an error before they have met, so that they do not wait.
+
+    For a minute at most, which it says: some may not have started yet.
+
+    Args:
+        hosts: the processes that train together; None for this one alone.
+    """
+    try:
+        yield
+    except (UserError, OSError) as error:
+        if hosts is not None:
+            _tell(hosts, first_line(error))
+        raise
+
+
+def tell_of_usage() -> None:
+    """Lets the other hosts, where there are any, know of a command line that cannot be parsed."""
+    with contextlib.suppress(UserError):
+        if (hosts := find_hosts(os.environ)) is not None:
+            _tell(hosts, "its command line cannot be read; its log says why")
+
+
+def _tell(hosts: Hosts, text: str) -> None:
+    show(f"textreel: telling the other workers that this one cannot train: {text}", file=sys.stderr)
+    request = StopRequest()
+    clock = _Clock(_TELL_SECONDS, request)
+    with request.listening(), contextlib.suppress(UserError), _own_port(hosts) as listener:
+        if hosts.is_chief:
+            _receive(hosts, {"failed": text}, listener, clock)
+        else:
+            _visit(hosts, {"failed": text}, clock)
 
 
 class _Clock:
@@ -65,6 +104,10 @@ class _Clock:
         self._timeout = timeout
         self._request = request
         self._began = self._said = time.monotonic()
+
+    def shortened(self) -> "_Clock":
+        """Another clock, for those who have not come yet, and who will only be refused."""
+        return _Clock(min(self._timeout, _TELL_SECONDS), self._request)
 
     def look(self, waiting: str) -> bool:
         """Says what is waited for where that is due; returns whether it was.
@@ -132,10 +175,17 @@ def _receive(
     with contextlib.ExitStack() as stack, selectors.DefaultSelector() as selector:
         selector.register(listener, selectors.EVENT_READ)
         present: dict[int, _Peer] = {}
-        wants = {0: own}
-        while len(wants) < hosts.count:
-            missing = [_name(hosts, i) for i in range(hosts.count) if i not in wants]
-            if clock.look(", ".join(missing)):
+        messages = {0: own}
+        refused = _failure_text(hosts, messages)
+        while len(messages) < hosts.count:
+            missing = [_name(hosts, i) for i in range(hosts.count) if i not in messages]
+            try:
+                is_due = clock.look(", ".join(missing))
+            except MissingHostError:
+                if refused is None:
+                    raise
+                break
+            if is_due:
                 for peer in present.values():
                     peer.send({"waiting": ", ".join(missing)})
             for key, _ in selector.select(_LOOK_SECONDS):
@@ -144,22 +194,32 @@ def _receive(
                     selector.register(peer.connection, selectors.EVENT_READ, peer)
                     continue
                 peer = key.data
-                messages = peer.messages()
-                if messages is None:  # it has gone; another start of it may come
+                received = peer.messages()
+                if received is None:  # it has gone; another start of it may come
                     selector.unregister(peer.connection)
-                    for index in [index for index, one in present.items() if one is peer]:
-                        del present[index], wants[index]
-                for message in messages or []:
-                    index, wanted = message.get("index"), message.get("wants")
-                    if type(index) is not int or index < 1 or not isinstance(wanted, dict):
+                    if refused is None:  # else it knows, and is not waited for
+                        for index in [index for index, one in present.items() if one is peer]:
+                            del present[index], messages[index]
+                for message in received or []:
+                    index = message.get("index")
+                    if type(index) is not int or index < 1 or not _is_complete(message):
                         continue
                     if index in present or index >= hosts.count:
                         peer.send({"refused": _intruder_text(hosts, index)})
                         continue
-                    present[index], wants[index] = peer, wanted
-        refused = _difference_text(hosts, wants)
-        for peer in present.values():
-            peer.send({"refused": refused})
+                    present[index], messages[index] = peer, message
+                    if refused is None:
+                        refused = _failure_text(hosts, messages)
+                        told = list(present.values())
+                        clock = clock if refused is None else clock.shortened()
+                    else:
+                        told = [peer]
+                    for one in told if refused is not None else []:
+                        one.send({"refused": refused})
+        if refused is None:
+            refused = _difference_text(hosts, {i: one["wants"] for i, one in messages.items()})
+            for peer in present.values():
+                peer.send({"refused": refused})
         for peer in present.values():  # who closes last keeps the port for a minute
             with contextlib.suppress(OSError):
                 peer.connection.settimeout(5)
@@ -168,7 +228,7 @@ def _receive(
 
 
 def _visit(hosts: Hosts, own: dict[str, Any], clock: _Clock) -> str | None:
-    """Tells the first host what this one wants; returns its answer."""
+    """Tells the first host about this one; returns its answer."""
     host, _, port = hosts.addresses[0].rpartition(":")
     first = waiting = _name(hosts, 0)
     while True:
@@ -181,7 +241,7 @@ def _visit(hosts: Hosts, own: dict[str, Any], clock: _Clock) -> str | None:
         with connection, selectors.DefaultSelector() as selector:
             selector.register(connection, selectors.EVENT_READ)
             peer, waiting = _Peer(connection), first
-            peer.send({"index": hosts.index, "wants": own})
+            peer.send({"index": hosts.index, **own})
             while True:
                 clock.look(waiting)
                 if not selector.select(_LOOK_SECONDS):
@@ -195,6 +255,20 @@ def _visit(hosts: Hosts, own: dict[str, Any], clock: _Clock) -> str | None:
                         return answer
                     waiting = message.get("waiting", waiting)
         time.sleep(_LOOK_SECONDS)
+
+
+def _is_complete(message: dict[str, Any]) -> bool:
+    return isinstance(message.get("wants"), dict) or isinstance(message.get("failed"), str)
+
+
+def _failure_text(hosts: Hosts, messages: Mapping[int, Mapping[str, Any]]) -> str | None:
+    """Names the hosts that cannot train, and why; None where none has said so."""
+    texts = [
+        f"{_name(hosts, index)} cannot train: {message['failed']}"
+        for index, message in messages.items()
+        if "failed" in message
+    ]
+    return f"{'. '.join(texts)}. Correct that, and start all workers anew" if texts else None
 
 
 def _intruder_text(hosts: Hosts, index: int) -> str:

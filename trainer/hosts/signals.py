@@ -48,7 +48,7 @@ class StopRequest:
         for number in before:
             signal.signal(number, note)
         try:
-            with _woken(on_signal):
+            with _woken(lambda number: on_signal()):
                 yield
         finally:
             for number, handler in before.items():
@@ -56,8 +56,36 @@ class StopRequest:
 
 
 @contextlib.contextmanager
-def _woken(on_signal: Callable[[], None]) -> Iterator[None]:
-    """Calls a function, by a thread, when one of these signals has come."""
+def obeying_at_once(on_signal: Callable[[int], None]) -> Iterator[None]:
+    """Lets these signals end what runs: there is nothing yet to be saved.
+
+    Outside the main thread it does nothing.
+
+    Args:
+        on_signal: called with the signal's number by another thread as soon as one comes. The
+            main thread, where it runs Python, has then begun to end.
+
+    Raises:
+        KeyboardInterrupt: SIGINT came.
+        SystemExit: another of them did; see `exit_after`.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    for number in before:
+        signal.signal(number, lambda number, frame: exit_after(number))
+    try:
+        with _woken(on_signal):
+            yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _woken(on_signal: Callable[[int], None]) -> Iterator[None]:
+    """Calls a function, by a thread, with the number of one of these signals that has come."""
     waiting, woken = socket.socketpair()
     woken.setblocking(False)
     is_over = False
@@ -65,7 +93,7 @@ def _woken(on_signal: Callable[[], None]) -> Iterator[None]:
     def wait() -> None:
         while (number := waiting.recv(1)) and not is_over:
             if number[0] in _SIGNALS:  # a program may have handlers of others
-                on_signal()
+                on_signal(number[0])
 
     thread = threading.Thread(target=wait, daemon=True)
     before = signal.set_wakeup_fd(woken.fileno(), warn_on_full_buffer=False)
@@ -81,7 +109,7 @@ def _woken(on_signal: Callable[[], None]) -> Iterator[None]:
 
 
 def exit_after(signal_number: int) -> NoReturn:
-    """Ends a run that a signal asked to stop, and that is saved.
+    """Ends a run that a signal asked to stop, and that has nothing left to save.
 
     Raises:
         KeyboardInterrupt: it was SIGINT.

@@ -9,6 +9,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -73,6 +74,7 @@ class Checkpointer:
         self._keep = keep
         self._newest: Found | None = None
         self._best_found: Found | None = None
+        self._best: tuple[int, float, str] | None = None
         self.sums: dict[str, float] = {}
 
     def go_on_from(self, newest: Found | None, best: Found | None) -> None:
@@ -89,6 +91,19 @@ class Checkpointer:
         for found in (newest, best):
             if found is not None:
                 self._identity.check(read_identity(found.path), self._run)
+        if best is not None:  # now: the hosts must not read it while one writes
+            self._best = validation_of(best.path)
+
+    def found(self) -> dict[str, Any]:
+        """Returns what was found in the run, for several hosts to compare: texts and numbers.
+
+        What is the best decides what all of them do after an evaluation.
+        """
+        newest = self._newest
+        return {
+            "newest checkpoint in --output": newest and (newest.step, newest.digest()),
+            "best checkpoint in --output": self._best,
+        }
 
     def own(self) -> None:
         """Makes this process the one that writes: see `Owner`.
@@ -113,9 +128,6 @@ class Checkpointer:
         Outside of the strategy's scope: hosts cannot exchange strings.
         """
         self._lanes = lanes
-        self._best: tuple[int, float, str] | None = None
-        if self._best_found is not None:  # now: the hosts must not read it while one writes
-            self._best = validation_of(self._best_found.path)
         with tf.device("CPU"):
             self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
             self._validation_loss = tf.Variable(0.0, dtype=tf.float64, trainable=False)

@@ -17,10 +17,8 @@ from pipeline.terminal import show
 from trainer.config import TrainConfig
 from trainer.hosts.environment import Hosts
 from trainer.hosts.meeting import MissingHostError
+from trainer.hosts.startup import LOST_HOST_CODE
 from trainer.run.checkpoint import newest_step
-
-# 128 + SIGUSR1. Kubeflow keeps it for "run it again"; others retry all codes above 127.
-LOST_HOST_CODE = 138
 
 # What collectives end with when a peer's connection breaks, or its heartbeat stays out.
 _LOST_HOST = (

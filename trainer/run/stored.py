@@ -7,6 +7,7 @@ file `checkpoint`, is neither read nor written: it may be damaged, or another ru
 import contextlib
 import dataclasses
 import glob
+import hashlib
 import math
 import os
 import re
@@ -58,6 +59,11 @@ class Found:
     def path(self) -> str:
         """Path prefix of its files."""
         return prefix(self.directory, self.step)
+
+    def digest(self) -> str:
+        """Returns the start of its index's SHA-256: that has the checksums of all values."""
+        with tf.io.gfile.GFile(f"{self.path}.index", "rb") as index:
+            return hashlib.sha256(index.read()).hexdigest()[:16]
 
     def warnings(self) -> list[str]:
         """Says what is lost, a line each."""
