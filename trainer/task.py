@@ -1,8 +1,10 @@
 """Task of a scheduler, `python -m trainer.task`: flags -> configuration -> training."""
 
 import argparse
+import contextlib
 import dataclasses
 import os
+import sys
 
 from pipeline.cli import main_with
 from pipeline.commands.flags import add_json, add_quiet
@@ -32,7 +34,8 @@ def run(arguments: argparse.Namespace) -> None:
     import_tensorflow(start=hosts is None, shown=not arguments.quiet)
     from trainer.loop import train
 
-    result = train(config, quiet=arguments.quiet or arguments.json)
+    with contextlib.redirect_stdout(sys.stderr if arguments.json else sys.stdout):
+        result = train(config, quiet=arguments.quiet)
     if arguments.json and (hosts is None or hosts.is_chief):
         show_json(dataclasses.asdict(result))
     directory = os.environ.get(_VERTEX_MODEL)

@@ -74,11 +74,10 @@ class TrainConfig(
 
     def to_toml(self) -> str:
         """Returns all settings as TOML, which has no `None`: what is not given is not there."""
-        given = {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in dataclasses.asdict(self).items()
-            if value is not None
-        }
+        names = [
+            field.name for group in type(self).__bases__ for field in dataclasses.fields(group)
+        ]
+        given = {name: value for name in names if (value := getattr(self, name)) is not None}
         return _ABOUT + tomli_w.dumps(given)
 
     @classmethod
