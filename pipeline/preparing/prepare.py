@@ -1,30 +1,22 @@
 """Preparing: plan a corpus, write its shards, then its manifest."""
 
-import contextlib
 import dataclasses
 import functools
 import os
-import tempfile
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pipeline.errors import OptionError, TextWarning, UserError
 from pipeline.files import (
     StoreError,
     checked_path,
-    entries,
-    exists,
     is_in_store,
-    join,
-    names_in,
     split_path,
 )
 from pipeline.layout.array_record import check_installed
 from pipeline.layout.loading import load_manifest
 from pipeline.layout.manifest import (
-    FILE_NAME,
     Manifest,
     Shard,
     ShardPiece,
@@ -33,7 +25,7 @@ from pipeline.layout.manifest import (
     Split,
 )
 from pipeline.layout.names import ARRAY_RECORD, TFRECORD
-from pipeline.preparing import journal, replacement
+from pipeline.preparing import journal, place, replacement
 from pipeline.preparing.companions import vouched, write_companions
 from pipeline.preparing.engines import Engine, local
 from pipeline.preparing.options import PrepareOptions
@@ -46,7 +38,7 @@ from pipeline.text.bad_rows import Skipped
 from pipeline.text.directories import Choice
 from pipeline.text.pieces import DOCUMENTS, Source
 from pipeline.text.sources import Found, check_unchanged, find_sources
-from pipeline.text.streams import is_stream, spooled
+from pipeline.text.streams import spooled
 from pipeline.vocabulary.base import Vocabulary
 from pipeline.vocabulary.characters import ByteVocabulary
 from pipeline.vocabulary.loading import load_vocabulary
@@ -109,7 +101,7 @@ def prepare(
     formats = (TFRECORD, ARRAY_RECORD) if array_record else (TFRECORD,)
     directory = checked_path(output, "output")
     given = [checked_path(source, "sources") for source in sources]
-    _check_directory(directory, given, is_shared=engine is not None)
+    place.check_free(directory, given, is_shared=engine is not None)
     with journal.locked(directory):
         replaced = None  # the intent whose replacement was under way
         if replacement.is_under_way(directory):
@@ -117,7 +109,7 @@ def prepare(
             replacement.replace(directory)
         choice = Choice(glob=glob, hidden=hidden, leave_out=directory)
 
-        with _stream_paths(directory) as make_path, spooled(given, make_path) as kept:
+        with place.stream_paths(directory) as make_path, spooled(given, make_path) as kept:
             listed = find_sources(kept, choice, options.reading)
             if on_found is not None:
                 on_found(listed)
@@ -131,15 +123,16 @@ def prepare(
                 if on_kept is not None:
                     on_kept()
                 return load_manifest(directory)
-            target = _target(directory, intent, overwrite)
+            target = place.target_of(directory, intent, overwrite)
             if overwrite and not journal.is_same(target, intent):
                 replacement.discard(target)
-            _check_remains(target)
+            place.check_remains(target)
             plan = make_plan(found, options)
             vocabulary = _vocabulary(target, intent, plan, options, known, run, progress)
             # absolute: a worker may stand elsewhere
-            place = target if is_in_store(target) else os.path.abspath(target)
-            tasks = make_tasks(plan, options, place)
+            tasks = make_tasks(
+                plan, options, target if is_in_store(target) else os.path.abspath(target)
+            )
             if vocabulary.remark:
                 warnings.warn(f"`vocabulary`: {vocabulary.remark}", TextWarning, stacklevel=2)
             manifest = _write(
@@ -150,38 +143,6 @@ def prepare(
             else:
                 replacement.replace(directory)
             return manifest
-
-
-@contextlib.contextmanager
-def _stream_paths(directory: str) -> Iterator[Callable[[str], str]]:
-    """Where streams are kept: among the journal's files, or here for a corpus in a store."""
-    if not is_in_store(directory):
-        yield lambda name: journal.temporary_path(join(directory, name))
-        return
-    with tempfile.TemporaryDirectory(prefix="textreel-") as folder:
-
-        def make_path(name: str) -> str:
-            inner = os.path.join(folder, "streams")
-            os.makedirs(inner, exist_ok=True)
-            return os.path.join(inner, name)
-
-        yield make_path
-
-
-def _target(directory: str, intent: dict[str, Any], overwrite: bool) -> str:
-    """Where the corpus is made: in its directory, or beside a whole one that it replaces.
-
-    Raises:
-        UserError: there is a whole corpus, which is not to be replaced.
-    """
-    if not exists(join(directory, FILE_NAME)) or journal.is_same(directory, intent):
-        return directory
-    if not overwrite:
-        raise UserError(
-            f"`output` {directory} holds a corpus, not of these options and sources as they are "
-            "now; nothing was changed: name a new directory, or replace it with `--overwrite`"
-        )
-    return replacement.stage_of(directory)
 
 
 def _vocabulary(
@@ -242,34 +203,10 @@ def _write(
         raise
     manifest = vouched(manifest, vocabulary)
     if is_in_store(target):
-        _check_ours(target, intent, manifest)
+        place.check_still_ours(target, intent, manifest)
     write_companions(target, manifest, run, once=True, progress=progress)
     manifest.save(target, once=True)
     return manifest
-
-
-def _check_ours(target: str, intent: dict[str, Any], manifest: Manifest) -> None:
-    """Refuses what another prepare has taken over meanwhile, in a store, which holds no lock."""
-    if not journal.is_same(target, intent):
-        try:
-            ended = load_manifest(target)
-        except StoreError:
-            raise
-        except UserError:
-            ended = None
-        if ended is None or ended.fingerprint != manifest.fingerprint:
-            raise UserError(
-                f"`output` {target}: another prepare has taken the place over; what it makes was "
-                "left alone: name another directory"
-            )
-    listed = entries(target)
-    for shard in manifest.shards:
-        status = listed.get(shard.file)
-        if status is None or status.num_bytes != shard.disk_bytes:
-            raise UserError(
-                f"{join(target, shard.file)} is gone, or is not what was written: does another "
-                "program work there? Run the same command again"
-            )
 
 
 def _with_fingerprint(options: PrepareOptions, given: Vocabulary | None) -> PrepareOptions:
@@ -277,50 +214,6 @@ def _with_fingerprint(options: PrepareOptions, given: Vocabulary | None) -> Prep
     if given is None or options.vocabulary == ByteVocabulary.kind:
         return options
     return dataclasses.replace(options, vocabulary=f"blake3:{given.fingerprint}")
-
-
-def _check_remains(target: str) -> None:
-    """Refuses a place in a store with files of a prepare that nothing is known of."""
-    if is_in_store(target) and journal.begun(target) is None and names_in(target):
-        raise UserError(
-            f"`output` {target} holds what is left of an unfinished corpus, without its plan; "
-            "nothing was changed: start anew with `--overwrite`"
-        )
-
-
-def _check_directory(output: str, sources: list[str], *, is_shared: bool) -> None:
-    """Refuses an output that cannot be written, or that has other files; touches nothing."""
-    if is_in_store(output):
-        if is_shared and any(map(is_stream, sources)):
-            raise UserError(
-                "a stream, such as standard input, stays on this machine, where workers elsewhere "
-                f"do not see it: put it into a file of a store, for `output` {output}"
-            )
-        _check_names(output, names_in(output))
-        return
-    directory = Path(output)
-    if directory.is_symlink() and not directory.exists():
-        raise UserError(
-            f"`output` {directory} is a symbolic link to a directory that is not there; make that, "
-            "or name another"
-        )
-    if directory.exists() and not directory.is_dir():
-        raise UserError(f"`output` {directory} exists and is not a directory")
-    parent = next(path for path in [directory, *directory.absolute().parents] if path.exists())
-    if not os.access(parent, os.W_OK | os.X_OK):
-        is_read_only = os.statvfs(parent).f_flag & os.ST_RDONLY
-        why = "a read-only file system holds" if is_read_only else "no permission in"
-        raise UserError(f"`output` {directory} cannot be written: {why} {parent}; name another")
-    if directory.is_dir():
-        _check_names(output, os.listdir(directory))
-
-
-def _check_names(directory: str, names: list[str]) -> None:
-    if names and FILE_NAME not in names and journal.FOLDER not in names:
-        raise UserError(
-            f"`output` {directory} exists and is no corpus; textreel will not write among other "
-            "files: name a new directory"
-        )
 
 
 def _manifest(

@@ -236,7 +236,7 @@ def test_a_command_line_that_cannot_be_parsed_is_told(command: list[str]) -> Non
         stderr=subprocess.PIPE,
         text=True,
     ) as child:
-        with pytest.raises(UserError, match="worker 1 .* its command line cannot be read"):
+        with pytest.raises(UserError, match=r"worker 1 .* its command line cannot be read"):
             meet(hosts, {}, timeout=100)
         _, err = child.communicate(timeout=60)
     assert (child.returncode, "Traceback" in err) == (2, False), err
