@@ -10,6 +10,7 @@ from pipeline.errors import OptionError, UserError
 from pipeline.layout.loading import load_manifest
 from pipeline.layout.manifest import Manifest, Split
 from pipeline.reading.batches import READ_AHEAD, Batches, declare
+from pipeline.reading.cache import Cache, Fetcher, find_cache
 from pipeline.reading.geometry import SHUFFLE_BYTES, SINGLE_TOKENS, SPAN_TOKENS, Windows, make_order
 from pipeline.reading.order import Order
 from pipeline.vocabulary.base import Vocabulary
@@ -18,6 +19,7 @@ from pipeline.vocabulary.loading import load_vocabulary
 if TYPE_CHECKING:
     import tensorflow as tf
 
+    from pipeline.reading.spans import ShardFiles
     from pipeline.reading.windows import Targets
 
 
@@ -30,10 +32,18 @@ class Corpus:
         vocabulary: symbols <-> ids.
     """
 
-    def __init__(self, directory: str, manifest: Manifest, vocabulary: Vocabulary):
+    def __init__(
+        self,
+        directory: str,
+        manifest: Manifest,
+        vocabulary: Vocabulary,
+        cache: Cache | None = None,
+    ):
         self.directory = directory
         self.manifest = manifest
         self.vocabulary = vocabulary
+        self._cache = cache
+        self._fetchers: dict[str, Fetcher] = {}
 
     @property
     def splits(self) -> dict[str, Split]:
@@ -120,7 +130,6 @@ class Corpus:
             UserError: no such split, one with no window, or an argument out of its range.
         """
         from pipeline.reading.segments import mask_other_documents, segment
-        from pipeline.reading.spans import ShardFiles
         from pipeline.reading.windows import make_dataset
 
         if segments and not across_documents:
@@ -143,9 +152,7 @@ class Corpus:
         )
         order = self.order(split, batches)
         num_left = batches.num_left(order.num_windows)
-        files = ShardFiles(
-            self.directory, self.manifest, split, batches.windows, read_ahead=batches.read_ahead
-        )
+        files = self.shard_files(split, batches.windows, read_ahead=batches.read_ahead)
         dataset = declare(make_dataset(files, order, batches, targets), num_left)
         separator_id = self.vocabulary.separator_id
         if segments:
@@ -191,7 +198,6 @@ class Corpus:
             UserError: no such split, fewer tokens than a batch, or an argument out of its range.
         """
         from pipeline.reading.lanes import make_lanes
-        from pipeline.reading.spans import ShardFiles
 
         batches = Batches(
             seq_len=seq_len,
@@ -203,11 +209,28 @@ class Corpus:
             read_ahead=read_ahead,
         )
         num_tokens = self.split(split).num_tokens
-        files = ShardFiles(
-            self.directory, self.manifest, split, SINGLE_TOKENS, read_ahead=batches.read_ahead
-        )
+        files = self.shard_files(split, SINGLE_TOKENS, read_ahead=batches.read_ahead)
         separator_id = self.vocabulary.separator_id
         return declare(make_lanes(files, num_tokens, batches, separator_id=separator_id))
+
+    def shard_files(self, split: str, windows: Windows, *, read_ahead: int) -> "ShardFiles":
+        """The shards of a split for a graph, through the cache where there is one.
+
+        Raises:
+            OSError: the cache cannot be made.
+        """
+        from pipeline.reading.spans import ShardFiles
+
+        if self._cache is not None and split not in self._fetchers:
+            self._fetchers[split] = Fetcher(self.directory, self.manifest, split, self._cache)
+        return ShardFiles(
+            self.directory,
+            self.manifest,
+            split,
+            windows,
+            read_ahead=read_ahead,
+            fetcher=self._fetchers.get(split),
+        )
 
     def order(self, split: str, batches: Batches) -> Order:
         """The order in which the windows of a split are read.
@@ -260,13 +283,32 @@ class Corpus:
         return self.splits[name]
 
 
-def open_corpus(directory: str | os.PathLike[str]) -> Corpus:
-    """Opens a prepared directory.
+def open_corpus(
+    directory: str | os.PathLike[str],
+    *,
+    cache_dir: str | os.PathLike[str] | None = None,
+    cache_bytes: int | None = None,
+) -> Corpus:
+    """Opens a prepared directory, which may lie in a store.
+
+    What a corpus in a store is read for is brought to a cache on this machine: the first batch
+    waits for its own ranges of the shards alone; whole shards follow, are checked, and stay for
+    later runs and for other processes. `gs://` needs none, for TensorFlow reads it.
+
+    Args:
+        directory: of the corpus, or its URI.
+        cache_dir: directory on this machine to keep shards in; `None`: for `gs://` no cache, for
+            other stores `$XDG_CACHE_HOME/textreel`, or `~/.cache/textreel`.
+        cache_bytes: what the cache may take; what does not fit is read again each time. `None`:
+            no bound.
 
     Raises:
+        OptionError: the cache is in a store itself, or its size is negative.
         UserError: it is none, it is damaged, or its vocabulary is not the one that it was
             prepared with.
     """
+    given = None if cache_dir is None else os.fspath(cache_dir)
+    cache = find_cache(os.fspath(directory), given, cache_bytes)
     manifest = load_manifest(directory)
     vocabulary = load_vocabulary(directory)
     if vocabulary.fingerprint != manifest.vocabulary_fingerprint:
@@ -275,4 +317,4 @@ def open_corpus(directory: str | os.PathLike[str]) -> Corpus:
             f"prepared with (fingerprint {vocabulary.fingerprint[:12]}, the manifest says "
             f"{manifest.vocabulary_fingerprint[:12]}); put the corpus's own file back"
         )
-    return Corpus(os.fspath(directory), manifest, vocabulary)
+    return Corpus(os.fspath(directory), manifest, vocabulary, cache)

@@ -75,7 +75,6 @@ def mix(
     import tensorflow as tf
 
     from pipeline.reading.groups import Rows
-    from pipeline.reading.spans import ShardFiles
     from pipeline.reading.windows import make_rows
 
     choices = choose(_integers([weight for _, weight in corpora]))
@@ -119,13 +118,7 @@ def mix(
     parts = []
     for index, (corpus, _) in enumerate(corpora):
         order = corpus.order(split, part_of_batches)
-        files = ShardFiles(
-            corpus.directory,
-            corpus.manifest,
-            split,
-            batches.windows,
-            read_ahead=batches.read_ahead,
-        )
+        files = corpus.shard_files(split, batches.windows, read_ahead=batches.read_ahead)
         bounds = [num_before(step * batch_size, index) for step in steps]
         one_by_one = Rows(part_of_batches)
         part = make_rows(files, order, one_by_one, start_row=bounds[0], targets=targets)

@@ -10,6 +10,8 @@ import tensorflow as tf
 from pipeline.layout.manifest import FILE_NAME, Manifest
 from pipeline.layout.names import around_shard_index
 from pipeline.layout.records import example_prefixes, record_bytes
+from pipeline.reading.asking import ask, forget
+from pipeline.reading.cache import Fetcher
 from pipeline.reading.damage import assert_digest, damage_message, first_unread, replaced_message
 from pipeline.reading.geometry import Windows
 from pipeline.reading.groups import cut, join, search
@@ -24,6 +26,7 @@ class ShardFiles:
         split: the name of the split.
         windows: which windows it is cut into.
         read_ahead: reads under way at once.
+        fetcher: brings what is read to this machine; `None` where TensorFlow reads it itself.
 
     Attributes:
         first_windows: `[2·shards + 1]` int64; the number of the window that each shard starts
@@ -39,6 +42,7 @@ class ShardFiles:
         windows: Windows,
         *,
         read_ahead: int,
+        fetcher: Fetcher | None = None,
     ):
         shards = manifest.splits[split].shards
         num_windows = np.diff(windows.first_windows([shard.num_tokens for shard in shards]))
@@ -51,6 +55,7 @@ class ShardFiles:
         self._manifest = f"{directory}/{FILE_NAME}"
         self._digest = manifest.digest
         self._replaced = replaced_message(directory)
+        self.fetcher = fetcher  # its threads live as long as the graph's maker
         self.windows = windows
         self.read_ahead = read_ahead
         self.dtype = np.dtype(manifest.dtype)
@@ -68,17 +73,23 @@ class ShardFiles:
         """Asserts that the corpus is still the one that was opened.
 
         Whoever replaces a corpus removes the manifest before any shard: so what was read before
-        this is of the corpus that was opened.
+        this is of the corpus that was opened. A fetcher looks itself.
         """
+        if self.fetcher is not None:
+            return tf.no_op()
         return assert_digest(self._manifest, self._digest, self._replaced)
 
     def window_at(self, shard: tf.Tensor, token: tf.Tensor) -> tf.Tensor:
         """The number of the window that starts at a token of a shard, of the shards laid twice."""
         return tf.gather(tf.constant(self.first_windows), shard) + token // self.windows.stride
 
+    def index(self, shard: tf.Tensor) -> tf.Tensor:
+        """The index in the split of a shard, by its index in `first_windows`."""
+        return tf.gather(tf.constant(self._indices), shard % len(self._indices))
+
     def path(self, shard: tf.Tensor) -> tf.Tensor:
         """The path of a shard, a scalar string, by its index in `first_windows`."""
-        index = tf.gather(tf.constant(self._indices), shard % len(self._indices))
+        index = self.index(shard)
         return self._prefix + tf.strings.as_string(index, width=5, fill="0") + self._suffix
 
 
@@ -142,16 +153,26 @@ def read_pieces(files: ShardFiles, pieces: Pieces) -> tuple[tf.Tensor, tf.Tensor
     """
     windows = files.windows
     num_tiles = pieces.num_windows - 1 + windows.num_tiles
+    first_record, num_records = _records_of(
+        files, pieces.first_token, files.num_tokens(pieces.num_windows)
+    )
+    first_byte = first_record * files.record_bytes
+    answer = None
+    if files.fetcher is not None:
+        num_bytes = num_records * files.record_bytes
+        answer = ask(files.fetcher.folder, files.index(pieces.shard), first_byte, num_bytes)
+        first_byte = tf.cumsum(num_bytes, exclusive=True)  # in the answer
 
     @functools.partial(tf.function, autograph=False)  # traced once, for the search of damage too
-    def read(piece: Pieces, tiles: tf.Tensor) -> tf.Tensor:
-        return _read_tiles(files, piece, [tiles, windows.stride])
+    def read(piece: Pieces, tiles: tf.Tensor, first_byte: tf.Tensor) -> tf.Tensor:
+        file = files.path(piece.shard) if answer is None else answer + ".records"
+        return _read_tiles(files, piece, [tiles, windows.stride], file, first_byte)
 
     # What cannot be read is left out, which shows in the number of tiles: TensorFlow's own
     # errors do not name the file. A last tile of zeros, so that there always is one.
     num_all = tf.reduce_sum(num_tiles) + 1
     tokens = (
-        tf.data.Dataset.from_tensor_slices((pieces, num_tiles))
+        tf.data.Dataset.from_tensor_slices((pieces, num_tiles, first_byte))
         .map(read, num_parallel_calls=files.read_ahead, deterministic=True)
         .ignore_errors()
         .concatenate(tf.data.Dataset.from_tensors(tf.zeros([1, windows.stride], files.stored)))
@@ -159,8 +180,14 @@ def read_pieces(files: ShardFiles, pieces: Pieces) -> tuple[tf.Tensor, tf.Tensor
         .get_single_element()
     )
     whole = tf.shape(tokens, out_type=tf.int64)[0] == num_all
-    message = tf.cond(whole, lambda: "", lambda: _find_damage(files, pieces, num_tiles, read))
+    message = tf.cond(
+        whole, lambda: "", lambda: _find_damage(files, (pieces, num_tiles, first_byte), read)
+    )
     with tf.control_dependencies([whole]):
+        message = tf.identity(message)
+    with tf.control_dependencies([] if answer is None else [message]):
+        has_read = tf.no_op() if answer is None else forget(answer)
+    with tf.control_dependencies([whole, has_read]):
         is_same = files.check_same()  # first: of a corpus that was replaced, files may be missing
     with tf.control_dependencies([is_same]):
         is_whole = tf.debugging.Assert(whole, [message])
@@ -168,17 +195,27 @@ def read_pieces(files: ShardFiles, pieces: Pieces) -> tuple[tf.Tensor, tf.Tensor
         return tf.identity(tokens), tf.cumsum(num_tiles, exclusive=True)
 
 
-def _read_tiles(files: ShardFiles, piece: Pieces, shape: list[Any]) -> tf.Tensor:
-    """Returns the tokens of a piece in a shape, padded with 0; reads only their records."""
+def _read_tiles(
+    files: ShardFiles, piece: Pieces, shape: list[Any], file: tf.Tensor, first_byte: tf.Tensor
+) -> tf.Tensor:
+    """Returns the tokens of a piece in a shape, padded with 0; reads only their records.
+
+    Args:
+        files: the shards.
+        piece: what is read.
+        shape: that the tokens get.
+        file: scalar string; what has its records.
+        first_byte: scalar int64; where these begin there.
+    """
     num_tokens = files.num_tokens(piece.num_windows)
     first_record, num_records = _records_of(files, piece.first_token, num_tokens)
     # The public TFRecordDataset does not offer `byte_offsets`; equal lengths are required.
     # One read of just what is needed: a larger buffer would read what no window wants.
     variant = tf.raw_ops.TFRecordDatasetV2(
-        filenames=files.path(piece.shard)[None],
+        filenames=file[None],
         compression_type="",
         buffer_size=num_records * files.record_bytes,
-        byte_offsets=(first_record * files.record_bytes)[None],
+        byte_offsets=first_byte[None],
     )
     records = tf.data.experimental.from_variant(variant, tf.TensorSpec([], tf.string))
     examples = records.take(num_records).batch(num_records).get_single_element()
@@ -206,10 +243,10 @@ def _records_of(
 
 
 def _find_damage(
-    files: ShardFiles, pieces: Pieces, num_tiles: tf.Tensor, read: Callable[..., tf.Tensor]
+    files: ShardFiles, items: tuple[Any, ...], read: Callable[..., tf.Tensor]
 ) -> tf.Tensor:
     """Names the file and the records of the first piece that cannot be read."""
-    bad = first_unread((pieces, num_tiles), read)
+    bad, pieces = first_unread(items, read), items[0]
     piece = Pieces(*(tf.gather(values, bad) for values in pieces))
     num_tokens = files.num_tokens(piece.num_windows)
     first, num_records = _records_of(files, piece.first_token, num_tokens)

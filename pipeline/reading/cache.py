@@ -1,0 +1,236 @@
+"""Cache of a corpus in a store: what a graph asks for is brought to files of this machine.
+
+TensorFlow reads files of this machine, and of `gs://`. A graph that reads another store would need
+functions of Python, which cannot be saved, nor served by another process, and hold its lock. So a
+graph asks by a file, and waits for the answer, which is a file too; a thread of this process
+answers:
+
+    FOLDER/ID.ask       the ranges of shards that a group of the order needs
+    FOLDER/ID.records   these ranges end to end
+    FOLDER/ID.ready     `ok`, or what went wrong: the graph waits for it
+    FOLDER/ID.done      the graph has read the answer, which is removed
+
+What is asked for first comes first: a range of a shard that is not here is read from the store, by
+one request. Behind that another thread fetches whole shards, in the order in which they were
+first asked for, and keeps them for later groups, epochs, runs and processes.
+"""
+
+import collections
+import concurrent.futures
+import contextlib
+import dataclasses
+import os
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from pipeline.errors import OptionError, UserError, first_line
+from pipeline.files import digest, fetch_file, is_in_store, join, read_first, read_range
+from pipeline.layout.manifest import FILE_NAME, Manifest, Shard
+from pipeline.layout.sealed import first_line as sealed_line
+from pipeline.locks import NoLocksError, held
+from pipeline.reading.damage import replaced_message
+from pipeline.terminal import show
+
+READY = "ok"
+_REQUESTS = 16  # to the store, under way at once
+_LOOK_SECONDS = 0.01  # between two looks for what is asked
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Cache:
+    """Where shards from a store are kept.
+
+    Attributes:
+        directory: on this machine; processes may share it.
+        max_bytes: what all shards in it may take together; `None`: all that come. Those of other
+            corpora go first, the one that was not used for longest before others.
+    """
+
+    directory: str
+    max_bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_bytes is not None and self.max_bytes < 0:
+            raise OptionError(f"`cache_bytes` must be at least 0, got {self.max_bytes}")
+
+
+def find_cache(corpus: str, cache_dir: str | None, cache_bytes: int | None) -> Cache | None:
+    """Returns the cache of a corpus; `None` where TensorFlow reads it where it is.
+
+    Args:
+        corpus: its directory, or its URI.
+        cache_dir: as the user gave it; `None`: `gs://`, which TensorFlow reads itself, has no
+            cache, and other stores one in the user's directory for such.
+        cache_bytes: what it may take; `None`: all that comes.
+
+    Raises:
+        OptionError: the directory is in a store itself, or the number is negative.
+    """
+    if not is_in_store(corpus) or (cache_dir is None and corpus.startswith("gs://")):
+        return None
+    if cache_dir is not None and is_in_store(cache_dir):
+        raise OptionError(f"`cache_dir` must be a directory of this machine, got {cache_dir}")
+    if cache_dir is None:
+        base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+        cache_dir = join(base, "textreel")
+    return Cache(directory=os.path.abspath(cache_dir), max_bytes=cache_bytes)
+
+
+class Fetcher:
+    """Answers what graphs ask for of a split; its threads end with the process.
+
+    Args:
+        corpus: the URI of the corpus.
+        manifest: of it.
+        split: the name of the split.
+        cache: where shards are kept.
+
+    Attributes:
+        folder: where a graph asks.
+    """
+
+    def __init__(self, corpus: str, manifest: Manifest, split: str, cache: Cache) -> None:
+        self._corpus, self._manifest, self._cache = corpus, manifest, cache
+        self._shards = manifest.splits[split].shards
+        self._kept = Path(cache.directory, manifest.digest[:32])
+        self._kept.mkdir(parents=True, exist_ok=True)
+        self._scratch = tempfile.TemporaryDirectory(prefix="textreel-asked-")
+        self.folder = self._scratch.name
+        self._pool = concurrent.futures.ThreadPoolExecutor(_REQUESTS)
+        self._wanted: collections.deque[int] = collections.deque()
+        self._seen: set[int] = set()
+        self._is_idle = threading.Event()
+        for work in (self._answer_all, self._keep_all):
+            threading.Thread(target=work, name="textreel-cache", daemon=True).start()
+
+    def _answer_all(self) -> None:
+        while True:
+            names = sorted(os.listdir(self.folder)) if os.path.isdir(self.folder) else None
+            if names is None:
+                return  # the process ends
+            asked = [name for name in names if name.endswith(".ask")]
+            for name in names:
+                if name.endswith(".done"):
+                    self._forget(name.removesuffix(".done"))
+            for name in asked:
+                content = Path(self.folder, name).read_text()
+                if content.endswith("."):  # it is written whole
+                    self._is_idle.clear()
+                    self._answer(name.removesuffix(".ask"), content)
+            self._is_idle.set()
+            time.sleep(_LOOK_SECONDS)
+
+    def _forget(self, ask: str) -> None:
+        for end in ("records", "ready", "done"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{self.folder}/{ask}.{end}")
+
+    def _answer(self, ask: str, content: str) -> None:
+        path = f"{self.folder}/{ask}"
+        try:
+            numbers = list(map(int, content.removesuffix(".").split()))
+            parts = list(zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True))
+            self._write(f"{path}.records", parts)
+            said = READY
+        except Exception as error:  # whatever it is: a graph waits
+            said = f"{self._corpus} cannot be read: {first_line(error)}"
+        os.unlink(f"{path}.ask")
+        with open(f"{path}.part", "w", encoding="utf-8") as file:
+            file.write(said + "\n")
+        os.replace(f"{path}.part", f"{path}.ready")
+
+    def _write(self, path: str, parts: list[tuple[int, int, int]]) -> None:
+        """Writes ranges end to end: shard, first byte, and bytes, of which it may have fewer."""
+        for shard, _, _ in parts:
+            if shard not in self._seen:
+                self._seen.add(shard)
+                self._wanted.append(shard)
+        with open(path, "wb") as file:
+            place = 0
+            for (_, _, num_bytes), data in zip(
+                parts, self._pool.map(self._read, parts), strict=True
+            ):
+                file.seek(place)
+                file.write(data)
+                place += num_bytes
+        line = sealed_line(self._manifest.digest)
+        manifest = read_first(join(self._corpus, FILE_NAME), len(line) + 1)
+        if manifest.decode(errors="replace").partition("\n")[0] != line:
+            raise UserError(replaced_message(self._corpus))
+
+    def _read(self, part: tuple[int, int, int]) -> bytes:
+        index, start, num_bytes = part
+        shard = self._shards[index]
+        stop = min(start + num_bytes, shard.disk_bytes)
+        with contextlib.suppress(OSError), open(self._kept / shard.file, "rb") as file:
+            file.seek(start)
+            return file.read(stop - start)
+        return read_range(join(self._corpus, shard.file), start, stop)
+
+    def _keep_all(self) -> None:
+        while True:
+            self._is_idle.wait()
+            if not self._wanted:
+                time.sleep(10 * _LOOK_SECONDS)
+                continue
+            shard = self._shards[self._wanted.popleft()]
+            try:
+                goes_on = self._keep(shard)
+            except Exception as error:
+                show(f"textreel: warning: {shard.file}: {first_line(error)}", file=sys.stderr)
+                goes_on = not isinstance(error, OSError)
+            if not goes_on:
+                return
+
+    def _keep(self, shard: Shard) -> bool:
+        """Fetches a shard, whole, and checks it; says whether others may be kept too."""
+        whole = self._kept / shard.file
+        if whole.exists():
+            os.utime(whole)
+            return True
+        if not self._make_room(shard.disk_bytes):
+            show(
+                f"textreel: the cache {self._cache.directory} is full (--cache_bytes): the rest "
+                f"of {self._corpus} is read from the store again in every epoch",
+                file=sys.stderr,
+            )
+            return False
+        beside = self._kept / f".{shard.file}.incomplete"
+        with contextlib.ExitStack() as stack:
+            try:
+                lock = held(self._kept / f".{shard.file}.lock", busy=lambda holder: holder)
+                stack.enter_context(lock)
+            except UserError:
+                return True  # another process fetches it
+            except NoLocksError as error:
+                raise OSError(f"no locks, so nothing is kept in {self._kept}") from error
+            stack.callback((self._kept / f".{shard.file}.lock").unlink, missing_ok=True)
+            start = min(beside.stat().st_size, shard.disk_bytes) if beside.exists() else 0
+            uri = join(self._corpus, shard.file)
+            fetch_file(uri, beside, num_bytes=shard.disk_bytes, start=start)
+            if digest(beside) != shard.blake3:
+                beside.unlink()
+                raise UserError(
+                    f"{uri} is not what its manifest says: it is damaged, or was cut off in its "
+                    "way; it is not kept"
+                )
+            os.replace(beside, whole)
+        return True
+
+    def _make_room(self, num_bytes: int) -> bool:
+        most = self._cache.max_bytes
+        if most is None:
+            return True
+        found = [path for path in Path(self._cache.directory).glob("*/*") if path.is_file()]
+        sizes = {path: path.stat() for path in found if not path.name.endswith(".lock")}
+        free = most - sum(status.st_size for status in sizes.values())
+        for path in sorted(sizes, key=lambda path: sizes[path].st_mtime):
+            if free >= num_bytes:
+                break
+            if path.parent != self._kept:
+                path.unlink(missing_ok=True)
+                free += sizes[path].st_size
+        return free >= num_bytes
