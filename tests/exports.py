@@ -13,14 +13,14 @@ from trainer.loop import train
 from trainer.models import build_model
 from trainer.run.checkpoint import find_checkpoint, restore_weights
 
-KINDS = ("lstm", "gru", "transformer", "own")
+KINDS = ("lstm", "gru", "mingru", "transformer", "own")
 PROMPTS = ["lorem ", "", "日本語 ipsum dolor sit amet, naïve"]
 OPTIONS: dict[str, Any] = {"temperature": 0.9, "top_k": 20, "top_p": 0.95, "seed": 7}
 
 
 def train_run(corpus: Corpus, directory: Path, **changes: Any) -> Path:
     settings = {"steps": 3, "save_every": 3, "learning_rate": 0.02, "layers": 1, **changes}
-    if settings.get("model") == "transformer":
+    if settings.get("model") in ("mingru", "transformer"):
         settings |= {"embedding_dim": None, "layers": 2}
     train(tiny(corpus.directory, directory, **settings), quiet=True)
     return directory

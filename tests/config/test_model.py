@@ -33,7 +33,7 @@ from options import config_of, error_of
         ),
         (
             {"model": "transformer", "embedding_dim": 64},
-            "`embedding_dim` must be the `units` (256) of a Transformer, got 64; leave",
+            "`embedding_dim` must be the `units` (256) with `model` 'transformer', got 64; leave",
         ),
     ],
 )

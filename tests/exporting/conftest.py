@@ -17,7 +17,8 @@ def runs(
     directory = tmp_path_factory.mktemp("runs")
     made = {
         "lstm": train_run(byte_corpus, directory / "lstm", targets="last", stride=9, layers=2),
-        "gru": train_run(char_corpus, directory / "gru", model="gru"),
+        "gru": train_run(char_corpus, directory / "gru", model="gru", layer_norm=True),
+        "mingru": train_run(char_corpus, directory / "mingru", model="mingru", ema=0.5),
         "transformer": train_run(char_corpus, directory / "transformer", model="transformer"),
         "own": train_run(char_corpus, directory / "own", model="own_models:functional"),
     }

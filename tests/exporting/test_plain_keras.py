@@ -12,17 +12,23 @@ from trainer.config.model import MODELS
 from trainer.exporting.plain_keras import plain_model
 from trainer.models import build_model
 
+KINDS: list[tuple[str, dict[str, Any]]] = [
+    *((kind, {}) for kind in MODELS),
+    ("lstm", {"tied": True, "layer_norm": True, "embedding_dim": None}),
+    ("gru", {"tied": True, "layer_norm": True, "embedding_dim": None}),
+]
 
-@pytest.mark.parametrize("kind", MODELS)
+
+@pytest.mark.parametrize(("kind", "options"), KINDS)
 @pytest.mark.parametrize("targets", ["sequence", "last"])
 def test_plain_keras_gives_the_logits_and_trains_on(
-    kind: str, targets: str, tmp_path: Path
+    kind: str, options: dict[str, Any], targets: str, tmp_path: Path
 ) -> None:
     keras.utils.set_random_seed(1)
     settings: dict[str, Any] = {"model": kind, "targets": targets, "seq_len": 5, "dropout": 0.4}
-    if kind == "transformer":
+    if kind in ("mingru", "transformer"):
         settings["embedding_dim"] = None
-    model = build_model(tiny("corpus", "run", **settings), 11, use_cudnn=False)
+    model = build_model(tiny("corpus", "run", **settings, **options), 11, use_cudnn=False)
     for weight in model.trainable_variables:
         weight.assign(weight * 3)
     plain_model(model).save(tmp_path / "model.keras")

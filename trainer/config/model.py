@@ -21,10 +21,11 @@ class ModelOptions:
     )
     layers: int = option("number of layers", default=1, parse=int)
     units: int = option(
-        "units of each recurrent layer; width of the Transformer", default=256, parse=int
+        "units of each recurrent layer; width of the MinGRU or Transformer", default=256, parse=int
     )
     embedding_dim: int | None = option(
-        "size of a token's embedding vector; without it: 64, and the units of a Transformer",
+        "size of a token's embedding vector; without it: 64, and the units with --tied, of a "
+        "MinGRU or of a Transformer",
         default=None,
         parse=int,
     )
@@ -36,6 +37,22 @@ class ModelOptions:
     dropout: float = option(
         "share of each layer's outputs that training drops", default=0.0, parse=float
     )
+    embedding_dropout: float = option(
+        "share of the ids whose embeddings a training step of an LSTM or GRU takes for 0",
+        default=0.0,
+        parse=float,
+    )
+    recurrent_dropout: float = option(
+        "share of the weights from state to state that a training step of an LSTM drops",
+        default=0.0,
+        parse=float,
+    )
+    tied: bool = option(
+        "an LSTM or GRU predicts by its embeddings, whose size is then that of its units (a "
+        "Transformer always does)",
+        default=False,
+    )
+    layer_norm: bool = option("normalise what each layer of an LSTM or GRU gives", default=False)
     precision: str = option(
         "numbers in which layers compute; weights, logits and loss are float32 in any case",
         default="float32",
@@ -55,25 +72,38 @@ class ModelOptions:
             )
         check_int(self, 1, "layers", "units")
         check_int(self, 1, "embedding_dim", "heads", or_none=True)
-        check_number(self, "dropout", "at least 0 and below 1", lambda rate: 0 <= rate < 1)
+        for name in ("dropout", "embedding_dropout", "recurrent_dropout"):
+            check_number(self, name, "at least 0 and below 1", lambda rate: 0 <= rate < 1)
+        for name in ("embedding_dropout", "tied", "layer_norm"):
+            self._check_is_of(name, "lstm", "gru")
+        self._check_is_of("recurrent_dropout", "lstm")
         if self.model == "transformer":
-            self._check_transformer()
+            self._check_heads()
         elif self.heads is not None and not self.is_custom_model:
             raise OptionError(
                 f"`heads` must not be given with `model` {self.model!r} (it has no attention), "
                 f"got {self.heads}; leave --heads out or use --model transformer"
             )
+        if self._has_one_width and self.embedding_size != self.units:
+            raise OptionError(
+                f"`embedding_dim` must be the `units` ({self.units}) with "
+                f"{'`tied`' if self.tied else f'`model` {self.model!r}'}, got "
+                f"{self.embedding_dim}; leave --embedding_dim out"
+            )
 
-    def _check_transformer(self) -> None:
+    def _check_is_of(self, name: str, *models: str) -> None:
+        """Refuses an option that has no effect but with some models; a user's own gets all."""
+        if getattr(self, name) and self.model not in models and not self.is_custom_model:
+            raise OptionError(
+                f"`{name}` must not be given with `model` {self.model!r} (it has no effect), got "
+                f"{getattr(self, name)}; leave --{name} out or use --model {' or '.join(models)}"
+            )
+
+    def _check_heads(self) -> None:
         if self.units % (2 * self.num_heads):
             raise OptionError(
                 f"`units` must be a multiple of twice the `heads` ({self.num_heads}) of a "
                 f"Transformer, got {self.units}; change --units or --heads"
-            )
-        if self.embedding_size != self.units:
-            raise OptionError(
-                f"`embedding_dim` must be the `units` ({self.units}) of a Transformer, got "
-                f"{self.embedding_dim}; leave --embedding_dim out"
             )
 
     @property
@@ -92,7 +122,11 @@ class ModelOptions:
         """Size of an embedding vector: `embedding_dim`, or what its help says without one."""
         if self.embedding_dim is not None:
             return self.embedding_dim
-        return self.units if self.model == "transformer" else 64
+        return self.units if self._has_one_width else 64
+
+    @property
+    def _has_one_width(self) -> bool:
+        return self.tied or self.model in ("mingru", "transformer")
 
     @property
     def num_heads(self) -> int:

@@ -13,6 +13,7 @@ from keras import ops
 
 from trainer.models import LanguageModel
 from trainer.models.custom import CustomModel
+from trainer.models.mingru import PLACES, MinGRU
 from trainer.models.recurrent import RecurrentModel
 from trainer.models.transformer import Transformer, rotary_frequencies
 
@@ -30,41 +31,77 @@ def plain_model(model: LanguageModel) -> keras.Model:
         return model.network
     config = model.get_config()
     tokens = keras.Input((None,), dtype="int32", name="tokens")
-    build = _transformer if isinstance(model, Transformer) else _recurrent
-    return keras.Model(tokens, build(model, config, tokens), name="language_model")
+    if isinstance(model, Transformer):
+        logits = _transformer(model, config, tokens)
+    elif isinstance(model, MinGRU):
+        logits = _mingru(model, config, tokens)
+    else:
+        logits = _recurrent(model, config, tokens)
+    return keras.Model(tokens, logits, name="language_model")
 
 
 def _recurrent(model: RecurrentModel, config: dict[str, Any], tokens: Any) -> Any:
     hidden = _embed(model, tokens)
     kind = keras.layers.LSTM if config["cell"] == "lstm" else keras.layers.GRU
-    is_minimal = config["cell"] == "mingru"
-    for layer in model.recurrent:
-        options = {"activation": "linear"} if is_minimal else {}
+    for index, layer in enumerate(model.recurrent):
         plain = kind(
-            layer.units,
-            return_sequences=layer.return_sequences,
-            dtype="float32",
-            name=layer.name,
-            **options,
+            layer.units, return_sequences=layer.return_sequences, dtype="float32", name=layer.name
         )
-        weights = layer.get_weights()
-        hidden = _with_weights(plain, hidden, _gru_weights(*weights) if is_minimal else weights)
+        hidden = _with_weights(plain, hidden, layer.get_weights())
+        if config["layer_norm"]:
+            norm = keras.layers.LayerNormalization(dtype="float32", name=f"norm_{index}")
+            hidden = _with_weights(norm, hidden, model.norms[index].get_weights())
         hidden = _drop(config["dropout"], hidden)
-    return _with_weights(
-        keras.layers.Dense(config["vocabulary_size"], dtype="float32", name="logits"),
-        hidden,
-        model.logits.get_weights(),
-    )
+    if config["tied"]:
+        return _tied_logits(model, hidden)
+    logits = keras.layers.Dense(config["vocabulary_size"], dtype="float32", name="logits")
+    return _with_weights(logits, hidden, model.logits.get_weights())
+
+
+def _mingru(model: MinGRU, config: dict[str, Any], tokens: Any) -> Any:
+    hidden = _embed(model, tokens)
+    for block in model.blocks:
+        name, units = block.name, config["units"]
+        mixed = _with_weights(_norm(f"{name}_norm"), hidden, block.norm.get_weights())
+        mixed = keras.layers.ZeroPadding1D((PLACES - 1, 0))(mixed)
+        convolve = keras.layers.DepthwiseConv1D(
+            PLACES, use_bias=False, dtype="float32", name=f"{name}_convolve"
+        )
+        # [places, units] -> [places, units, 1]
+        mixed = _with_weights(convolve, mixed, [np.asarray(block.taps)[..., np.newaxis]])
+        recur = keras.layers.GRU(
+            units, activation="linear", return_sequences=True, dtype="float32", name=f"{name}_recur"
+        )
+        added = _with_weights(recur, mixed, _gru_weights(*block.project.get_weights()))
+        hidden = hidden + _drop(config["dropout"], added)
+        added = _with_weights(_norm(f"{name}_mlp_norm"), hidden, block.mlp_norm.get_weights())
+        for layer in (block.expand, block.contract):
+            dense = keras.layers.Dense(
+                layer.units,
+                activation=layer.activation,
+                dtype="float32",
+                name=f"{name}_{layer.name}",
+            )
+            added = _with_weights(dense, added, layer.get_weights())
+        hidden = hidden + _drop(config["dropout"], added)
+    if config["targets"] == "last":
+        hidden = hidden[:, -1]
+    hidden = _with_weights(_norm("norm"), hidden, model.norm.get_weights())
+    logits = keras.layers.Dense(config["vocabulary_size"], dtype="float32", name="logits")
+    return _with_weights(logits, hidden, model.logits.get_weights())
 
 
 def _gru_weights(kernel: np.ndarray, bias: np.ndarray) -> list[np.ndarray]:
-    """The weights of a GRU that is a MinGRU: no gate looks at the state, the reset gate is idle."""
+    """The weights of a GRU that is a MinGRU: no gate looks at the state, the reset gate is idle.
+
+    The GRU's update gate is the share of the state that stays, not that of the candidate.
+    """
     (gate, candidate), (gate_bias, candidate_bias) = (
         np.split(one, 2, axis=-1) for one in (kernel, bias)
     )
     recurrent = np.zeros([gate.shape[1], 3 * gate.shape[1]], np.float32)
-    kernel = np.concatenate([gate, np.zeros_like(gate), candidate], axis=1)
-    bias = np.concatenate([gate_bias, np.zeros_like(gate_bias), candidate_bias])
+    kernel = np.concatenate([-gate, np.zeros_like(gate), candidate], axis=1)
+    bias = np.concatenate([-gate_bias, np.zeros_like(gate_bias), candidate_bias])
     return [kernel, recurrent, np.stack([bias, np.zeros_like(bias)])]
 
 
@@ -81,10 +118,13 @@ def _transformer(model: Transformer, config: dict[str, Any], tokens: Any) -> Any
     if config["targets"] == "last":
         hidden = hidden[:, -1]
     hidden = _with_weights(_norm("norm"), hidden, model.norm.get_weights())
-    logits = keras.layers.Dense(
-        config["vocabulary_size"], use_bias=False, dtype="float32", name="logits"
-    )
-    return _with_weights(logits, hidden, [model.embedding.get_weights()[0].T])
+    return _tied_logits(model, hidden)
+
+
+def _tied_logits(model: Any, hidden: Any) -> Any:
+    (embeddings,) = model.embedding.get_weights()
+    logits = keras.layers.Dense(len(embeddings), use_bias=False, dtype="float32", name="logits")
+    return _with_weights(logits, hidden, [embeddings.T])
 
 
 def _block(block: Any, config: dict[str, Any], hidden: Any, positions: Any, mask: Any) -> Any:

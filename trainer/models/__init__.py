@@ -3,6 +3,7 @@
 from trainer.config import TrainConfig
 from trainer.models.custom import build_custom_model
 from trainer.models.language_model import LanguageModel
+from trainer.models.mingru import MinGRU, MinGRUArchitecture
 from trainer.models.recurrent import RecurrentArchitecture, RecurrentModel
 from trainer.models.transformer import Transformer, TransformerArchitecture
 
@@ -35,6 +36,16 @@ def build_model(config: TrainConfig, vocabulary_size: int, *, use_cudnn: bool) -
             seed=config.seed,
         )
         model = Transformer(transformer, dtype=config.dtype_policy)
+    elif config.model == "mingru":
+        mingru = MinGRUArchitecture(
+            vocabulary_size=vocabulary_size,
+            num_layers=config.layers,
+            units=config.units,
+            dropout=config.dropout,
+            targets=config.targets,
+            seed=config.seed,
+        )
+        model = MinGRU(mingru, dtype=config.dtype_policy)
     else:
         recurrent = RecurrentArchitecture(
             cell=config.model,
@@ -43,6 +54,10 @@ def build_model(config: TrainConfig, vocabulary_size: int, *, use_cudnn: bool) -
             units=config.units,
             embedding_dim=config.embedding_size,
             dropout=config.dropout,
+            embedding_dropout=config.embedding_dropout,
+            recurrent_dropout=config.recurrent_dropout,
+            tied=config.tied,
+            layer_norm=config.layer_norm,
             targets=config.targets,
             seed=config.seed,
         )

@@ -37,6 +37,16 @@ def on_cpu() -> bool:
     return all(device.device_type == "CPU" for device in tf.config.list_logical_devices())
 
 
+def time_major(rows: tf.Tensor) -> tf.Tensor:
+    """`[batch, seq_len]` -> `[seq_len, batch]`, of integers or booleans.
+
+    A gather: oneDNN transposes these on some processors only, and complains aloud on others.
+    """
+    batch, seq_len = keras.ops.shape(rows)
+    indices = tf.range(seq_len)[:, tf.newaxis] + tf.range(batch) * seq_len
+    return tf.gather(tf.reshape(rows, [-1]), indices)
+
+
 def project(cell: Any, inputs: tf.Tensor) -> tf.Tensor:
     """Inputs times the kernel, plus the bias, for all places at once.
 
@@ -55,29 +65,29 @@ def project(cell: Any, inputs: tf.Tensor) -> tf.Tensor:
     return tf.reshape(rows, [*_sizes(inputs)[:2], kernel.shape[1]])
 
 
-def project_ids(cell: Any, embedding: keras.layers.Embedding, ids: tf.Tensor) -> tf.Tensor:
+def project_ids(cell: Any, embeddings: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
     """`project` of the embeddings of ids, by a table where that is the smaller product.
 
     Args:
         cell: a built `keras.layers.LSTMCell`.
-        embedding: the layer that the ids go through.
+        embeddings: a vector for each id, `[num_ids, width]` float32.
         ids: `[seq_len, batch]` int32.
 
     Returns:
         `[seq_len, batch, 4 * units]` of the cell's compute dtype. The table and its gradient,
         a sum over all places with the same id, are float32.
     """
-    num_ids = ids.shape.num_elements()
-    if num_ids is not None and embedding.input_dim > num_ids:
-        return project(cell, embedding(ids))
+    num_places, num_ids = ids.shape.num_elements(), embeddings.shape[0]
     dtype = cell.compute_dtype
-    vectors = tf.cast(embedding.embeddings, dtype)
+    vectors = tf.cast(embeddings, dtype)
+    if num_places is not None and num_ids > num_places:
+        return project(cell, tf.gather(vectors, ids))
     table = tf.cast(tf.matmul(vectors, tf.cast(cell.kernel, dtype)), tf.float32)
 
     @tf.custom_gradient
     def look_up(table: tf.Tensor) -> Any:
         def gradient(rows: tf.Tensor) -> tf.Tensor:
-            return _sum_by_id(rows, ids, embedding.input_dim)
+            return _sum_by_id(rows, ids, num_ids)
 
         return tf.gather(tf.cast(table, dtype), ids), gradient
 
@@ -89,6 +99,8 @@ def scan(
     projected: tf.Tensor,
     state: list[tf.Tensor],
     resets: tf.Tensor | None = None,
+    *,
+    recurrent_kernel: tf.Tensor | None = None,
 ) -> tuple[tf.Tensor, list[tf.Tensor]]:
     """Runs an LSTM's cell over a sequence.
 
@@ -99,6 +111,7 @@ def scan(
         state: `[hidden, cell state]` before the first place, each `[batch, units]`.
         resets: `[seq_len, batch]` bool, true where the state is zeroed before a place; None
             for nowhere.
+        recurrent_kernel: takes the place of the cell's own; None for that.
 
     Returns:
         The outputs, `[seq_len, batch, units]` of the cell's compute dtype, and the state after
@@ -126,7 +139,7 @@ def scan(
     hidden, carry = state
     outputs, last = run(
         projected,
-        tf.cast(cell.recurrent_kernel, dtype),
+        tf.cast(cell.recurrent_kernel if recurrent_kernel is None else recurrent_kernel, dtype),
         tf.cast(hidden, dtype),
         tf.cast(carry, tf.float32),
     )

@@ -1,122 +1,251 @@
-"""MinGRU: a recurrent layer whose gate does not look at the state, so that places go in parallel.
+"""MinGRU: a recurrent model whose gates do not look at the state, so that places go in parallel.
 
 Feng et al. 2024, "Were RNNs All We Needed?", https://arxiv.org/abs/2410.01201. With `x` the input:
 
     z[t] = sigmoid(x[t] Wz + bz)
-    h[t] = z[t] h[t-1] + (1 - z[t]) (x[t] Wh + bh)
+    h[t] = (1 - z[t]) h[t-1] + z[t] (x[t] Wh + bh)
 
-A linear recurrence `h[t] = a[t] h[t-1] + b[t]` with `0 < a < 1`: an associative scan, in
-log(seq_len) rounds. It is Keras's GRU without recurrent kernel and with a linear activation, whose
-`z` is that of the state, not of the candidate as in the paper.
+As in the paper's language models, a convolution over a few places stands before the recurrence and
+a small network behind it, each part adds to what it reads, and reads it normalised. Arrays are
+time-major: `[seq_len, batch, ...]`.
 """
 
+import dataclasses
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from trainer.models.cpu_lstm import time_major
+from trainer.models.dropout import ReplicaDropout
+from trainer.models.language_model import LanguageModel, State
+from trainer.models.linear_recurrence import linear_recurrence
 
-class MinGRUCell(keras.layers.Layer):
-    """One place of a `MinGRU`.
+PLACES = 4  # that a convolution reads: its own and those before
+_WIDENING = 2  # of the network inside a block
+
+
+class Block(keras.layers.Layer):
+    """One layer of a MinGRU: convolution and recurrence, then two dense layers.
+
+    What each of both parts gives is added to its input.
 
     Args:
-        units: width of the state and of the output.
+        units: width of the model.
+        dropout: share of what each of both parts adds that training drops.
+        seeds: starts of the two seed streams.
     """
 
-    def __init__(self, units: int, **options: Any) -> None:
+    def __init__(
+        self, units: int, *, dropout: float, seeds: tuple[int, int], **options: Any
+    ) -> None:
         super().__init__(**options)
         self.units = units
+        dtype = self.dtype_policy
+        self.norm = keras.layers.RMSNormalization(dtype=dtype, name="input_norm")
+        self.project = keras.layers.Dense(2 * units, dtype=dtype, name="project")
+        self.dropout = ReplicaDropout(dropout, seed=seeds[0], dtype=dtype, name="dropout")
+        self.mlp_norm = keras.layers.RMSNormalization(dtype=dtype, name="mlp_norm")
+        self.expand = keras.layers.Dense(
+            _WIDENING * units, activation="silu", dtype=dtype, name="expand"
+        )
+        self.contract = keras.layers.Dense(units, dtype=dtype, name="contract")
+        self.mlp_dropout = ReplicaDropout(dropout, seed=seeds[1], dtype=dtype, name="mlp_dropout")
 
     def build(self, input_shape: Any) -> None:
-        """Creates the weights: of the gate, then of the candidate."""
-        width = input_shape[-1]
-        self.kernel = self.add_weight(shape=(width, 2 * self.units), name="kernel")
-        self.bias = self.add_weight(shape=(2 * self.units,), initializer="zeros", name="bias")
-        self.built = True
-
-    def get_initial_state(self, batch_size: int | tf.Tensor) -> list[tf.Tensor]:
-        """Zeros, `[batch, units]`."""
-        return [tf.zeros([batch_size, self.units], self.compute_dtype)]
-
-    def call(self, inputs: tf.Tensor, states: list[tf.Tensor]) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """Maps `[batch, width]` and the state to the output and the new state, the same."""
-        decay, addend = self.recurrence(inputs)
-        hidden = decay * tf.cast(states[0], tf.float32) + addend
-        hidden = tf.cast(hidden, self.compute_dtype)
-        return hidden, [hidden]
-
-    def recurrence(self, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns `a` and `b` of `h[t] = a[t] h[t-1] + b[t]`, `[..., units]` float32."""
-        projected = keras.ops.matmul(inputs, tf.cast(self.kernel, self.compute_dtype))
-        projected = tf.cast(projected, tf.float32) + tf.cast(self.bias, tf.float32)
-        gate, candidate = tf.split(projected, 2, axis=-1)
-        return tf.sigmoid(gate), tf.sigmoid(-gate) * candidate
-
-
-class MinGRU(keras.layers.Layer):
-    """A layer of MinGRU.
-
-    Args:
-        units: width of the output.
-        return_sequences: the outputs of all places, not of the last one alone.
-    """
-
-    def __init__(self, units: int, *, return_sequences: bool, **options: Any) -> None:
-        super().__init__(**options)
-        self.units, self.return_sequences = units, return_sequences
-        self.cell = MinGRUCell(units, dtype=self.dtype_policy, name="cell")
-
-    def build(self, input_shape: Any) -> None:
-        """Creates the cell's weights."""
-        self.cell.build(input_shape)
-        self.built = True
-
-    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Maps `[batch, seq_len, width]`, `seq_len` being static, to the outputs."""
-        del training
-        outputs, _ = self.scan(inputs, None, self.cell.get_initial_state(tf.shape(inputs)[0]))
-        return outputs if self.return_sequences else outputs[:, -1]
-
-    def scan(
-        self, inputs: tf.Tensor, keep: tf.Tensor | None, state: list[tf.Tensor]
-    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """Runs the cell over a sequence, all places at once.
+        """Creates every weight.
 
         Args:
-            inputs: `[batch, seq_len, width]`.
-            keep: `[batch, seq_len, 1]`, 0 where the state is forgotten before a place, else 1;
+            input_shape: `(seq_len, batch, units)`.
+        """
+        self.taps = self.add_weight(
+            shape=(PLACES, self.units), initializer=_only_the_last, name="taps"
+        )
+        parts = (self.norm, self.project, self.dropout, self.mlp_norm, self.expand)
+        for layer in (*parts, self.mlp_dropout):
+            layer.build(input_shape)
+        self.contract.build((*input_shape[:-1], self.expand.units))
+        self.built = True
+
+    def read(
+        self,
+        hidden: tf.Tensor,
+        keep: tf.Tensor | None,
+        state: list[tf.Tensor],
+        training: bool = False,
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Reads places that follow what a state has seen.
+
+        Args:
+            hidden: `[seq_len, batch, units]`; `seq_len` is static.
+            keep: `[seq_len, batch, 1]`, 0 where a row forgets what came before a place, else 1;
                 None for nowhere.
-            state: before the first place.
+            state: the state of the recurrence, `[batch, units]` float32, and the last inputs of
+                the convolution, `[batch, PLACES - 1, units]`.
+            training: whether dropout acts.
 
         Returns:
-            The outputs, `[batch, seq_len, units]`, and the state after the last place.
+            `[seq_len, batch, units]`, and the state after the last place.
         """
-        decay, addend = self.cell.recurrence(inputs)
+        mixed, last_inputs = self._convolve(self.norm(hidden), keep, state[1])
+        gate, candidate = tf.split(tf.cast(self.project(mixed), tf.float32), 2, axis=-1)
+        decay, addend = tf.sigmoid(-gate), tf.sigmoid(gate) * candidate
         if keep is not None:
             decay *= tf.cast(keep, tf.float32)
-        first = addend[:, :1] + decay[:, :1] * tf.cast(state[0], tf.float32)[:, tf.newaxis]
-        addend = tf.concat([first, addend[:, 1:]], axis=1)
-        hidden = tf.cast(_running(decay, addend), self.compute_dtype)
-        return hidden, [hidden[:, -1]]
+        states = linear_recurrence(decay, addend, state[0])
+        added = tf.cast(states, self.compute_dtype)
+        hidden += self.dropout(added, training=training)
+        added = self.contract(self.expand(self.mlp_norm(hidden)))
+        hidden += self.mlp_dropout(added, training=training)
+        return hidden, [states[-1], last_inputs]
+
+    def _convolve(
+        self, inputs: tf.Tensor, keep: tf.Tensor | None, last_inputs: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Sums up each place and those before it, every unit with its own weights.
+
+        A reset between two places hides the earlier from the later one.
+        """
+        seq_len = inputs.shape[0]
+        taps = tf.cast(self.taps, inputs.dtype)
+        known = tf.concat([tf.transpose(last_inputs, [1, 0, 2]), inputs], axis=0)
+        mixed = taps[-1] * inputs
+        if keep is not None:
+            padded = tf.pad(keep, [[PLACES - 1, 0], [0, 0], [0, 0]], constant_values=1)
+        seen: Any = 1  # whether a place reads the one `distance` before it
+        for distance in range(1, PLACES):
+            begin = PLACES - 1 - distance
+            if keep is not None:
+                seen *= padded[begin + 1 : begin + 1 + seq_len]
+            mixed += taps[begin] * known[begin : begin + seq_len] * seen
+        last_inputs = known[seq_len:]
+        if keep is not None:
+            # What the place after the last one reads: nothing from before the last reset.
+            kept = tf.math.cumprod(padded[seq_len:], exclusive=True, reverse=True)
+            last_inputs *= kept
+        return mixed, tf.transpose(last_inputs, [1, 0, 2])
 
 
-def _running(decay: tf.Tensor, addend: tf.Tensor) -> tf.Tensor:
-    """Returns `h[t] = decay[t] h[t-1] + addend[t]` of all places, `h` being 0 before the first.
+def _only_the_last(shape: Any, dtype: Any = None) -> tf.Tensor:
+    """Weights of a convolution that changes nothing yet."""
+    return tf.concat([tf.zeros([shape[0] - 1, shape[1]], dtype), tf.ones([1, shape[1]], dtype)], 0)
 
-    After a round with distance `d`, the two of place `t` lead from place `t - 2d` to it: as `h`
-    goes to `a1 h + b1` and then to `a2 (a1 h + b1) + b2`. Hillis and Steele 1986,
-    https://doi.org/10.1145/7902.7903. Keras's `associative_scan` has half the sums, but takes no
-    batch of unknown size.
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MinGRUArchitecture:
+    """What a MinGRU is, wherever it computes.
+
+    Attributes:
+        vocabulary_size: number of token ids.
+        num_layers: number of blocks.
+        units: width of the model, and of the state of each block.
+        dropout: share of what each part of a block adds that training drops.
+        targets: `"sequence"` for logits at every place of a window, `"last"` for the
+            last place alone.
+        seed: start of the dropout layers' seed streams. Initial weights come from
+            Keras' global seed (`keras.utils.set_random_seed`).
+    """
+
+    vocabulary_size: int
+    num_layers: int
+    units: int
+    dropout: float = 0.0
+    targets: str = "sequence"
+    seed: int = 0
+
+
+@keras.saving.register_keras_serializable("textreel")
+class MinGRU(LanguageModel):
+    """Embedding -> `num_layers` blocks -> RMSNorm -> Dense logits.
 
     Args:
-        decay: `[batch, seq_len, units]`, `seq_len` being static.
-        addend: likewise.
+        architecture: the sizes.
+        dtype: Keras dtype policy of the layers, such as `"mixed_bfloat16"`; states and logits are
+            float32 under any.
     """
-    distance = 1
-    while distance < decay.shape[1]:
-        reached = addend[:, distance:] + decay[:, distance:] * addend[:, :-distance]
-        joined = decay[:, distance:] * decay[:, :-distance]
-        addend = tf.concat([addend[:, :distance], reached], axis=1)
-        decay = tf.concat([decay[:, :distance], joined], axis=1)
-        distance *= 2
-    return addend
+
+    def __init__(self, architecture: MinGRUArchitecture, *, dtype: str = "float32") -> None:
+        super().__init__(name="mingru", dtype=dtype)
+        self.architecture = architecture
+        self._dtype_policy_name = dtype
+        first_seed = architecture.seed * architecture.num_layers
+        self.embedding = keras.layers.Embedding(
+            architecture.vocabulary_size, architecture.units, dtype=dtype, name="embedding"
+        )
+        self.blocks = [
+            Block(
+                architecture.units,
+                dropout=architecture.dropout,
+                seeds=(2 * (first_seed + index), 2 * (first_seed + index) + 1),
+                dtype=dtype,
+                name=f"block_{index}",
+            )
+            for index in range(architecture.num_layers)
+        ]
+        self.norm = keras.layers.RMSNormalization(dtype=dtype, name="norm")
+        # In float32 under any policy: a loss needs the digits.
+        self.logits = keras.layers.Dense(
+            architecture.vocabulary_size, dtype="float32", name="logits"
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns what `from_config` builds the model of: a dictionary without a nested one."""
+        return {**dataclasses.asdict(self.architecture), "dtype": self._dtype_policy_name}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "MinGRU":
+        """Builds the model that `get_config` describes."""
+        del custom_objects
+        sizes = dict(config)
+        dtype = sizes.pop("dtype")
+        return cls(MinGRUArchitecture(**sizes), dtype=dtype)
+
+    def build(self, input_shape: Any = None) -> None:
+        """See `LanguageModel.build`."""
+        del input_shape
+        self.embedding.build((None, None))
+        shape = (None, None, self.architecture.units)
+        for layer in (*self.blocks, self.norm, self.logits):
+            layer.build(shape)
+        self.built = True
+
+    def call(self, tokens: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """See `LanguageModel.call`."""
+        state = self.initial_state(tf.shape(tokens)[0])
+        hidden, _ = self._read(time_major(tokens), None, state, training)
+        if self.architecture.targets == "last":
+            return self.logits(self.norm(hidden[-1]))
+        return tf.transpose(self.logits(self.norm(hidden)), [1, 0, 2])
+
+    def read(
+        self, tokens: tf.Tensor, resets: tf.Tensor, state: State, training: bool = False
+    ) -> tuple[tf.Tensor, State]:
+        """See `LanguageModel.read`."""
+        keep = tf.cast(~time_major(resets), self.compute_dtype)[:, :, tf.newaxis]
+        hidden, state = self._read(time_major(tokens), keep, state, training)
+        return tf.transpose(self.logits(self.norm(hidden)), [1, 0, 2]), state
+
+    def step(self, tokens: tf.Tensor, state: State) -> tuple[tf.Tensor, State]:
+        """See `LanguageModel.step`."""
+        hidden, state = self._read(tokens[tf.newaxis], None, state, False)
+        return self.logits(self.norm(hidden[0])), state
+
+    def _read(
+        self, tokens: tf.Tensor, keep: tf.Tensor | None, state: State, training: bool
+    ) -> tuple[tf.Tensor, State]:
+        hidden, new_state = self.embedding(tokens), []
+        for block, block_state in zip(self.blocks, state, strict=True):
+            hidden, block_state = block.read(hidden, keep, block_state, training)
+            new_state.append(block_state)
+        return hidden, new_state
+
+    def initial_state(self, batch_size: int | tf.Tensor) -> State:
+        """Zeros: each block's recurrence, float32, and what its convolution read last."""
+        units = self.architecture.units
+        return [
+            [
+                tf.zeros([batch_size, units]),
+                tf.zeros([batch_size, PLACES - 1, units], self.compute_dtype),
+            ]
+            for _ in self.blocks
+        ]

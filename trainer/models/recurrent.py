@@ -1,4 +1,4 @@
-"""Recurrent models: Embedding -> LSTM, GRU or MinGRU layers -> logits over the vocabulary."""
+"""Recurrent models: Embedding -> LSTM or GRU layers -> logits over the vocabulary."""
 
 import dataclasses
 from typing import Any
@@ -9,8 +9,8 @@ import tensorflow as tf
 from trainer.models import cpu_lstm
 from trainer.models.dropout import ReplicaDropout
 from trainer.models.language_model import LanguageModel, State
-from trainer.models.mingru import MinGRU
 
+_WEIGHT_SEEDS = 2**30  # streams that drop weights begin here, far from those that drop outputs
 _LAYERS = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
 
 
@@ -19,12 +19,16 @@ class RecurrentArchitecture:
     """What a recurrent model is, wherever it computes.
 
     Attributes:
-        cell: `"lstm"`, `"gru"` or `"mingru"`.
+        cell: `"lstm"` or `"gru"`.
         vocabulary_size: number of token ids.
         num_layers: number of recurrent layers.
         units: units of each recurrent layer.
         embedding_dim: size of an embedding vector.
         dropout: share of each recurrent layer's outputs that training drops.
+        embedding_dropout: share of the ids whose vectors are 0 in a training step, everywhere.
+        recurrent_dropout: share of the weights from state to state that a training step drops.
+        tied: logits are products with the embeddings, whose size is that of the units.
+        layer_norm: what each recurrent layer gives is normalised.
         targets: `"sequence"` for logits at every place of a window, `"last"` for the
             last place alone.
         seed: start of the dropout layers' seed streams. Initial weights come from
@@ -37,6 +41,10 @@ class RecurrentArchitecture:
     units: int
     embedding_dim: int
     dropout: float = 0.0
+    embedding_dropout: float = 0.0
+    recurrent_dropout: float = 0.0
+    tied: bool = False
+    layer_norm: bool = False
     targets: str = "sequence"
     seed: int = 0
 
@@ -45,8 +53,9 @@ class RecurrentArchitecture:
 class RecurrentModel(LanguageModel):
     """Embedding -> `num_layers` recurrent layers, each followed by dropout -> Dense logits.
 
-    Dropout acts on what leaves a layer, never on the recurrence (Zaremba et al. 2014,
-    https://arxiv.org/abs/1409.2329).
+    Dropout acts on what leaves a layer (Zaremba et al. 2014, https://arxiv.org/abs/1409.2329);
+    on request also on the embeddings of whole ids, and on the weights of the recurrence, the same
+    at all places of a step (Merity et al. 2017, https://arxiv.org/abs/1708.02182).
 
     Args:
         architecture: the kind of the layers and their sizes.
@@ -79,6 +88,10 @@ class RecurrentModel(LanguageModel):
             )
             for index in range(num_layers)
         ]
+        self.norms = [
+            keras.layers.LayerNormalization(dtype=dtype, name=f"norm_{index}")
+            for index in range(num_layers if architecture.layer_norm else 0)
+        ]
         self.dropouts = [
             ReplicaDropout(
                 architecture.dropout,
@@ -87,6 +100,16 @@ class RecurrentModel(LanguageModel):
                 name=f"dropout_{index}",
             )
             for index in range(num_layers)
+        ]
+        first_seed = _WEIGHT_SEEDS + architecture.seed * (num_layers + 1)
+        self.embedding_dropout = (
+            _weight_dropout(architecture.embedding_dropout, first_seed)
+            if architecture.embedding_dropout
+            else None
+        )
+        self.recurrent_dropouts = [
+            _weight_dropout(architecture.recurrent_dropout, first_seed + 1 + index)
+            for index in range(num_layers if architecture.recurrent_dropout else 0)
         ]
         # In float32 under any policy: a loss needs the digits.
         self.logits = keras.layers.Dense(
@@ -114,62 +137,90 @@ class RecurrentModel(LanguageModel):
             layer.build((None, None, width))
             width = layer.units
             dropout.build((None, None, width))
-        self.logits.build((None, width))
+        for norm in self.norms:
+            norm.build((None, None, width))
+        if not self.architecture.tied:
+            self.logits.build((None, width))
         self.built = True
 
     def call(self, tokens: tf.Tensor, training: bool = False) -> tf.Tensor:
         """See `LanguageModel.call`."""
-        if self._is_fast_on_cpu():
+        if self._is_by_hand(training):
             state = self.initial_state(tf.shape(tokens)[0])
-            return self._read_on_cpu(tokens, None, state, training)[0]
-        hidden = self.embedding(tokens)
-        for layer, dropout in zip(self.recurrent, self.dropouts, strict=True):
-            hidden = dropout(layer(hidden, training=training), training=training)
-        return self.logits(hidden)
+            return self._read_by_hand(tokens, None, state, training)[0]
+        hidden = self._embed(tokens, training)
+        for index, layer in enumerate(self.recurrent):
+            hidden = self._hand_on(index, layer(hidden, training=training), training)
+        return self._logits(hidden)
 
     def read(
         self, tokens: tf.Tensor, resets: tf.Tensor, state: State, training: bool = False
     ) -> tuple[tf.Tensor, State]:
         """See `LanguageModel.read`. Runs the cells one by one: cuDNN's kernels cannot forget."""
-        if self._is_fast_on_cpu():
-            return self._read_on_cpu(tokens, resets, state, training)
-        hidden = self.embedding(tokens)
+        if self._is_by_hand(training):
+            return self._read_by_hand(tokens, resets, state, training)
+        hidden = self._embed(tokens, training)
         # [seq_len, batch, 1]
         keep = tf.where(resets, tf.zeros([], hidden.dtype), tf.ones([], hidden.dtype))
         keep = tf.transpose(keep)[:, :, tf.newaxis]
         new_state = []
-        for layer, dropout, layer_state in zip(self.recurrent, self.dropouts, state, strict=True):
-            if isinstance(layer, MinGRU):
-                hidden, layer_state = layer.scan(hidden, tf.transpose(keep, [1, 0, 2]), layer_state)
-            else:
-                hidden, layer_state = _scan(layer.cell, hidden, keep, layer_state)
-            hidden = dropout(hidden, training=training)
+        for index, (layer, layer_state) in enumerate(zip(self.recurrent, state, strict=True)):
+            hidden, layer_state = _scan(layer.cell, hidden, keep, layer_state)
+            hidden = self._hand_on(index, hidden, training)
             new_state.append(layer_state)
-        return self.logits(hidden), new_state
+        return self._logits(hidden), new_state
 
-    def _is_fast_on_cpu(self) -> bool:
-        return self.architecture.cell == "lstm" and cpu_lstm.on_cpu()
+    def _is_by_hand(self, training: bool) -> bool:
+        """Whether `cpu_lstm` reads: it is fast on CPUs, and takes weights that are dropped."""
+        drops_weights = training and bool(self.recurrent_dropouts)
+        return self.architecture.cell == "lstm" and (drops_weights or cpu_lstm.on_cpu())
 
-    def _read_on_cpu(
+    def _read_by_hand(
         self, tokens: tf.Tensor, resets: tf.Tensor | None, state: State, training: bool
     ) -> tuple[tf.Tensor, State]:
         """`read` by `cpu_lstm`, time-major up to the logits, which are fewer; None: no resets."""
-        resets = None if resets is None else _time_major(resets)
-        cells = [layer.cell for layer in self.recurrent]
-        hidden = _time_major(tokens)
+        resets = None if resets is None else cpu_lstm.time_major(resets)
+        hidden = cpu_lstm.time_major(tokens)
         new_state = []
-        for index, (cell, dropout) in enumerate(zip(cells, self.dropouts, strict=True)):
+        for index, layer in enumerate(self.recurrent):
+            cell, kernel = layer.cell, None
             if index:
                 projected = cpu_lstm.project(cell, hidden)
             else:
-                projected = cpu_lstm.project_ids(cell, self.embedding, hidden)
-            hidden, cell_state = cpu_lstm.scan(cell, projected, state[index], resets)
+                projected = cpu_lstm.project_ids(cell, self._embeddings(training), hidden)
+            if self.recurrent_dropouts:
+                drop = self.recurrent_dropouts[index]
+                kernel = drop(tf.convert_to_tensor(cell.recurrent_kernel), training=training)
+            hidden, cell_state = cpu_lstm.scan(
+                cell, projected, state[index], resets, recurrent_kernel=kernel
+            )
             new_state.append(cell_state)
-            if not self.recurrent[index].return_sequences:
+            if not layer.return_sequences:
                 hidden = hidden[-1:]
-            hidden = dropout(hidden, training=training)
-        logits = tf.transpose(self.logits(hidden), [1, 0, 2])
+            hidden = self._hand_on(index, hidden, training)
+        logits = tf.transpose(self._logits(hidden), [1, 0, 2])
         return (logits if self.recurrent[-1].return_sequences else logits[:, 0]), new_state
+
+    def _embeddings(self, training: bool) -> tf.Tensor:
+        """The vectors of all ids, float32; in training, of a share of the ids 0."""
+        vectors = tf.convert_to_tensor(self.embedding.embeddings)
+        if not training or self.embedding_dropout is None:
+            return vectors
+        return vectors * self.embedding_dropout(tf.ones([vectors.shape[0], 1]), training=True)
+
+    def _embed(self, tokens: tf.Tensor, training: bool) -> tf.Tensor:
+        if not training or self.embedding_dropout is None:
+            return self.embedding(tokens)
+        return tf.cast(tf.gather(self._embeddings(training), tokens), self.compute_dtype)
+
+    def _hand_on(self, index: int, hidden: tf.Tensor, training: bool) -> tf.Tensor:
+        """What a layer's outputs become before the next layer, or the logits, get them."""
+        if self.norms:
+            hidden = self.norms[index](hidden)
+        return self.dropouts[index](hidden, training=training)
+
+    def _logits(self, hidden: tf.Tensor) -> tf.Tensor:
+        return self.tied_logits(hidden) if self.architecture.tied else self.logits(hidden)
 
     def initial_state(self, batch_size: int | tf.Tensor) -> State:
         """Zeros: each layer's `[hidden, cell]` (LSTM) or `[hidden]`, `[batch, units]`."""
@@ -179,33 +230,27 @@ class RecurrentModel(LanguageModel):
         """See `LanguageModel.step`."""
         hidden = self.embedding(tokens)
         new_state = []
-        for layer, layer_state in zip(self.recurrent, state, strict=True):
+        for index, (layer, layer_state) in enumerate(zip(self.recurrent, state, strict=True)):
             hidden, layer_state = layer.cell(hidden, layer_state)
+            hidden = self._hand_on(index, hidden, False)
             new_state.append(layer_state)
-        return self.logits(hidden), new_state
+        return self._logits(hidden), new_state
+
+
+def _weight_dropout(rate: float, seed: int) -> ReplicaDropout:
+    """Of weights, which are float32 under any policy."""
+    return ReplicaDropout(rate, seed=seed, dtype="float32")
 
 
 def _make_layer(
     architecture: RecurrentArchitecture, *, use_cudnn: bool, **options: Any
 ) -> keras.layers.Layer:
-    if architecture.cell == "mingru":
-        return MinGRU(architecture.units, **options)
     return _LAYERS[architecture.cell](
         architecture.units,
         use_cudnn="auto" if use_cudnn else False,
         seed=architecture.seed,  # of a dropout that is not used, but is saved
         **options,
     )
-
-
-def _time_major(rows: tf.Tensor) -> tf.Tensor:
-    """`[batch, seq_len]` -> `[seq_len, batch]`, of integers or booleans.
-
-    A gather: oneDNN transposes these on some processors only, and complains aloud on others.
-    """
-    batch, seq_len = keras.ops.shape(rows)
-    indices = tf.range(seq_len)[:, tf.newaxis] + tf.range(batch) * seq_len
-    return tf.gather(tf.reshape(rows, [-1]), indices)
 
 
 def _scan(
