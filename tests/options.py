@@ -41,6 +41,10 @@ CHANGED = {
     "embedding_dim": ("8", 8),
     "heads": ("2", 2),
     "dropout": ("0.5", 0.5),
+    "embedding_dropout": ("0.5", 0.5),
+    "recurrent_dropout": ("0.5", 0.5),
+    "tied": ("", True),
+    "layer_norm": ("", True),
     "pretrained_embeddings": ("file.txt", "file.txt"),
     "freeze_embeddings_steps": ("-1", -1),
     "seq_len": ("40", 40),
@@ -55,6 +59,8 @@ CHANGED = {
     "schedule": ("cosine", "cosine"),
     "warmup_steps": ("8", 8),
     "decay_steps": ("8", 8),
+    "decay_fraction": ("0.5", 0.5),
+    "ema": ("0.5", 0.5),
     "min_learning_rate_ratio": ("0.5", 0.5),
     "weight_decay": ("0.5", 0.5),
     "clip_norm": ("0", 0.0),
@@ -80,6 +86,7 @@ CHANGED = {
 # What an option needs beside it to be allowed at all.
 NEEDED: dict[str, dict[str, Any]] = {
     "decay_steps": {"schedule": "cosine"},
+    "decay_fraction": {"schedule": "wsd"},
     "min_learning_rate_ratio": {"schedule": "cosine"},
     "weight_decay": {"optimizer": "adamw"},
     "heads": {"model": "transformer"},

@@ -11,12 +11,12 @@ from options import config_of, error_of
     [
         ({"learning_rate": 0.0}, "`learning_rate` must be above 0, got 0.0"),
         ({"clip_norm": -1.0}, "`clip_norm` must be at least 0 (0 turns clipping off), got -1.0"),
-        ({"optimizer": "sgd"}, "`optimizer` must be one of adam, adamw, rmsprop, got 'sgd'"),
-        ({"schedule": "linear"}, "`schedule` must be one of constant, cosine, got 'linear'"),
+        ({"optimizer": "sgd"}, "`optimizer` must be one of adam, adamw, muon, rmsprop, got 'sgd'"),
+        ({"schedule": "linear"}, "`schedule` must be one of constant, cosine, wsd, got 'linear'"),
         ({"warmup_steps": -1}, "`warmup_steps` must be an integer of at least 0, got -1"),
         (
             {"warmup_steps": 50, "schedule": "cosine", "steps": 50},
-            "`warmup_steps` must be below the step at which the cosine ends (50), got 50; change",
+            "`warmup_steps` must be below the step at which the decay ends (50), got 50; change",
         ),
         (
             {"decay_steps": 9},
@@ -64,12 +64,19 @@ def test_what_is_not_given_follows_from_the_others() -> None:
     assert (constant.decay_end, constant.lowest_learning_rate_ratio) == (None, None)
     assert (cosine.decay_end, cosine.lowest_learning_rate_ratio) == (50, 0.1)
     assert config_of(schedule="cosine", steps=50, decay_steps=60).decay_end == 60
+    stable = config_of(schedule="wsd", steps=50)
+    assert (cosine.decay_begin, stable.decay_begin) == (None, 40)
+    assert config_of(schedule="wsd", steps=50, decay_fraction=0.5).decay_begin == 25
+    assert config_of(schedule="wsd", steps=50, warmup_steps=45).decay_begin == 45
+    assert stable.identity() == config_of(schedule="wsd", steps=50, decay_fraction=0.2).identity()
+    assert config_of(optimizer="muon").weight_decay_rate == 0.01
     assert (constant.weight_decay_rate, config_of(optimizer="adamw").weight_decay_rate) == (
         None,
         0.01,
     )
     assert cosine.resolved_optimization() == {
         "decay_steps": 50,
+        "decay_fraction": None,
         "min_learning_rate_ratio": 0.1,
         "weight_decay": None,
     }

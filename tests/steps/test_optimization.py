@@ -47,6 +47,65 @@ def test_where_the_cosine_ends_and_what_is_left_there() -> None:
     assert rates(90, steps=90, min_learning_rate_ratio=0.5, **options)[-1] == pytest.approx(0.5)
 
 
+def test_the_rate_of_warm_up_stable_decay() -> None:
+    options = {"schedule": "wsd", "learning_rate": 1.0, "warmup_steps": 2, "steps": 10}
+    falling = [1 - math.sqrt(share / 4) for share in range(4)]
+    expected = [0.5, 1, 1, 1, 1, 1, *falling, 0]
+    found = rates(11, decay_fraction=0.4, min_learning_rate_ratio=0.0, **options)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    # Without an option: the last fifth, to a tenth; never before the warm-up has ended.
+    assert rates(12, **options)[7:] == pytest.approx(
+        [1, 1, 0.1 + 0.9 * (1 - math.sqrt(0.5)), 0.1, 0.1]
+    )
+    assert rates(3, decay_fraction=1.0, **options)[2] == 1
+
+
+def orthogonal(matrix: np.ndarray) -> np.ndarray:
+    """The iteration as published (https://kellerjordan.github.io/posts/muon), in float64."""
+    a, b, c = 3.4445, -4.7750, 2.0315
+    x = matrix / np.linalg.norm(matrix)
+    x = x.T if matrix.shape[0] > matrix.shape[1] else x
+    for _ in range(5):
+        square = x @ x.T
+        x = a * x + (b * square + c * square @ square) @ x
+    return x.T if matrix.shape[0] > matrix.shape[1] else x
+
+
+@pytest.mark.parametrize("model", ["lstm", "gru", "mingru", "transformer"])
+def test_muon_moves_matrices_by_its_formula_and_the_rest_by_adam(model: str) -> None:
+    rate, random = 0.01, np.random.default_rng(0)
+    gradients: dict[Any, tf.Tensor] = {}
+
+    def gradient_of(variable: Any) -> tf.Tensor:
+        key = "/".join(variable.path.split("/")[-2:])
+        value = random.normal(size=variable.shape)
+        gradients.setdefault(key, tf.constant(value + np.sign(value), tf.float32))
+        return gradients[key]
+
+    found = updated(
+        gradient_of, 2, model=model, optimizer="muon", learning_rate=rate, weight_decay=0.5
+    )
+    moved_by_muon = set()
+    for name, (before, after) in found.items():
+        gradient = gradients[name].numpy().astype(np.float64)
+        is_spared = before.ndim < 2 or name.endswith(("bias", "embeddings", "taps"))
+        decay = 1.0 if is_spared else 1 - 0.5 * rate
+        if is_spared or "logits" in name:
+            expected = (before * decay - rate * np.sign(gradient)) * decay
+            expected -= rate * np.sign(gradient)  # constant gradients: Adam moves by the rate
+        else:
+            moved_by_muon.add(name.rpartition("/")[2])
+            size = rate * 0.2 * math.sqrt(max(before.shape))
+            momentum, expected = np.zeros_like(gradient), before.astype(np.float64)
+            for _ in range(2):
+                momentum = 0.95 * momentum + gradient
+                step = orthogonal(gradient + 0.95 * momentum)
+                expected = expected * decay - size * step
+        np.testing.assert_allclose(after, expected, atol=2e-5, err_msg=name)
+    kernels = {"kernel"} | ({"recurrent_kernel"} if model in ("lstm", "gru") else set())
+    assert moved_by_muon == kernels
+
+
 def updated(
     gradient_of: Any, num_steps: int = 1, model: str = "lstm", **changes: Any
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
