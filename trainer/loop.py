@@ -218,7 +218,8 @@ class _Loop:
         self._reports.flush(at_once=True)  # a checkpoint's run has its metrics
         self._run.checkpointer.save(self._step, self._meter.sums())
         if self._run.agreement.is_chief:
-            self._reports.embeddings(self._run.assembly.model, self._run.corpus.vocabulary)
+            with self._run.assembly.to_be_used():
+                self._reports.embeddings(self._run.assembly.model, self._run.corpus.vocabulary)
         self._saved_step = self._step
         self._save_policy.saved()
 
@@ -230,7 +231,8 @@ class _Loop:
         """
         assert self._evaluator is not None
         config, began = self._config, time.perf_counter()
-        evaluation = self._evaluator.evaluate()
+        with self._run.assembly.to_be_used():
+            evaluation = self._evaluator.evaluate()
         if evaluation is None:
             return False
         self._evaluation = evaluation
@@ -250,10 +252,11 @@ class _Loop:
             tokens=self._config.sample_tokens, temperature=temperature, seed=self._config.seed
         )
         text = ""
-        for piece in self._sampler.stream(request):
-            text += piece
-            if self._stop_request.signal_number is not None:
-                break
+        with self._run.assembly.to_be_used():
+            for piece in self._sampler.stream(request):
+                text += piece
+                if self._stop_request.signal_number is not None:
+                    break
         return screen_text(text, self._run.corpus.vocabulary)
 
     def _misses_evaluation(self) -> bool:
@@ -281,7 +284,8 @@ class _Loop:
         """Measures a run that has nothing left to train."""
         self._reports.message(f"{self._config.output} {reason}")
         if self._evaluator is not None:
-            self._evaluation = self._evaluator.evaluate()
+            with self._run.assembly.to_be_used():
+                self._evaluation = self._evaluator.evaluate()
             if self._evaluation is None:
                 exit_after(self._save_policy.decide(self._step).stop_signal or signal.SIGTERM)
             self._reports.message(f"validation at step {self._step}: {self._evaluation}")

@@ -77,7 +77,9 @@ def start_run(
         checkpointer.own()
         corpus.vocabulary.save(directory)
         write_text(join(directory, CONFIG_FILE), config.to_toml())
-        checkpointer.track(assembly.model, assembly.optimizer, assembly.lanes)
+        checkpointer.track(
+            assembly.model, assembly.optimizer, lanes=assembly.lanes, average=assembly.average
+        )
         vectors = None if opened.pretrained is None else opened.pretrained.vectors
         with assembly.strategy.scope():
             step = checkpointer.restore()

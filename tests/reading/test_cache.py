@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +9,8 @@ import numpy as np
 import pytest
 import storage
 import tensorflow as tf
-from storage_proxy import Fault, Request
 
-from pipeline import Corpus, OptionError, open_corpus
+from pipeline import Corpus, open_corpus
 from pipeline.files import put_file
 
 WINDOWS: dict[str, Any] = {"seq_len": 8, "batch_size": 4, "stride": 5, "span_tokens": 64}

@@ -1,8 +1,8 @@
 """Checkpoints of a run: the newest one and the best, what is in them, and weights from them.
 
-A checkpoint holds the model, the optimizer, the dropout layers' seed streams, the step, what was
-measured since the last report and, as strings, the fingerprints of corpus and vocabulary and the
-configuration's identity.
+A checkpoint holds the model, the average of its weights (`--ema`), the optimizer, the dropout
+layers' seed streams, the step, what was measured since the last report and, as strings, the
+fingerprints of corpus and vocabulary and the configuration's identity.
 
 RUN/checkpoints/   the newest ones, to resume from
 RUN/best/          the one of the lowest validation loss so far, and that loss
@@ -102,7 +102,7 @@ def validation_of(path: str) -> tuple[int, float, str]:
 
 
 def restore_weights(path: str, model: keras.Model) -> None:
-    """Restores the weights alone of a checkpoint, to use the model.
+    """Restores the weights alone of a checkpoint, to use the model: the average, where it has one.
 
     Args:
         path: path prefix of the checkpoint's files.
@@ -112,6 +112,9 @@ def restore_weights(path: str, model: keras.Model) -> None:
         UserError: the checkpoint is damaged, or of another model.
     """
     restore(tf.train.Checkpoint(variables=variables_of(model)), path)
+    average = [weight.value for weight in model.trainable_variables]
+    if read_values(path, "average/0")[0] is not None:
+        restore(tf.train.Checkpoint(average=average), path)
 
 
 def variables_of(model: keras.Model) -> list[tf.Variable]:

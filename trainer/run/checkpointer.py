@@ -29,6 +29,7 @@ from trainer.run.identity import RunIdentity
 from trainer.run.owner import Owner
 from trainer.run.stored import Found, forget_copies, prefix, read_values
 from trainer.run.storing import forget_failed, remove_older, remove_others, set_aside, store
+from trainer.steps.averaging import WeightAverage
 from trainer.steps.lanes import LaneState
 
 # What writing files fails with: no room, a file too large, no permission, no directory, I/O.
@@ -121,7 +122,9 @@ class Checkpointer:
         self,
         model: keras.Model,
         optimizer: keras.optimizers.Optimizer,
+        *,
         lanes: LaneState | None = None,
+        average: WeightAverage | None = None,
     ) -> None:
         """Names what later calls save and restore. Model and optimizer must be built.
 
@@ -142,6 +145,7 @@ class Checkpointer:
             "variables": variables_of(model),
             "optimizer": optimizer,
             "step": self._step,
+            "average": [] if average is None else average.variables,
             "lanes": [] if lanes is None else lanes.saved,
             **strings,
         }

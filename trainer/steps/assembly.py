@@ -1,5 +1,6 @@
 """Assembly of a run: configuration -> devices, model, optimizer and compiled steps."""
 
+import contextlib
 import dataclasses
 
 import tensorflow as tf
@@ -10,6 +11,7 @@ from trainer.hosts.environment import Hosts
 from trainer.hosts.strategy import make_strategy
 from trainer.models import LanguageModel, build_model
 from trainer.models.cpu_lstm import on_cpu
+from trainer.steps.averaging import WeightAverage
 from trainer.steps.lanes import LaneState
 from trainer.steps.optimization import LearningRate, Optimizer, make_optimizer
 from trainer.steps.runner import StepRunner
@@ -29,6 +31,7 @@ class Assembly:
         learning_rate: step, counted from 0 -> the optimizer's rate in it, a float32 scalar.
         runner: the compiled steps.
         lanes: what the lanes remember; None for windows.
+        average: of the weights over the steps; None for none.
     """
 
     strategy: tf.distribute.Strategy
@@ -37,6 +40,11 @@ class Assembly:
     learning_rate: LearningRate
     runner: StepRunner
     lanes: LaneState | None
+    average: WeightAverage | None
+
+    def to_be_used(self) -> contextlib.AbstractContextManager[None]:
+        """Inside, the model has the weights that it is used by: the average, where there is one."""
+        return contextlib.nullcontext() if self.average is None else self.average.in_place()
 
 
 def assemble(config: TrainConfig, vocabulary_size: int, hosts: Hosts | None = None) -> Assembly:
@@ -59,8 +67,16 @@ def assemble(config: TrainConfig, vocabulary_size: int, hosts: Hosts | None = No
         model = build_model(config, vocabulary_size, use_cudnn=use_cudnn)
         optimizer = make_optimizer(config, model)
         lanes = LaneState(strategy, model, config.batch_size) if config.lanes else None
-        freeze = _freeze(config, model)
-        step = ReplicaStep(strategy, model, optimizer, recipe, freeze=freeze, lanes=lanes)
+        average = WeightAverage(strategy, model, decay=config.ema) if config.ema else None
+        step = ReplicaStep(
+            strategy,
+            model,
+            optimizer,
+            recipe,
+            freeze=_freeze(config, model),
+            lanes=lanes,
+            average=average,
+        )
     return Assembly(
         strategy=strategy,
         model=model,
@@ -68,6 +84,7 @@ def assemble(config: TrainConfig, vocabulary_size: int, hosts: Hosts | None = No
         learning_rate=LearningRate.from_config(config),
         runner=StepRunner(step),
         lanes=lanes,
+        average=average,
     )
 
 
@@ -86,12 +103,12 @@ def step_recipe(config: TrainConfig, strategy: tf.distribute.Strategy) -> StepRe
 
 
 def _in_halves(config: TrainConfig, strategy: tf.distribute.Strategy) -> bool:
-    """Whether the step's two halves run side by side: an LSTM's windows on one CPU.
+    """Whether the step's two halves run side by side: a recurrent model's windows on one CPU.
 
     Not a matter of how many cores there are: a run's dropout masks would depend on them.
     """
     return (
-        config.model == "lstm"
+        config.model in ("lstm", "mingru")
         and on_cpu()
         and strategy.num_replicas_in_sync == 1
         and config.accumulate_steps == 1

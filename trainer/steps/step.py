@@ -13,6 +13,7 @@ import keras
 import tensorflow as tf
 
 from trainer.embeddings.freezing import Freeze
+from trainer.steps.averaging import WeightAverage
 from trainer.steps.lanes import LaneState
 from trainer.steps.loss import smoothed_nats, token_nats
 from trainer.steps.optimization import Optimizer
@@ -56,6 +57,7 @@ class ReplicaStep:
         recipe: how a step is computed.
         freeze: keeps a weight as it is for the first steps; None lets all move.
         lanes: reads on in training, with inputs `(tokens, resets)`; None for windows.
+        average: takes in the weights after every update; None for no average.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class ReplicaStep:
         *,
         freeze: Freeze | None = None,
         lanes: LaneState | None = None,
+        average: WeightAverage | None = None,
     ) -> None:
         self.strategy = strategy
         self.model = model
@@ -74,6 +77,7 @@ class ReplicaStep:
         self.recipe = recipe
         self._freeze = freeze
         self._lanes = lanes
+        self._average = average
         self._tokens_per_batch = recipe.batch_size * recipe.tokens_per_row
         optimizer.build(model.trainable_variables)
         self._part = self._loss_and_gradients
@@ -169,7 +173,8 @@ class ReplicaStep:
 
     def _update(self, gradients: list[tf.Tensor]) -> tf.Tensor:
         """Changes the weights by summed gradients; returns the norm of these."""
-        variables, step = self.model.trainable_variables, self.optimizer.iterations
+        variables = self.model.trainable_variables
+        step = tf.identity(self.optimizer.iterations.value)  # before it counts on
         scale = self.optimizer.loss_scale
         if scale is not None:
             gradients = scale.unscaled(gradients)
@@ -183,6 +188,8 @@ class ReplicaStep:
                 self.optimizer.apply(gradients, variables)
             else:
                 scale.apply_if(finite, self.optimizer, gradients, variables)
+        if self._average is not None:
+            self._average.update(step)
         return norm
 
     def evaluate(
