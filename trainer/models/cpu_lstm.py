@@ -231,7 +231,7 @@ def _backward(
     return found.stack(), to_hidden, to_carry
 
 
-@tf.function(jit_compile=True, reduce_retracing=True)
+@tf.function(jit_compile=True, reduce_retracing=True, autograph=False)
 def _activate(
     projected: tf.Tensor, recurrent: tf.Tensor, carry: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -248,7 +248,7 @@ def _activate(
     return tf.cast(o * tf.tanh(carry), dtype), carry, tf.cast(gates, dtype)
 
 
-@tf.function(jit_compile=True, reduce_retracing=True)
+@tf.function(jit_compile=True, reduce_retracing=True, autograph=False)
 def _differentiate(
     gates: tf.Tensor,
     carry: tf.Tensor,
@@ -272,7 +272,7 @@ def _differentiate(
     return to_gates, to_carry * f
 
 
-@tf.function(jit_compile=True, reduce_retracing=True)
+@tf.function(jit_compile=True, reduce_retracing=True, autograph=False)
 def _sum_by_id(rows: tf.Tensor, ids: tf.Tensor, num_ids: int) -> tf.Tensor:
     """Returns `[num_ids, width]` float32: the sums of the rows `[..., width]` of each id."""
     return tf.math.unsorted_segment_sum(tf.cast(rows, tf.float32), ids, num_ids)

@@ -3,6 +3,8 @@
 A step's loss is the sum over a replica's tokens divided by the number of tokens of the
 *global* batch, so that summing losses or gradients over replicas gives the mean, whatever
 the number of replicas.
+
+Nothing here is rewritten by AutoGraph, which took two thirds of the time of tracing a step.
 """
 
 import contextlib
@@ -82,8 +84,9 @@ class ReplicaStep:
         optimizer.build(model.trainable_variables)
         self._part = self._loss_and_gradients
         if recipe.jit and recipe.halves:
-            self._part = tf.function(self._loss_and_gradients, jit_compile=True)
+            self._part = tf.function(self._loss_and_gradients, jit_compile=True, autograph=False)
 
+    @tf.autograph.experimental.do_not_convert
     def train(self, inputs: Any, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Updates the weights with one replica's rows; runs in a replica's context.
 
@@ -117,14 +120,18 @@ class ReplicaStep:
             tf.reshape(rows, [self.recipe.accumulate_steps, -1, *rows.shape[1:]])
             for rows in (inputs, targets)
         ]
-        loss = tf.zeros([])
-        gradients = [tf.zeros_like(weight.value) for weight in self.model.trainable_variables]
-        for index in tf.range(self.recipe.accumulate_steps):
+
+        def add_part(index: tf.Tensor, loss: tf.Tensor, *gradients: tf.Tensor) -> Any:
             part_loss, part_gradients = self._loss_and_gradients(parts[0][index], parts[1][index])
-            loss += part_loss
-            gradients = [
-                total + part for total, part in zip(gradients, part_gradients, strict=True)
-            ]
+            added = [total + part for total, part in zip(gradients, part_gradients, strict=True)]
+            return index + 1, loss + part_loss, *added
+
+        zeros = [tf.zeros_like(weight.value) for weight in self.model.trainable_variables]
+        _, loss, *gradients = tf.while_loop(
+            lambda index, *_: index < self.recipe.accumulate_steps,
+            add_part,
+            (tf.constant(0), tf.zeros([]), *zeros),
+        )
         return loss, gradients
 
     def _side_by_side(self, inputs: tf.Tensor, targets: tf.Tensor) -> tuple[Any, list[tf.Tensor]]:
@@ -192,6 +199,7 @@ class ReplicaStep:
             self._average.update(step)
         return norm
 
+    @tf.autograph.experimental.do_not_convert
     def evaluate(
         self, inputs: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
