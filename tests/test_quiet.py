@@ -1,5 +1,6 @@
 """quiet: what libraries write while TensorFlow loads is held back, unless loading fails."""
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -30,17 +31,19 @@ print("tensorflow" in sys.modules, os.environ["TF_CPP_MIN_LOG_LEVEL"])
 
 
 @pytest.mark.parametrize(
-    ("how", "out"),
+    ("how", "out", "err"),
     [
-        ("started", "found\nstarted\nTrue 2\n"),
-        ("unstarted", "found\nTrue 2\n"),
-        ("loud", "False 0\n"),
+        ("started", "found\nstarted\nTrue 2\n", "afterwards\n"),
+        ("unstarted", "found\nTrue 2\n", "afterwards\n"),
+        ("loud", "found\nstarted\nTrue 0\n", "noise\nafterwards\n"),
     ],
 )
-def test_what_is_written_meanwhile_is_held_back(tmp_path: Path, how: str, out: str) -> None:
+def test_what_is_written_meanwhile_is_held_back(
+    tmp_path: Path, how: str, out: str, err: str
+) -> None:
     (tmp_path / "tensorflow.py").write_text(FAKE)
     with start_child(IMPORT, str(tmp_path), how) as child:
-        assert child.communicate() == (out, "afterwards\n")
+        assert child.communicate() == (out, err)
     assert child.returncode == 0
 
 
@@ -68,3 +71,12 @@ def test_a_keras_json_does_not_matter(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
     code = "from trainer.quiet import import_tensorflow as i; i(start=False); import keras; "
     assert run_child(code + "print(keras.backend.backend())") == "tensorflow\n"
+
+
+def test_matplotlib_is_left_alone_and_stays_importable() -> None:
+    code = (
+        "import gc, sys; from trainer.quiet import import_tensorflow as i; i(start=False); "
+        "import keras; print('matplotlib' in sys.modules, gc.isenabled()); "
+        "import importlib.util; print(importlib.util.find_spec('matplotlib') is not None)"
+    )
+    assert run_child(code) == f"False True\n{importlib.util.find_spec('matplotlib') is not None}\n"
