@@ -70,11 +70,14 @@ def test_no_feed_has_an_end_on_which_hosts_would_have_to_agree(char_corpus: Corp
     assert tf.data.INFINITE_CARDINALITY == -1
 
 
-def test_weights_end_with_the_split(char_corpus: Corpus) -> None:
+def test_the_split_comes_again_and_again_with_weights_that_end_with_it(char_corpus: Corpus) -> None:
     config = tiny(char_corpus.directory, "unused", batch_size=7)
     feed, num_batches = validation_feed(make_strategy(config), char_corpus, config)
-    batches = itertools.islice(feed, num_batches + 2)
-    weights = np.concatenate([weights for *_, weights in batches])
+    batches = itertools.islice(feed, 2 * num_batches)
+    *rows, weights = map(np.concatenate, zip(*batches, strict=True))
     num_windows = char_corpus.num_windows("validation", seq_len=16)
     assert 7 * (num_batches - 1) < num_windows < 7 * num_batches
-    np.testing.assert_array_equal(weights, np.arange(len(weights)) < num_windows)
+    np.testing.assert_array_equal(np.split(weights, 2)[0], np.arange(7 * num_batches) < num_windows)
+    for part in (*rows, weights):
+        first, second = np.split(part, 2)
+        np.testing.assert_array_equal(first, second)

@@ -2,6 +2,8 @@
 
 import dataclasses
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import tensorflow as tf
 
@@ -52,6 +54,8 @@ class Evaluation:
 class Evaluator:
     """Evaluates a run's model on the whole validation split, every window exactly once.
 
+    What the first evaluation starts, its input pipeline and compiled steps, serves them all.
+
     Args:
         corpus: holds the validation split.
         config: the run's options.
@@ -60,18 +64,24 @@ class Evaluator:
 
     def __init__(self, corpus: Corpus, config: TrainConfig, runner: StepRunner) -> None:
         self._split = corpus.splits[config.evaluated_split]
-        self._feed, self._num_batches = validation_feed(runner.step.strategy, corpus, config)
-        self._runner = runner
+        self._corpus, self._config, self._runner = corpus, config, runner
+        self._batches: Iterator[Any] | None = None
+        self._num_batches = 0
 
     def evaluate(self) -> Evaluation | None:
         """Returns the quality of the model as it is now; changes nothing in it.
 
         None where it was stopped (`StepRunner.stop`).
         """
+        if self._batches is None:
+            strategy = self._runner.step.strategy
+            feed, self._num_batches = validation_feed(strategy, self._corpus, self._config)
+            self._batches = iter(feed)
         nats, num_tokens, is_whole = self._runner.run_evaluation(
-            iter(self._feed), tf.constant(self._num_batches)
+            self._batches, tf.constant(self._num_batches)
         )
         if not is_whole:
+            self._batches = None  # the next one begins at the beginning
             return None
         return Evaluation.from_loss(
             float(nats / num_tokens),

@@ -56,10 +56,10 @@ def training_feed(
 def validation_feed(
     strategy: tf.distribute.Strategy, corpus: Corpus, config: TrainConfig
 ) -> tuple[tf.distribute.DistributedDataset, int]:
-    """Every window of the validation split exactly once, in text order.
+    """Every window of the validation split exactly once, in text order, again and again.
 
-    The feed runs on into the next epoch, without end; its surplus rows weigh 0. For example with
-    5 windows and batches of 2: weights `[1 1] [1 1] [1 0] [0 0] …`.
+    Rows beyond the split weigh 0. For example with 5 windows and batches of 2: weights
+    `[1 1] [1 1] [1 0] [1 1] …`.
 
     Args:
         strategy: whose hosts and replicas share each batch.
@@ -68,7 +68,7 @@ def validation_feed(
 
     Returns:
         A distributed dataset of `(inputs, targets, weights)`, `weights` being `[rows]`
-        float32, and the number of batches that hold the split.
+        float32, without end, and the number of batches that hold the split once.
     """
     stride = evaluation_stride(config)
     num_windows = corpus.num_windows(config.evaluated_split, seq_len=config.seq_len, stride=stride)
@@ -94,7 +94,7 @@ def validation_feed(
             host_count=context.num_input_pipelines,
             targets=config.targets,
         )
-        dataset = dataset.enumerate().map(add_weights)
+        dataset = dataset.enumerate().map(add_weights).take(num_batches).repeat()
         return _rows_for_replicas(dataset, context, config.batch_size)
 
     return strategy.distribute_datasets_from_function(host_dataset), num_batches
