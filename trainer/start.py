@@ -17,6 +17,7 @@ from trainer.embeddings.pretrained import Pretrained, load_pretrained, start_fro
 from trainer.hosts.agreement import Agreement
 from trainer.hosts.environment import Hosts
 from trainer.hosts.meeting import meet, telling_others
+from trainer.hosts.processor import slow_bfloat16_text
 from trainer.hosts.startup import starting
 from trainer.reports.reports import Reports
 from trainer.run.checkpoint import find_best, find_newest, read_identity
@@ -91,7 +92,8 @@ def start_run(
     reports = Reports(reported, start_step=step, quiet=quiet)
     for line in checkpointer.set_damaged_aside():
         reports.message(line)
-    for text in (opened.note, None if vectors is None else vectors_text(vectors)):
+    learned = None if vectors is None else vectors_text(vectors)
+    for text in (opened.note, slow_bfloat16_text(config), learned):
         if text is not None:
             reports.message(text)
     return StartedRun(
