@@ -33,6 +33,7 @@ from trainer.run.directory import own_output
 from trainer.run.failures import explaining_failures
 from trainer.schedule import EarlyStopping, SavePolicy, event_steps, is_due
 from trainer.start import StartedRun, start_run, start_text
+from trainer.steps.compiling import compiling
 from trainer.steps.feed import training_feed
 
 
@@ -48,8 +49,8 @@ class TrainResult:
             call trained nothing.
         evaluation: quality at the last evaluation; None with `eval_every` 0.
         checkpoint: path prefix of the newest checkpoint.
-        tokens_per_second: input tokens over the time spent in training steps, the first
-            compilation included; None where this call trained nothing.
+        tokens_per_second: input tokens over the time spent in training steps, without the first
+            one, which compiles them; None where this call trained nothing.
     """
 
     run: str
@@ -150,9 +151,13 @@ class _Loop:
 
     def _train_steps(self) -> None:
         run = self._run
-        feed = training_feed(run.assembly.strategy, run.corpus, self._config, start_step=self._step)
-        iterator = iter(feed)
-        # The first step by itself: until then, a signal ends what runs.
+        self._reports.message("compiling the steps")
+        with self._starting(), compiling(run.assembly.runner.step, self._config):
+            strategy, step = run.assembly.strategy, self._step
+            feed = training_feed(strategy, run.corpus, self._config, start_step=step)
+            iterator = iter(feed)
+        # The first step by itself: its time is that of compiling, and until then a signal ends
+        # what runs.
         steps = itertools.chain([self._step + 1], event_steps(self._config, self._step))
         for next_step in steps:
             if next_step == self._step:
@@ -175,7 +180,8 @@ class _Loop:
         began = time.perf_counter()
         metrics = self._run.assembly.runner.run_steps(iterator, tf.constant(num_steps))
         bad_index = int(metrics.bad_index)  # waits for the steps
-        self._meter.add(metrics, seconds=time.perf_counter() - began)
+        compiles = self._meter.tokens_per_second is None
+        self._meter.add(metrics, seconds=time.perf_counter() - began, compiles=compiles)
         if bad_index >= 0:
             raise self._bad_loss(self._step + bad_index + 1)
         self._step += int(metrics.num_steps)  # fewer than asked for, after a signal
@@ -301,8 +307,6 @@ class _Loop:
         )
 
     def _result(self) -> TrainResult:
-        num_tokens = (self._step - self._run.step) * self._config.batch_size * self._config.seq_len
-        seconds = self._meter.seconds - self._reports.start_seconds
         return TrainResult(
             run=self._config.output,
             step=self._step,
@@ -310,5 +314,5 @@ class _Loop:
             loss=self._loss,
             evaluation=self._evaluation,
             checkpoint=self._run.checkpointer.newest() or "",
-            tokens_per_second=num_tokens / seconds if seconds else None,
+            tokens_per_second=self._meter.tokens_per_second,
         )

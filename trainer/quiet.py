@@ -42,7 +42,7 @@ def import_tensorflow(*, start: bool = True, shown: bool = False) -> None:
             "TensorFlow; unset the variable"
         )
     keep_freed_memory()
-    with _quickly(), _held_back():
+    with status("loading TensorFlow", shown=shown), _quickly(), _held_back():
         import tensorflow as tf
 
         tf.config.list_physical_devices()
@@ -79,11 +79,6 @@ def _held_back() -> Iterator[None]:
         return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
     logging.set_verbosity(logging.WARNING)  # a line at every checkpoint
-    with status("loading TensorFlow", shown=shown):
-        _import_silently(start=start)
-
-
-def _import_silently(*, start: bool) -> None:
     sys.stderr.flush()
     stderr = os.dup(2)
     try:

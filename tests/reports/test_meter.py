@@ -51,6 +51,28 @@ def test_the_meter_means_over_steps_and_rates_over_time() -> None:
     assert meter.seconds == 107.0
 
 
+def test_the_compilation_is_left_out_of_rates_unless_there_is_nothing_else() -> None:
+    shard = Shard(
+        file="x", num_tokens=50, num_records=1, disk_bytes=1, blake3="", text_bytes=100, pieces=()
+    )
+    config = tiny("c", "r", batch_size=4, seq_len=8, steps=20, eval_every=0)
+    meter = Meter(config, Split(shards=(shard,)), start_step=0, start_seconds=0.0)
+    assert meter.tokens_per_second is None
+    meter.add(StepMetrics(4.0, -1, 1.0, 0, 3.0, 1), seconds=8.0, compiles=True)
+    alone = meter.figures(learning_rate=0.1)
+    assert (alone.tokens_per_second, alone.seconds_left, alone.input_wait) == (4.0, 19 * 8.0, 0.0)
+    meter.add(StepMetrics(1.0, -1, 1.0, 0, 0.5, 4), seconds=2.0)
+    assert meter.tokens_per_second == 64.0
+
+    meter = Meter(config, Split(shards=(shard,)), start_step=0, start_seconds=0.0)
+    meter.add(StepMetrics(4.0, -1, 1.0, 0, 3.0, 1), seconds=8.0, compiles=True)
+    meter.add(StepMetrics(1.0, -1, 1.0, 0, 0.5, 4), seconds=2.0)
+    found = meter.figures(learning_rate=0.1)
+    assert (found.step, found.seconds, found.loss) == (5, 10.0, 8 / 5)
+    assert (found.tokens_per_second, found.seconds_left) == (64.0, 15 * 0.5)
+    assert found.input_wait == 0.25
+
+
 def test_memory_is_that_of_this_hosts_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     """With two hosts of two GPUs each, four are listed, by names of both hosts."""
     asked = {"GPU:0": 5, "GPU:1": 7}
@@ -88,7 +110,7 @@ def test_sums_that_were_saved_go_into_the_next_report() -> None:
     first = StepMetrics(1.1, -1, 0.3, 1, 0.25, 2), StepMetrics(0.7, -1, 0.1, 0, 0.5, 3)
     straight = Meter(config, split, start_step=0, start_seconds=1.0)
     assert straight.sums() == {}
-    straight.add(first[0], seconds=3.0)
+    straight.add(first[0], seconds=3.0, compiles=True)
     resumed = Meter(
         config,
         split,

@@ -23,8 +23,9 @@ class TrainingFigures:
         seconds: time that the run has spent in training steps, over all its starts.
         loss: mean training loss of these steps, nats a token.
         bits_per_byte: the same, with the tokens and bytes of the whole training split.
-        tokens_per_second: input tokens over the time spent in these steps.
-        input_wait: share of the time spent in these steps that was waiting for their input.
+        tokens_per_second: input tokens over the time spent in these steps, without the first one
+            of a start, which compiles them; of that one alone where there is no other.
+        input_wait: share of that time that was waiting for input.
         learning_rate: of the last step.
         gradient_norm: mean over these steps of the gradients' global norm before clipping.
         skipped_steps: those of these steps that loss scaling skipped.
@@ -46,6 +47,23 @@ class TrainingFigures:
     memory_bytes: int
     gpu_memory_bytes: int | None
     seconds_left: float
+
+
+@dataclasses.dataclass
+class _Clock:
+    """Time of steps, and of those among them (`timed_`) that compiled nothing; seconds."""
+
+    steps: float = 0
+    seconds: float = 0.0
+    timed_steps: float = 0
+    timed_seconds: float = 0.0
+    input_seconds: float = 0.0
+
+    @property
+    def seconds_per_step(self) -> float:
+        if self.timed_steps:
+            return self.timed_seconds / self.timed_steps
+        return self.seconds / self.steps
 
 
 class Meter:
@@ -76,39 +94,57 @@ class Meter:
     ) -> None:
         self._config = config
         self._split = split
+        self._tokens_per_step = config.batch_size * config.seq_len
         self.evaluation_seconds = 0.0
+        self._start_clock = _Clock()
         self._begin()
         if sums:
-            self._num_steps, self._skipped_steps = int(sums["steps"]), int(sums["skipped_steps"])
+            self._skipped_steps = int(sums["skipped_steps"])
             self._loss, self._gradient_norm = sums["loss"], sums["gradient_norm"]
-            self._seconds, self._input_seconds = sums["seconds"], sums["input_seconds"]
-        self._step = start_step - self._num_steps
-        self.seconds = start_seconds + self._seconds
+            names = [field.name for field in dataclasses.fields(_Clock)]
+            self._clock = _Clock(**{name: sums[name] for name in names})
+        self._step = start_step - int(self._clock.steps)
+        self.seconds = start_seconds + self._clock.seconds
 
     def _begin(self) -> None:
-        self._num_steps, self._seconds, self._input_seconds = 0, 0.0, 0.0
+        self._clock = _Clock()
         self._loss, self._gradient_norm, self._skipped_steps = 0.0, 0.0, 0
 
     def sums(self) -> dict[str, float]:
         """Returns the sums since the last report, to be saved; empty where nothing was added."""
-        if not self._num_steps:
+        if not self._clock.steps:
             return {}
         return {
-            "steps": self._num_steps,
+            **dataclasses.asdict(self._clock),
             "skipped_steps": self._skipped_steps,
             "loss": self._loss,
             "gradient_norm": self._gradient_norm,
-            "seconds": self._seconds,
-            "input_seconds": self._input_seconds,
         }
 
-    def add(self, metrics: StepMetrics, *, seconds: float) -> None:
-        """Takes in what compiled steps measured, and the time that they took."""
+    @property
+    def tokens_per_second(self) -> float | None:
+        """The rate of all steps of this start, as in a report; None before the first."""
+        clock = self._start_clock
+        return self._tokens_per_step / clock.seconds_per_step if clock.steps else None
+
+    def add(self, metrics: StepMetrics, *, seconds: float, compiles: bool = False) -> None:
+        """Takes in what compiled steps measured.
+
+        Args:
+            metrics: what they measured.
+            seconds: the time that they took.
+            compiles: whether this time holds the compilation: it is part of the time that the run
+                has spent, but of no rate, unless there is no other.
+        """
         num_steps = int(metrics.num_steps)
-        self._num_steps += num_steps
-        self._seconds += seconds
+        for clock in (self._clock, self._start_clock):
+            clock.steps += num_steps
+            clock.seconds += seconds
+            if not compiles:
+                clock.timed_steps += num_steps
+                clock.timed_seconds += seconds
+                clock.input_seconds += float(metrics.input_seconds)
         self.seconds += seconds
-        self._input_seconds += float(metrics.input_seconds)
         self._loss += float(metrics.loss) * num_steps
         self._gradient_norm += float(metrics.gradient_norm) * num_steps
         self._skipped_steps += int(metrics.num_skipped)
@@ -119,28 +155,27 @@ class Meter:
         Args:
             learning_rate: of the last step.
         """
-        tokens_per_step = self._config.batch_size * self._config.seq_len
-        self._step += self._num_steps
-        seconds_per_step = self._seconds / self._num_steps
+        clock, num_steps = self._clock, int(self._clock.steps)
+        self._step += num_steps
         quality = Evaluation.from_loss(
-            self._loss / self._num_steps,
+            self._loss / num_steps,
             num_tokens=self._split.num_tokens,
             text_bytes=self._split.text_bytes,
         )
         figures = TrainingFigures(
             step=self._step,
-            tokens=self._step * tokens_per_step,
+            tokens=self._step * self._tokens_per_step,
             seconds=self.seconds,
             loss=quality.loss,
             bits_per_byte=quality.bits_per_byte,
-            tokens_per_second=tokens_per_step / seconds_per_step,
-            input_wait=self._input_seconds / self._seconds,
+            tokens_per_second=self._tokens_per_step / clock.seconds_per_step,
+            input_wait=clock.input_seconds / clock.timed_seconds if clock.timed_steps else 0.0,
             learning_rate=float(f"{learning_rate:.7g}"),  # a float32 has no more digits
-            gradient_norm=self._gradient_norm / self._num_steps,
+            gradient_norm=self._gradient_norm / num_steps,
             skipped_steps=self._skipped_steps,
             memory_bytes=peak_memory(),
             gpu_memory_bytes=peak_gpu_memory(),
-            seconds_left=(self._config.steps - self._step) * seconds_per_step
+            seconds_left=(self._config.steps - self._step) * clock.seconds_per_step
             + num_evaluations_left(self._config, self._step) * self.evaluation_seconds,
         )
         self._begin()

@@ -60,6 +60,9 @@ class ReplicaStep:
         freeze: keeps a weight as it is for the first steps; None lets all move.
         lanes: reads on in training, with inputs `(tokens, resets)`; None for windows.
         average: takes in the weights after every update; None for no average.
+
+    Attributes:
+        part: loss and gradients of some rows; of each half, with `halves`.
     """
 
     def __init__(
@@ -82,9 +85,9 @@ class ReplicaStep:
         self._average = average
         self._tokens_per_batch = recipe.batch_size * recipe.tokens_per_row
         optimizer.build(model.trainable_variables)
-        self._part = self._loss_and_gradients
+        self.part: Any = self._loss_and_gradients
         if recipe.jit and recipe.halves:
-            self._part = tf.function(self._loss_and_gradients, jit_compile=True, autograph=False)
+            self.part = tf.function(self._loss_and_gradients, jit_compile=True, autograph=False)
 
     @tf.autograph.experimental.do_not_convert
     def train(self, inputs: Any, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -141,7 +144,7 @@ class ReplicaStep:
         place would wait until both cores are done with the place before it.
         """
         halves = zip(tf.split(inputs, 2), tf.split(targets, 2), strict=True)
-        (loss, gradients), (other_loss, others) = [self._part(*half) for half in halves]
+        (loss, gradients), (other_loss, others) = [self.part(*half) for half in halves]
         return loss + other_loss, [a + b for a, b in zip(gradients, others, strict=True)]
 
     def _loss_and_gradients(

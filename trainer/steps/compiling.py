@@ -1,0 +1,54 @@
+"""Compilation of a step's parts beside the start of the input pipeline.
+
+XLA compiles a part when it first runs, on one core, for as long as all else takes from the model
+to the first step. So it runs once beside that, on rows of zeros, and what comes of it is dropped.
+"""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+from trainer.config import TrainConfig
+from trainer.steps.step import ReplicaStep
+
+
+@contextlib.contextmanager
+def compiling(step: ReplicaStep, config: TrainConfig) -> Iterator[None]:
+    """Compiles the halves of a step while the context lasts; its end waits for them.
+
+    Nothing else may use the model meanwhile. Steps that are not cut in halves, or not compiled,
+    are left alone. The streams of dropout stay where they are.
+
+    Args:
+        step: whose weights have their values.
+        config: the run's options.
+    """
+    recipe = step.recipe
+    if not (recipe.halves and recipe.jit):
+        yield
+        return
+
+    @tf.function(autograph=False)
+    def run_part() -> tf.Tensor:
+        inputs = tf.zeros([recipe.batch_size // 2, config.seq_len], tf.int32)
+        targets = inputs if config.targets == "sequence" else inputs[:, -1]
+        loss, _ = step.strategy.run(step.part, args=(inputs, targets))
+        return loss
+
+    def compile_part() -> None:
+        seeds = [one.value for one in step.model.variables if "seed_generator" in one.path]
+        before = [seed.numpy() for seed in seeds]
+        # What fails here fails in the first step as well, which says so.
+        with contextlib.suppress(Exception):
+            run_part()
+        for seed, value in zip(seeds, before, strict=True):
+            seed.assign(value)
+
+    thread = threading.Thread(target=compile_part)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
