@@ -5,6 +5,7 @@ import resource
 import sys
 from collections.abc import Mapping
 
+import numpy as np
 import tensorflow as tf
 
 from pipeline.layout.manifest import Split
@@ -158,7 +159,7 @@ class Meter:
         clock, num_steps = self._clock, int(self._clock.steps)
         self._step += num_steps
         quality = Evaluation.from_loss(
-            self._loss / num_steps,
+            float(np.float32(self._loss / num_steps)),  # in float64, the cuts would show
             num_tokens=self._split.num_tokens,
             text_bytes=self._split.text_bytes,
         )
@@ -171,7 +172,7 @@ class Meter:
             tokens_per_second=self._tokens_per_step / clock.seconds_per_step,
             input_wait=clock.input_seconds / clock.timed_seconds if clock.timed_steps else 0.0,
             learning_rate=float(f"{learning_rate:.7g}"),  # a float32 has no more digits
-            gradient_norm=self._gradient_norm / num_steps,
+            gradient_norm=float(np.float32(self._gradient_norm / num_steps)),
             skipped_steps=self._skipped_steps,
             memory_bytes=peak_memory(),
             gpu_memory_bytes=peak_gpu_memory(),

@@ -12,11 +12,11 @@ class StepMetrics(NamedTuple):
     """What `StepRunner.run_steps` measured.
 
     Attributes:
-        loss: mean loss of the steps, nats a token, float32 scalar.
+        loss: mean loss of the steps, nats a token, float64 scalar.
         bad_index: index among them of the first whose loss or gradients are not finite, int32
             scalar, or -1. A step that loss scaling skipped is not one of these.
         gradient_norm: mean of the global norm of the summed gradients, before clipping, over
-            the steps that were not skipped, float32 scalar.
+            the steps that were not skipped, float64 scalar.
         num_skipped: steps that loss scaling skipped, int32 scalar.
         input_seconds: seconds in which the steps waited for their batches, float64 scalar. A
             batch is asked for when the step before it begins; the wait for it lasts from the
@@ -67,7 +67,8 @@ class StepRunner:
         Returns:
             What was measured over these steps.
         """
-        total_loss, total_norm = tf.zeros([]), tf.zeros([])
+        # Exact, so that the same steps have the same mean however they were cut.
+        total_loss, total_norm = tf.zeros([], tf.float64), tf.zeros([], tf.float64)
         bad_index, num_skipped = tf.constant(-1), tf.constant(0)
         input_seconds = tf.zeros([], tf.float64)
         ended = tf.timestamp()
@@ -87,14 +88,14 @@ class StepRunner:
             skipped = self._is_skipped(norm)
             is_bad = ~tf.math.is_finite(loss) | (~tf.math.is_finite(norm) & ~skipped)
             bad_index = tf.where((bad_index < 0) & is_bad, index, bad_index)
-            total_loss += loss
-            total_norm += tf.where(skipped, 0.0, norm)
+            total_loss += tf.cast(loss, tf.float64)
+            total_norm += tf.cast(tf.where(skipped, 0.0, norm), tf.float64)
             num_skipped += tf.cast(skipped, tf.int32)
             index, stops = index + 1, self._is_stopped(loss)
         num_steps = index
-        num_updates = tf.cast(tf.maximum(num_steps - num_skipped, 1), tf.float32)
+        num_updates = tf.cast(tf.maximum(num_steps - num_skipped, 1), tf.float64)
         return StepMetrics(
-            loss=total_loss / tf.cast(num_steps, tf.float32),
+            loss=total_loss / tf.cast(num_steps, tf.float64),
             bad_index=bad_index,
             gradient_norm=total_norm / num_updates,
             num_skipped=num_skipped,
