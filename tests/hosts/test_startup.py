@@ -53,12 +53,17 @@ def test_the_clock_ends_what_several_hosts_wait_for() -> None:
 def test_python_ends_in_order_and_the_handlers_come_back() -> None:
     before = signal.getsignal(signal.SIGTERM)
     cleaned = []
-    with pytest.raises(SystemExit) as ended, starting(None, timeout=60):
-        try:
-            os.kill(os.getpid(), signal.SIGTERM)
-            time.sleep(60)
-        finally:
-            cleaned.append(True)
+
+    def wait_for_the_signal() -> None:
+        with starting(None, timeout=60):
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(60)
+            finally:
+                cleaned.append(True)
+
+    with pytest.raises(SystemExit) as ended:
+        wait_for_the_signal()
     assert (ended.value.code, cleaned) == (143, [True])
     assert signal.getsignal(signal.SIGTERM) == before
 

@@ -25,10 +25,10 @@ def test_reading_windows_on_is_reading_token_by_token(model: str) -> None:
     found, carried = [], made.initial_state(3)
     for start in range(0, 20, 5):
         window = slice(start, start + 5)
-        logits, carried = made.read(
+        head, carried = made.read(
             tf.constant(tokens[:, window]), tf.constant(resets[:, window]), carried, training=True
         )
-        found.append(logits)
+        found.append(head.logits())
     np.testing.assert_allclose(np.concatenate(found, 1), np.stack(expected, 1), atol=1e-5)
     for one, other in zip(flat(carried), flat(state), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
@@ -46,7 +46,7 @@ def test_nothing_before_a_reset_changes_what_is_after(model: str) -> None:
         made.read(tf.constant(x), tf.constant(resets), made.initial_state(1))
         for x in (tokens, changed)
     )
-    moved = np.abs(first - second).max(axis=(0, 2)) > 0
+    moved = np.abs(first.logits() - second.logits()).max(axis=(0, 2)) > 0
     np.testing.assert_array_equal(moved, [3 <= place < 7 for place in range(12)])
 
 
@@ -56,10 +56,8 @@ def test_the_gradient_of_a_read_is_that_of_keras_own_layers(model: str) -> None:
     made = build(model, 11, dropout=0.0)
     tokens = np.random.default_rng(0).integers(11, size=(3, 7)).astype(np.int32)
     gradients = []
-    for read in (
-        made,
-        lambda x: made.read(x, tf.zeros([3, 7], tf.bool), made.initial_state(3), training=True)[0],
-    ):
+    state, none = made.initial_state(3), tf.zeros([3, 7], tf.bool)
+    for read in (made, lambda x: made.read(x, none, state, training=True)[0].logits()):
         with tf.GradientTape() as tape:
             loss = tf.reduce_sum(tf.math.sin(read(tf.constant(tokens))))
         weights = [variable.value for variable in made.trainable_variables]

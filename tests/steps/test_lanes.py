@@ -29,7 +29,7 @@ def test_states_of_a_run_are_those_of_the_contiguous_text(lane_corpus: Corpus, m
     state, num_resets = made.initial_state(4), 0
     feed = training_feed(strategy, lane_corpus, config, start_step=0)
     for (tokens, resets), _ in feed.take(9):
-        logits = lanes.read(tokens, resets)
+        logits = lanes.read(tokens, resets).logits()
         for place in range(config.seq_len):
             keep = ~resets.numpy()[:, place, np.newaxis]
             state = tf.nest.map_structure(lambda part, keep=keep: part * keep, state)
@@ -55,7 +55,8 @@ def test_states_go_into_a_checkpoint_and_back() -> None:
     for one, other in zip(first.saved, second.saved, strict=True):
         other.assign(one)
     second.spread()
-    np.testing.assert_array_equal(first.read(tokens, none), second.read(tokens, none))
+    one, other = (lanes.read(tokens, none).logits() for lanes in (first, second))
+    np.testing.assert_array_equal(one, other)
 
 
 @recurrent

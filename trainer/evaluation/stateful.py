@@ -15,7 +15,7 @@ import tensorflow as tf
 from trainer.config import TrainConfig
 from trainer.config.model import RECURRENT
 from trainer.models import LanguageModel
-from trainer.steps.loss import token_nats
+from trainer.steps.cross_entropy import token_nats
 
 _STATE_TOKENS = 512  # that a state is carried over in one call
 
@@ -82,10 +82,10 @@ def stateful_nats(
         if carries:
             before = tf.concat([last[:, tf.newaxis], inputs[:, :-1]], axis=1)
             resets = (before == separator_id) & config.lanes
-            logits, state = model.read(inputs, resets, state, training=False)
+            head, state = model.read(inputs, resets, state, training=False)
         else:
-            logits = model(inputs, training=False)
-        nats = tf.reduce_sum(tf.cast(token_nats(targets, logits) * weights, tf.float64))
+            head = model.head(inputs, training=False)
+        nats = tf.reduce_sum(tf.cast(token_nats(targets, head) * weights, tf.float64))
         return nats, inputs[:, -1], state
 
     # A state is handed on from chunk to chunk; windows go side by side.

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from pipeline.errors import UserError
 from trainer.config import TrainConfig
+from trainer.models.head import Head
 from trainer.models.language_model import LanguageModel, State
 
 _LOOK_AHEAD = 1e-3  # of the largest logit: more than rounding
@@ -59,6 +60,10 @@ class CustomModel(LanguageModel):
         del input_shape
         self.network(tf.zeros([1, self._seq_len], tf.int32))
         self.built = True
+
+    def head(self, tokens: tf.Tensor, training: bool = False) -> Head:
+        """See `LanguageModel.head`; here the logits are computed."""
+        return Head(self(tokens, training=training))
 
     def call(self, tokens: tf.Tensor, training: bool = False) -> tf.Tensor:
         """See `LanguageModel.call`; Keras tells the network's layers whether this is training."""

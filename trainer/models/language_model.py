@@ -5,6 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from trainer.models.head import Head
+
 State = Any  # a nested structure of tensors; its kind is the model's own business
 
 
@@ -36,24 +38,20 @@ class LanguageModel(keras.Model):
             place, or, with targets `"last"`, `[batch, vocabulary_size]` of the one after
             the window.
         """
-        raise NotImplementedError
+        return self.head(tokens, training=training).logits()
 
-    def tied_logits(self, hidden: tf.Tensor) -> tf.Tensor:
-        """Returns products with the embeddings, float32 under any policy: a loss needs the digits.
+    def head(self, tokens: tf.Tensor, training: bool = False) -> Head:
+        """Maps windows to logits that are not computed yet: a loss needs them in parts only.
 
         Args:
-            hidden: `[..., units]`, as wide as the embeddings.
+            tokens: as of `call`; `training` too.
+            training: whether dropout acts.
         """
-        vectors = tf.cast(tf.convert_to_tensor(self.embedding.embeddings), tf.float32)
-        # One product of two matrices. An `einsum` with dots would take its gradient from a tensor
-        # of every place, id and unit: 34 GB for 64 x 64 places, 8,192 ids and 256 units.
-        rows = tf.reshape(tf.cast(hidden, tf.float32), [-1, vectors.shape[1]])
-        rows = tf.matmul(rows, vectors, transpose_b=True)
-        return tf.reshape(rows, [*keras.ops.shape(hidden)[:-1], vectors.shape[0]])
+        raise NotImplementedError
 
     def read(
         self, tokens: tf.Tensor, resets: tf.Tensor, state: State, training: bool = False
-    ) -> tuple[tf.Tensor, State]:
+    ) -> tuple[Head, State]:
         """Reads windows that go on where others ended; only for kinds that carry a state on.
 
         Args:
@@ -63,8 +61,8 @@ class LanguageModel(keras.Model):
             training: whether dropout acts.
 
         Returns:
-            `[batch, seq_len, vocabulary_size]` float32 logits of the token after each place,
-            and the state after the last one.
+            The logits `[batch, seq_len, vocabulary_size]` of the token after each place, not
+            computed yet, and the state after the last one.
         """
         raise NotImplementedError
 

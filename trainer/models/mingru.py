@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from trainer.models.cpu_lstm import time_major
 from trainer.models.dropout import ReplicaDropout
+from trainer.models.head import Head, weights_of
 from trainer.models.language_model import LanguageModel, State
 from trainer.models.linear_recurrence import linear_recurrence
 
@@ -209,26 +210,29 @@ class MinGRU(LanguageModel):
             layer.build(shape)
         self.built = True
 
-    def call(self, tokens: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """See `LanguageModel.call`."""
+    def head(self, tokens: tf.Tensor, training: bool = False) -> Head:
+        """See `LanguageModel.head`."""
         state = self.initial_state(tf.shape(tokens)[0])
         hidden, _ = self._read(time_major(tokens), None, state, training)
         if self.architecture.targets == "last":
-            return self.logits(self.norm(hidden[-1]))
-        return tf.transpose(self.logits(self.norm(hidden)), [1, 0, 2])
+            return self._head(hidden[-1])
+        return self._head(tf.transpose(hidden, [1, 0, 2]))
 
     def read(
         self, tokens: tf.Tensor, resets: tf.Tensor, state: State, training: bool = False
-    ) -> tuple[tf.Tensor, State]:
+    ) -> tuple[Head, State]:
         """See `LanguageModel.read`."""
         keep = tf.cast(~time_major(resets), self.compute_dtype)[:, :, tf.newaxis]
         hidden, state = self._read(time_major(tokens), keep, state, training)
-        return tf.transpose(self.logits(self.norm(hidden)), [1, 0, 2]), state
+        return self._head(tf.transpose(hidden, [1, 0, 2])), state
 
     def step(self, tokens: tf.Tensor, state: State) -> tuple[tf.Tensor, State]:
         """See `LanguageModel.step`."""
         hidden, state = self._read(tokens[tf.newaxis], None, state, False)
-        return self.logits(self.norm(hidden[0])), state
+        return self._head(hidden[0]).logits(), state
+
+    def _head(self, hidden: tf.Tensor) -> Head:
+        return Head(self.norm(hidden), *weights_of(self.logits))
 
     def _read(
         self, tokens: tf.Tensor, keep: tf.Tensor | None, state: State, training: bool

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from trainer.models import cpu_lstm
 from trainer.models.dropout import ReplicaDropout
+from trainer.models.head import Head, weights_of
 from trainer.models.language_model import LanguageModel, State
 
 _WEIGHT_SEEDS = 2**30  # streams that drop weights begin here, far from those that drop outputs
@@ -143,19 +144,19 @@ class RecurrentModel(LanguageModel):
             self.logits.build((None, width))
         self.built = True
 
-    def call(self, tokens: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """See `LanguageModel.call`."""
+    def head(self, tokens: tf.Tensor, training: bool = False) -> Head:
+        """See `LanguageModel.head`."""
         if self._is_by_hand(training):
             state = self.initial_state(tf.shape(tokens)[0])
             return self._read_by_hand(tokens, None, state, training)[0]
         hidden = self._embed(tokens, training)
         for index, layer in enumerate(self.recurrent):
             hidden = self._hand_on(index, layer(hidden, training=training), training)
-        return self._logits(hidden)
+        return self._head(hidden)
 
     def read(
         self, tokens: tf.Tensor, resets: tf.Tensor, state: State, training: bool = False
-    ) -> tuple[tf.Tensor, State]:
+    ) -> tuple[Head, State]:
         """See `LanguageModel.read`. Runs the cells one by one: cuDNN's kernels cannot forget."""
         if self._is_by_hand(training):
             return self._read_by_hand(tokens, resets, state, training)
@@ -168,7 +169,7 @@ class RecurrentModel(LanguageModel):
             hidden, layer_state = _scan(layer.cell, hidden, keep, layer_state)
             hidden = self._hand_on(index, hidden, training)
             new_state.append(layer_state)
-        return self._logits(hidden), new_state
+        return self._head(hidden), new_state
 
     def _is_by_hand(self, training: bool) -> bool:
         """Whether `cpu_lstm` reads: it is fast on CPUs, and takes weights that are dropped."""
@@ -177,8 +178,8 @@ class RecurrentModel(LanguageModel):
 
     def _read_by_hand(
         self, tokens: tf.Tensor, resets: tf.Tensor | None, state: State, training: bool
-    ) -> tuple[tf.Tensor, State]:
-        """`read` by `cpu_lstm`, time-major up to the logits, which are fewer; None: no resets."""
+    ) -> tuple[Head, State]:
+        """`read` by `cpu_lstm`, time-major up to the last layer's outputs; None: no resets."""
         resets = None if resets is None else cpu_lstm.time_major(resets)
         hidden = cpu_lstm.time_major(tokens)
         new_state = []
@@ -198,8 +199,9 @@ class RecurrentModel(LanguageModel):
             if not layer.return_sequences:
                 hidden = hidden[-1:]
             hidden = self._hand_on(index, hidden, training)
-        logits = tf.transpose(self._logits(hidden), [1, 0, 2])
-        return (logits if self.recurrent[-1].return_sequences else logits[:, 0]), new_state
+        hidden = tf.transpose(hidden, [1, 0, 2])
+        hidden = hidden if self.recurrent[-1].return_sequences else hidden[:, 0]
+        return self._head(hidden), new_state
 
     def _embeddings(self, training: bool) -> tf.Tensor:
         """The vectors of all ids, float32; in training, of a share of the ids 0."""
@@ -219,8 +221,10 @@ class RecurrentModel(LanguageModel):
             hidden = self.norms[index](hidden)
         return self.dropouts[index](hidden, training=training)
 
-    def _logits(self, hidden: tf.Tensor) -> tf.Tensor:
-        return self.tied_logits(hidden) if self.architecture.tied else self.logits(hidden)
+    def _head(self, hidden: tf.Tensor) -> Head:
+        if self.architecture.tied:
+            return Head(hidden, weights_of(self.embedding)[0], is_transposed=True)
+        return Head(hidden, *weights_of(self.logits))
 
     def initial_state(self, batch_size: int | tf.Tensor) -> State:
         """Zeros: each layer's `[hidden, cell]` (LSTM) or `[hidden]`, `[batch, units]`."""
@@ -234,7 +238,7 @@ class RecurrentModel(LanguageModel):
             hidden, layer_state = layer.cell(hidden, layer_state)
             hidden = self._hand_on(index, hidden, False)
             new_state.append(layer_state)
-        return self._logits(hidden), new_state
+        return self._head(hidden).logits(), new_state
 
 
 def _weight_dropout(rate: float, seed: int) -> ReplicaDropout:

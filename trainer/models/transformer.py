@@ -12,6 +12,7 @@ import keras
 import tensorflow as tf
 
 from trainer.models.dropout import ReplicaDropout
+from trainer.models.head import Head, weights_of
 from trainer.models.language_model import LanguageModel, State
 
 _ROTARY_BASE = 10_000.0
@@ -266,12 +267,12 @@ class Transformer(LanguageModel):
         self.norm.build(shape)
         self.built = True
 
-    def call(self, tokens: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """See `LanguageModel.call`."""
+    def head(self, tokens: tf.Tensor, training: bool = False) -> Head:
+        """See `LanguageModel.head`."""
         hidden = self.embedding(tokens)
         for block in self.blocks:
             hidden = block(hidden, training=training)
-        return self._logits(hidden if self.architecture.targets == "sequence" else hidden[:, -1])
+        return self._head(hidden if self.architecture.targets == "sequence" else hidden[:, -1])
 
     def initial_state(self, batch_size: int | tf.Tensor) -> State:
         """The next position, an int32 scalar, and each block's empty cache."""
@@ -293,16 +294,11 @@ class Transformer(LanguageModel):
         for block, cache in zip(self.blocks, caches, strict=True):
             hidden, cache = block.step(hidden, cache, position)
             new_caches.append(cache)
-        return self._logits(hidden[:, 0]), [position + 1, new_caches]
+        return self._head(hidden[:, 0]).logits(), [position + 1, new_caches]
 
-    def _logits(self, hidden: tf.Tensor) -> tf.Tensor:
-        """In float32 under any policy: a loss needs the digits."""
-        embeddings = tf.cast(tf.convert_to_tensor(self.embedding.embeddings), tf.float32)
-        hidden = tf.cast(self.norm(hidden), tf.float32)
-        # One product of two matrices. An `einsum` with dots would take its gradient from a tensor
-        # of every place, id and unit: 34 GB for 64 x 64 places, 8,192 ids and 256 units.
-        rows = tf.matmul(tf.reshape(hidden, [-1, hidden.shape[-1]]), embeddings, transpose_b=True)
-        return tf.reshape(rows, [*keras.ops.shape(hidden)[:-1], embeddings.shape[0]])
+    def _head(self, hidden: tf.Tensor) -> Head:
+        """The embeddings are tied: they are the kernel too."""
+        return Head(self.norm(hidden), weights_of(self.embedding)[0], is_transposed=True)
 
 
 def _dense(width: int, deviation: float, name: str, dtype: keras.DTypePolicy) -> keras.layers.Dense:

@@ -5,6 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from trainer.models import LanguageModel
+from trainer.models.head import Head
 
 
 class LaneState:
@@ -44,7 +45,7 @@ class LaneState:
         self._parts = tf.function(self._read_parts)
         self._set_parts = tf.function(self._assign_parts)
 
-    def read(self, tokens: tf.Tensor, resets: tf.Tensor) -> tf.Tensor:
+    def read(self, tokens: tf.Tensor, resets: tf.Tensor) -> Head:
         """Lets a replica's lanes read on in training; runs in a replica's context.
 
         No gradient goes back beyond these tokens: back-propagation is truncated to them.
@@ -54,12 +55,12 @@ class LaneState:
             resets: `[rows, seq_len]` bool; True where the state is forgotten first.
 
         Returns:
-            `[rows, seq_len, vocabulary_size]` float32 logits.
+            The logits `[rows, seq_len, vocabulary_size]`, not computed yet.
         """
         state = tf.nest.map_structure(tf.cast, self._own, self._dtypes)
-        logits, state = self._model.read(tokens, resets, state, training=True)
+        head, state = self._model.read(tokens, resets, state, training=True)
         self._assign(tf.nest.flatten(state))
-        return logits
+        return head
 
     def collect(self) -> None:
         """Puts the rows of all replicas into `saved`; all hosts take part."""

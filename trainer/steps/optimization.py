@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from trainer.config import TrainConfig
-from trainer.steps.loss import LossScale
+from trainer.steps.loss_scale import LossScale
 
 
 class LearningRate(keras.optimizers.schedules.LearningRateSchedule):

@@ -11,13 +11,14 @@ import contextlib
 import dataclasses
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from trainer.embeddings.freezing import Freeze
+from trainer.models import LanguageModel
+from trainer.models.head import Head
 from trainer.steps.averaging import WeightAverage
+from trainer.steps.cross_entropy import summed_nats, token_nats
 from trainer.steps.lanes import LaneState
-from trainer.steps.loss import smoothed_nats, token_nats
 from trainer.steps.optimization import Optimizer
 
 
@@ -31,7 +32,7 @@ class StepRecipe:
         clip_norm: largest global norm of the summed gradients; 0 turns clipping off.
         accumulate_steps: parts into which a replica's rows are cut in training, one after
             the other, so that memory is needed for one part only; divides their number.
-        label_smoothing: see `trainer.steps.loss.smoothed_nats`; acts in training alone.
+        label_smoothing: see `trainer.steps.cross_entropy.summed_nats`; acts in training alone.
         halves: whether a replica's rows are cut in two in training, side by side: a core each
             for the many small operations of a recurrent model on a CPU. Their number is even.
         jit: whether XLA compiles the steps of a replica; with `halves`, each half on its own.
@@ -54,7 +55,7 @@ class ReplicaStep:
 
     Args:
         strategy: whose replicas share the batch.
-        model: a built model; `model(tokens, training=...)` gives logits.
+        model: built.
         optimizer: of `trainer.steps.optimization`, without clipping of its own.
         recipe: how a step is computed.
         freeze: keeps a weight as it is for the first steps; None lets all move.
@@ -68,7 +69,7 @@ class ReplicaStep:
     def __init__(
         self,
         strategy: tf.distribute.Strategy,
-        model: keras.Model,
+        model: LanguageModel,
         optimizer: Optimizer,
         recipe: StepRecipe,
         *,
@@ -152,9 +153,8 @@ class ReplicaStep:
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """These rows' share of the mean loss, and its gradients: dense, scaled."""
         with tf.GradientTape() as tape:
-            logits = self._logits(inputs)
-            nats = smoothed_nats(targets, logits, self.recipe.label_smoothing)
-            loss = tf.reduce_sum(nats) / self._tokens_per_batch
+            nats = summed_nats(targets, self._head(inputs), self.recipe.label_smoothing)
+            loss = nats / self._tokens_per_batch
             scale = self.optimizer.loss_scale
             trained_loss = loss + self._penalty(targets)
             scaled_loss = trained_loss if scale is None else trained_loss * scale.value
@@ -176,9 +176,9 @@ class ReplicaStep:
             tf.add_n(penalties) * tf.cast(tf.shape(targets)[0], tf.float32) / self.recipe.batch_size
         )
 
-    def _logits(self, inputs: Any) -> tf.Tensor:
+    def _head(self, inputs: Any) -> Head:
         if self._lanes is None:
-            return self.model(inputs, training=True)
+            return self.model.head(inputs, training=True)
         return self._lanes.read(*inputs)
 
     def _update(self, gradients: list[tf.Tensor]) -> tf.Tensor:
@@ -216,7 +216,7 @@ class ReplicaStep:
         Returns:
             The sum of nats and the number of tokens over the rows that count, float32.
         """
-        nats = token_nats(targets, self.model(inputs, training=False))
+        nats = token_nats(targets, self.model.head(inputs, training=False))
         row_nats = tf.reduce_sum(tf.reshape(nats, [-1, self.recipe.tokens_per_row]), axis=1)
         num_tokens = tf.reduce_sum(weights) * self.recipe.tokens_per_row
         return tf.reduce_sum(row_nats * weights), num_tokens
