@@ -10,6 +10,7 @@ import http.server
 import importlib.resources
 import itertools
 import json
+import logging
 import os
 import shutil
 import socket
@@ -99,6 +100,7 @@ def s3(folder: Path) -> Iterator[Store]:
     """Amazon S3: moto's server, in this process."""
     from moto.server import ThreadedMotoServer
 
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line for each request
     port = free_port()
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
     server.start()

@@ -122,7 +122,7 @@ class _Opened:
 def _open(config: TrainConfig, directory: str) -> _Opened:
     """Checks everything that needs no other host. Raises what `start_run` does."""
     run = config.output
-    corpus = open_corpus(config.corpus)
+    corpus = open_corpus(config.corpus, cache_dir=config.cache_dir, cache_bytes=config.cache_bytes)
     config, note = without_validation(corpus, config)
     check_splits(corpus, config)
     newest, best = find_newest(run), find_best(run)
@@ -154,7 +154,8 @@ def _wants(opened: _Opened) -> dict[str, Any]:
     """What all hosts must have alike, by the names that messages show. Paths may differ."""
     identity = opened.identity
     wants = {f"--{name}": value for name, value in dataclasses.asdict(opened.config).items()}
-    for path in ("corpus", "output", "events", "pretrained_embeddings"):
+    own = ("corpus", "cache_dir", "cache_bytes", "output", "events", "pretrained_embeddings")
+    for path in own:
         del wants[f"--{path}"]
     wants["--pretrained_embeddings"] = identity.settings.get("pretrained_embeddings")
     return wants | {

@@ -31,7 +31,7 @@ from pipeline.files import digest, fetch_file, is_in_store, join, read_first, re
 from pipeline.layout.manifest import FILE_NAME, Manifest, Shard
 from pipeline.layout.sealed import first_line as sealed_line
 from pipeline.locks import NoLocksError, held
-from pipeline.reading.damage import replaced_message
+from pipeline.reading.damage import replaced_message, unread_message
 from pipeline.terminal import show
 
 READY = "ok"
@@ -77,6 +77,10 @@ def find_cache(corpus: str, cache_dir: str | None, cache_bytes: int | None) -> C
         base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
         cache_dir = join(base, "textreel")
     return Cache(directory=os.path.abspath(cache_dir), max_bytes=cache_bytes)
+
+
+class _ReplacedError(UserError):
+    """Says that the corpus is another one now."""
 
 
 class Fetcher:
@@ -136,7 +140,10 @@ class Fetcher:
             self._write(f"{path}.records", parts)
             said = READY
         except Exception as error:  # whatever it is: a graph waits
-            said = f"{self._corpus} cannot be read: {first_line(error)}"
+            said = str(error)
+            if not isinstance(error, _ReplacedError):
+                said = said if isinstance(error, UserError) else f"{self._corpus}: {error!r}"
+                said = unread_message(" ".join(said.split()))
         os.unlink(f"{path}.ask")
         with open(f"{path}.part", "w", encoding="utf-8") as file:
             file.write(said + "\n")
@@ -159,7 +166,7 @@ class Fetcher:
         line = sealed_line(self._manifest.digest)
         manifest = read_first(join(self._corpus, FILE_NAME), len(line) + 1)
         if manifest.decode(errors="replace").partition("\n")[0] != line:
-            raise UserError(replaced_message(self._corpus))
+            raise _ReplacedError(replaced_message(self._corpus))
 
     def _read(self, part: tuple[int, int, int]) -> bytes:
         index, start, num_bytes = part

@@ -26,6 +26,8 @@ _REPLACED = (
     "what is there"
 )
 _ASSERTED_REPLACEMENT = re.compile(rf"assertion failed: \[(?P<message>[^\n]*?{_REPLACED})\]")
+_UNREAD = "; nothing was read in its place"
+_ASSERTED_UNREAD = re.compile(rf"assertion failed: \[(?P<message>[^\n]*?{_UNREAD})\]")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -143,4 +145,19 @@ def assert_digest(path: str, digest: str, message: str) -> "tf.Operation":
 def asserted_replacement(error: str) -> str | None:
     """Returns `replaced_message(…)` from the message of TensorFlow's error; `None`: of another."""
     found = _ASSERTED_REPLACEMENT.search(error)
+    return None if found is None else _ESCAPED.sub(r"\1", found["message"])
+
+
+def unread_message(error: str) -> str:
+    """Returns what a graph asserts not to be: a store could not be read.
+
+    Args:
+        error: what the store said; one line.
+    """
+    return f"{error}{_UNREAD}"
+
+
+def asserted_unread(error: str) -> str | None:
+    """Returns `unread_message(…)` from the message of TensorFlow's error; `None`: of another."""
+    found = _ASSERTED_UNREAD.search(error)
     return None if found is None else _ESCAPED.sub(r"\1", found["message"])

@@ -32,6 +32,12 @@ def add_command(subparsers: Any) -> None:
         metavar="NAME",
         help="split to measure (default: the run's --validation_split)",
     )
+    parser.add_argument(
+        "--cache_dir",
+        type=path_flag,
+        metavar="DIR",
+        help="keeps the shards of a corpus in a store: see `textreel train`",
+    )
     add_checkpoint(parser)
     parser.add_argument(
         "--stateful",
@@ -61,6 +67,7 @@ def _run(arguments: argparse.Namespace) -> None:
         checkpoint=arguments.checkpoint,
         allow_code=allows_code(arguments),
         stateful=arguments.stateful,
+        cache_dir=arguments.cache_dir,
     )
     if arguments.json:
         show_json(_values(arguments, split or config.evaluated_split, evaluation))

@@ -22,6 +22,21 @@ class DataOptions:
         positional=True,
         identity=False,
     )
+    cache_dir: str | None = option(
+        "directory of this machine that keeps the shards of a corpus in a store; without it: none "
+        "for gs://, ~/.cache/textreel for other stores",
+        default=None,
+        parse=path_flag,
+        metavar="DIR",
+        identity=False,
+    )
+    cache_bytes: int | None = option(
+        "bytes that --cache_dir may take; what does not fit is read again in every epoch; "
+        "without it: no bound",
+        default=None,
+        parse=int,
+        identity=False,
+    )
     train_split: str = option("split to train on", default="train", metavar="NAME")
     validation_split: str | None = option(
         "split to evaluate on; without it: validation, or none where the corpus has no such split",
@@ -62,6 +77,7 @@ class DataOptions:
         check_text(self, "corpus", "train_split", *named)
         check_int(self, 1, "seq_len", "batch_size")
         check_int(self, 1, "stride", or_none=True)
+        check_int(self, 0, "cache_bytes", or_none=True)
         if self.lanes and self.stride is not None:
             raise OptionError(
                 "`stride` must not be given with `lanes` (a lane leaves nothing out and reads "

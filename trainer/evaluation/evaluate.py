@@ -69,6 +69,7 @@ def evaluate(
     checkpoint: str = "newest",
     allow_code: bool = False,
     stateful: bool = False,
+    cache_dir: str | os.PathLike[str] | None = None,
 ) -> RunEvaluation:
     """Measures a checkpoint of a run on every window of a split, each once.
 
@@ -79,6 +80,7 @@ def evaluate(
         checkpoint: `"newest"`, or `"best"`, the one of the lowest validation loss.
         allow_code: whether a model of the run's own, a `module:function`, may be imported and run.
         stateful: also measures it with the text before, in one pass through the split.
+        cache_dir: keeps the shards of a corpus in a store: see `open_corpus`.
 
     Raises:
         OptionError: `checkpoint` is neither; or `stateful` for a run with targets `"last"`.
@@ -87,7 +89,9 @@ def evaluate(
             vocabulary, no such split or no window in it.
     """
     used = open_run(run, checkpoint=checkpoint, allow_code=allow_code)
-    measured = open_split(run, used.config, used.vocabulary, corpus=corpus, split=split)
+    measured = open_split(
+        run, used.config, used.vocabulary, corpus=corpus, split=split, cache_dir=cache_dir
+    )
     config, opened = measured.config, measured.corpus
     if stateful and config.targets != "sequence":
         raise OptionError(

@@ -33,6 +33,7 @@ def open_split(
     *,
     corpus: str | None,
     split: str | None,
+    cache_dir: str | os.PathLike[str] | None = None,
 ) -> MeasuredSplit:
     """Opens the corpus on which a run is to be measured.
 
@@ -42,6 +43,7 @@ def open_split(
         vocabulary: its own.
         corpus: directory of a corpus with that vocabulary; None for the run's own.
         split: its split to measure; None for the run's `validation_split`.
+        cache_dir: see `open_corpus`.
 
     Raises:
         UserError: the corpus has another vocabulary, no such split or no window in it.
@@ -55,7 +57,7 @@ def open_split(
         tpu=None,
         accumulate_steps=1,
     )
-    opened, expected = open_corpus(config.corpus), vocabulary.fingerprint
+    opened, expected = open_corpus(config.corpus, cache_dir=cache_dir), vocabulary.fingerprint
     if opened.vocabulary.fingerprint != expected:
         raise UserError(
             f"`corpus` {config.corpus} has another vocabulary than the run {run}: fingerprint "

@@ -23,6 +23,7 @@ from trainer.run.stored import (
     READ_ERRORS,
     Found,
     find,
+    forget_copies,
     newest_stored,
     prefix,
     read_values,
@@ -115,6 +116,7 @@ def restore_weights(path: str, model: keras.Model) -> None:
     average = [weight.value for weight in model.trainable_variables]
     if read_values(path, "average/0")[0] is not None:
         restore(tf.train.Checkpoint(average=average), path)
+    forget_copies()
 
 
 def variables_of(model: keras.Model) -> list[tf.Variable]:

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from pipeline.errors import UserError
 from pipeline.files import exists
-from pipeline.reading.damage import asserted_damage, asserted_replacement
+from pipeline.reading.damage import asserted_damage, asserted_replacement, asserted_unread
 from pipeline.terminal import show
 from trainer.config import TrainConfig
 from trainer.hosts.environment import Hosts
@@ -60,6 +60,11 @@ def explaining_failures(config: TrainConfig, hosts: Hosts | None) -> Iterator[No
                 f"{replacement}. With the one that it was trained on, the same command resumes "
                 f"{config.output} from step {newest_step(config.output)}; another one needs "
                 "another --output"
+            ) from error
+        if unread := asserted_unread(error.message):
+            raise UserError(
+                f"{unread}; the same command resumes {config.output} from step "
+                f"{newest_step(config.output)}"
             ) from error
         if hosts is None or not isinstance(error, _LOST_HOST):
             raise

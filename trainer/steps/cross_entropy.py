@@ -60,7 +60,7 @@ def summed_nats(targets: tf.Tensor, head: Head, smoothing: float = 0.0) -> tf.Te
 
     @tf.custom_gradient
     def nats_of(*tensors: tf.Tensor) -> tuple[tf.Tensor, Callable[..., Any]]:
-        given = Head(*tensors, is_transposed=is_transposed)
+        given = Head(*tensors)._replace(is_transposed=is_transposed)
         kernel = None if given.kernel is None else tf.cast(given.kernel, dtype)
 
         def of_part(features: tf.Tensor, ids: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
