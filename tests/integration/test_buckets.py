@@ -56,7 +56,9 @@ def test_the_walk_of_the_docs(
     assert (found.step, found.lost) == (4, {})
     steps = [entry["step"] for entry in read_metrics(f"{bucket}/run") if entry["kind"] == "train"]
     assert steps == [2, 4]
-    assert not list(tmp_path.glob("gs*")) and not Path("gs:").exists() and not Path("s3:").exists()
+    assert not list(tmp_path.glob("gs*"))
+    assert not Path("gs:").exists()
+    assert not Path("s3:").exists()
     is_kept = (tmp_path / "caches" / "textreel").exists()
     assert is_kept == (server == "s3")  # TensorFlow reads the other where it is
     # The same weights as from files of this machine.
@@ -91,7 +93,7 @@ def test_a_later_start_owns_the_run(s3: storage.Store, tmp_path: Path) -> None:
         return None
 
     s3.proxy.fault = another
-    with pytest.raises(UserError, match="belongs to a later start now .process 7 on another"):
+    with pytest.raises(UserError, match=r"belongs to a later start now .process 7 on another"):
         train(tiny(corpus, uri, steps=6, save_every=2, log_every=2, layers=1), quiet=True)
     found = find(f"{uri}/checkpoints")
     assert found is not None
