@@ -1,17 +1,27 @@
 """Progress of work that is counted in bytes, or in nothing but time."""
 
-from tqdm.auto import tqdm
+import sys
 
-tqdm.monitor_interval = 0  # no thread of tqdm's own: engines.local forks where there are none
+import tqdm.auto
+import tqdm.std
+
+# No thread of tqdm's own, nor of TFDS's bars: engines.local forks where there are none.
+tqdm.std.tqdm.monitor_interval = 0
+Bar = tqdm.auto.tqdm
 
 
-def progress_bar(title: str, num_bytes: int, shown: bool) -> "tqdm[None]":
+def can_show_bars() -> bool:
+    """Whether somebody looks at bars: on a terminal, or in a notebook, which draws its own."""
+    return sys.stderr.isatty() or any(base.__name__ == "tqdm_notebook" for base in Bar.__mro__)
+
+
+def progress_bar(title: str, num_bytes: int, shown: bool) -> "Bar[None]":
     """A bar with rate and remaining time on standard error; `update(n)` moves it n bytes on."""
-    return tqdm(
+    return Bar(
         desc=title, total=num_bytes, unit="B", unit_scale=True, unit_divisor=1000, disable=not shown
     )
 
 
-def progress_clock(title: str, shown: bool) -> "tqdm[None]":
+def progress_clock(title: str, shown: bool) -> "Bar[None]":
     """A clock on standard error, for work that cannot be counted; `refresh()` shows its time."""
-    return tqdm(desc=title, bar_format="{desc}: {elapsed}", disable=not shown)
+    return Bar(desc=title, bar_format="{desc}: {elapsed}", disable=not shown)

@@ -1,10 +1,12 @@
 """The progress bar of bytes, and the clock."""
 
+import sys
 import threading
 
 import pytest
 
-from pipeline.progress import progress_bar, progress_clock
+from pipeline import progress
+from pipeline.progress import can_show_bars, progress_bar, progress_clock
 
 
 def test_it_shows_bytes_of_all_bytes(capsys: pytest.CaptureFixture[str]) -> None:
@@ -37,3 +39,13 @@ def test_a_clock_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
     with progress_clock("learning", False) as clock:
         clock.refresh()
     assert capsys.readouterr() == ("", "")
+
+
+def test_bars_are_for_terminals_and_notebooks(monkeypatch: pytest.MonkeyPatch) -> None:
+    for is_terminal in (False, True):
+        monkeypatch.setattr(sys.stderr, "isatty", lambda shown=is_terminal: shown)
+        assert can_show_bars() == is_terminal
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: False)
+    notebook = type("tqdm_notebook", (), {})  # as `tqdm.auto` takes it in a notebook
+    monkeypatch.setattr(progress, "Bar", type("Bar", (notebook,), {}))
+    assert can_show_bars()

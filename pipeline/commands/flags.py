@@ -1,12 +1,12 @@
 """Flags that several commands have."""
 
 import argparse
-import sys
 
 from pipeline.errors import OptionError
 from pipeline.options import add_flags, path_flag
 from pipeline.parsing import integer
 from pipeline.preparing.options import PrepareOptions
+from pipeline.progress import can_show_bars
 
 
 def add_corpus_flags(parser: argparse.ArgumentParser) -> None:
@@ -58,8 +58,8 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 
 def shows_progress(arguments: argparse.Namespace) -> bool:
-    """Whether progress bars are wanted: on a terminal, without `--quiet`."""
-    return sys.stderr.isatty() and not arguments.quiet
+    """Whether progress bars are wanted."""
+    return can_show_bars() and not arguments.quiet
 
 
 def refuse_corpus_flags(arguments: argparse.Namespace, *names: str) -> None:

@@ -39,6 +39,7 @@ from pipeline.layout.manifest import FORMAT
 from pipeline.layout.records import Written
 from pipeline.layout.sealed import read_sealed, sealed
 from pipeline.locks import held_folder
+from pipeline.options import flag_text
 from pipeline.preparing.options import PrepareOptions
 from pipeline.sizes import count_text
 from pipeline.text.bad_rows import BadRow, Skipped
@@ -233,8 +234,9 @@ def _difference(begun: dict[str, Any], now: dict[str, Any]) -> str:
     if begun.get("format") != now["format"]:
         return "a textreel of another version cuts text elsewhere"
     for option, value in now["options"].items():
-        if begun["options"].get(option) != value:
-            return f"`{option}` was {begun['options'].get(option)}, now {value}"
+        if (given := begun["options"].get(option)) != value:
+            old, new = (flag_text(each) or "not given" for each in (given, value))
+            return f"`{option}` was {old}, now {new}"
     before = {name: (size, time) for name, size, time in begun["sources"]}
     after = {name: (size, time) for name, size, time in now["sources"]}
     for name in sorted(before.keys() | after.keys()):

@@ -5,7 +5,7 @@ import dataclasses
 import re
 
 from pipeline.errors import OptionError
-from pipeline.options import check_choices, check_int, check_text, option
+from pipeline.options import check_choices, check_int, check_text, flag_text, option
 from pipeline.terminal import as_utf8
 from pipeline.text.bad_rows import ERROR, ON_BAD_ROW, SKIP
 from pipeline.text.pieces import DOCUMENTS, FILE, MAX_ROW_BYTES, Reading
@@ -172,7 +172,7 @@ class PrepareOptions:
                 )
         if abs(sum(self.splits.values()) - 1) > 1e-6:
             total = f"{sum(self.splits.values()):.6g}"
-            raise OptionError(f"`splits` must sum to 1, got {total}: {self.splits}")
+            raise OptionError(f"`splits` must sum to 1, got {total}: {flag_text(self.splits)}")
 
     def _check_vocabulary(self) -> None:
         is_made = self.vocabulary in ("byte", "char") or self.vocabulary.startswith("bpe:")

@@ -6,7 +6,6 @@ out of memory, become a corpus, a trained model and generated "Python".
 
 import argparse
 import shlex
-import sys
 import sysconfig
 import time
 from pathlib import Path
@@ -19,6 +18,7 @@ from pipeline.commands.prepare import made_text
 from pipeline.files import join
 from pipeline.options import path_flag
 from pipeline.preparing.engines.local import default_workers
+from pipeline.progress import can_show_bars
 from pipeline.sizes import count_text, size_text
 from pipeline.terminal import show
 
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> None:
         PrepareOptions(vocabulary="char"),
         workers=workers,
         overwrite=True,
-        progress=sys.stderr.isatty(),
+        progress=can_show_bars(),
     )
     show(made_text(manifest, seconds=time.monotonic() - started, workers=workers))
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from absl import logging as absl_logging
 from tqdm.auto import tqdm
 
+from pipeline.progress import can_show_bars
 from pipeline.sizes import size_text, time_text
 from pipeline.terminal import printable, show
 from trainer.reports.meter import TrainingFigures
@@ -136,7 +137,7 @@ class Progress:
         self._num_steps = num_steps
         self._quiet = quiet
         self._bar = None
-        if not quiet and sys.stderr.isatty():
+        if not quiet and can_show_bars():
             text = f"step {start_step}/{num_steps}"
             self._bar = _Bar(
                 [Field(0, text, text)], total=num_steps, initial=start_step, dynamic_ncols=True
