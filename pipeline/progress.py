@@ -1,13 +1,14 @@
 """Progress of work that is counted in bytes, or in nothing but time."""
 
 import sys
+from typing import Any
 
 import tqdm.auto
 import tqdm.std
 
 # No thread of tqdm's own, nor of TFDS's bars: engines.local forks where there are none.
 tqdm.std.tqdm.monitor_interval = 0
-Bar = tqdm.auto.tqdm
+Bar: Any = tqdm.auto.tqdm
 
 
 def can_show_bars() -> bool:
@@ -15,13 +16,13 @@ def can_show_bars() -> bool:
     return sys.stderr.isatty() or any(base.__name__ == "tqdm_notebook" for base in Bar.__mro__)
 
 
-def progress_bar(title: str, num_bytes: int, shown: bool) -> "Bar[None]":
+def progress_bar(title: str, num_bytes: int, shown: bool) -> Any:
     """A bar with rate and remaining time on standard error; `update(n)` moves it n bytes on."""
     return Bar(
         desc=title, total=num_bytes, unit="B", unit_scale=True, unit_divisor=1000, disable=not shown
     )
 
 
-def progress_clock(title: str, shown: bool) -> "Bar[None]":
+def progress_clock(title: str, shown: bool) -> Any:
     """A clock on standard error, for work that cannot be counted; `refresh()` shows its time."""
     return Bar(desc=title, bar_format="{desc}: {elapsed}", disable=not shown)

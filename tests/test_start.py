@@ -36,7 +36,7 @@ def test_a_started_run_is_ready_and_says_what_it_will_do(
     num_windows = char_corpus.num_windows("train", seq_len=16)
     text = f"training on {split.num_tokens:,} tokens ({num_windows:,} windows): "
     epochs = f"{12 * 8 / num_windows:.2g}"
-    weights = f"{run.assembly.model.count_params():,} weights on 1 replica(s)"
+    weights = f"{run.assembly.model.count_params():,} weights on 1 replica"
     assert start_text(run) == f"{text}12 steps of 8 windows ({epochs} epochs); {weights}"
     train(dataclasses.replace(config, steps=6), quiet=True)
     resumed = start_run(config, None, str(tmp_path), quiet=True)

@@ -80,8 +80,9 @@ def target_of(directory: str, intent: dict[str, Any], overwrite: bool) -> str:
         return directory
     if not overwrite:
         raise UserError(
-            f"`output` {directory} holds a corpus, not of these options and sources as they are "
-            "now; nothing was changed: name a new directory, or replace it with `--overwrite`"
+            f"`output` {directory} holds a corpus that is not whole, or not of these options and "
+            "sources as they are now; nothing was changed: name a new directory, or replace it "
+            "with `--overwrite`"
         )
     return replacement.stage_of(directory)
 

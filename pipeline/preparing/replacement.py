@@ -39,15 +39,15 @@ def is_made(
     sources: tuple[Source, ...],
     formats: tuple[str, ...],
 ) -> bool:
-    """Whether a directory holds just this corpus, by names, sizes and, as `make` does, times.
+    """Whether a directory, which is held, has just this corpus: by names, sizes and times.
 
     Stores do not say which of two objects is older, so there the answer is no.
     """
     path = join(directory, FILE_NAME)
     if any(is_in_store(each) for each in (directory, *(source.path for source in sources))):
         return False
-    if not exists(path) or journal.begun(directory) is not None:
-        return False
+    if not exists(path) or set(names_in(join(directory, journal.FOLDER))) - {"lock"}:
+        return False  # something is under way, such as a repair
     manifest = load_manifest(directory)
     before = [(source.name, source.source_bytes) for source in manifest.sources]
     made = file_status(path).modified

@@ -90,7 +90,7 @@ def test_an_interrupted_repair_loses_nothing(corpus: Path, monkeypatch: pytest.M
         context.setattr("pipeline.auditing.repair._rebuild", interrupt)
         with pytest.raises(KeyboardInterrupt):
             repair(corpus, [corpus.parent / "in"])
-    with pytest.raises(UserError, match="holds a corpus; nothing was changed"):
+    with pytest.raises(UserError, match="as they are now; nothing was changed"):
         prepare([corpus.parent / "in"], corpus, PrepareOptions(**OPTIONS))
     repair(corpus, [corpus.parent / "in"])
     assert files(corpus) == before
@@ -100,7 +100,7 @@ def test_what_no_source_can_mend_is_refused(corpus: Path) -> None:
     path = corpus / "manifest.json"
     content = read_sealed(path)
     (corpus / "vocabulary.json").write_text(json.dumps({"kind": "byte"}))
-    with pytest.raises(UserError, match="its vocabulary is not that of the manifest"):
+    with pytest.raises(UserError, match="its vocabulary is not the one that it was"):
         repair(corpus, [corpus.parent / "in"])
     options = {"splits": content["options"]["splits"], "words": 3}
     path.write_text(sealed({**content, "options": options}))

@@ -49,7 +49,7 @@ def test_it_says_what_it_made_and_what_to_run_next(tmp_path: Path) -> None:
     assert f"textreel train '{output}' -o RUN" in result.stdout
     other = textreel("prepare", tmp_path / "in", "--output", output)
     assert other.returncode == 1
-    assert "not of these options and sources as they are now; nothing was changed" in other.stderr
+    assert "sources as they are now; nothing was changed" in other.stderr
     assert "--overwrite" in other.stderr
     replaced = textreel("prepare", tmp_path / "in", "--output", output, "--overwrite")
     assert replaced.returncode == 0

@@ -119,7 +119,11 @@ def test_ids_are_projected_as_their_embeddings_are(
         return [np.asarray(tf.convert_to_tensor(value)) for value in (projected, *gradients)]
 
     expected = differentiate(lambda: cpu_lstm.project(layer.cell, embedding(TOKENS)))
-    found = differentiate(lambda: cpu_lstm.project_ids(layer.cell, embedding, tf.constant(TOKENS)))
+    found = differentiate(
+        lambda: cpu_lstm.project_ids(
+            layer.cell, tf.convert_to_tensor(embedding.embeddings), tf.constant(TOKENS)
+        )
+    )
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, atol=tolerance * np.abs(other).max())
 

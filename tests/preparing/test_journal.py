@@ -226,7 +226,7 @@ BEGUN: dict[str, Any] = {
     [
         ({"format": FORMAT + 1}, "a textreel of another version cuts text elsewhere"),
         ({"options": {"shard_bytes": 2}}, "`shard_bytes` was 1, now 2"),
-        ({"options": {"new_option": 2}}, "`new_option` was None, now 2"),
+        ({"options": {"new_option": 2}}, "`new_option` was not given, now 2"),
         ({"sources": [["a", 3, 7]]}, "source b is missing now"),
         ({"sources": [["a", 3, 7], ["b", 4, 8], ["c", 5, 9]]}, "source c is new"),
         ({"sources": [["a", 3, 7], ["b", 5, 8]]}, "source b has changed since"),
@@ -247,7 +247,9 @@ def test_what_was_begun_otherwise_is_protected_where_some_of_it_is_finished(
         num_tokens=1, num_records=1, num_bytes=1, blake3="", num_text_bytes=1, documents=()
     )
     journal.record(str(tmp_path / "shard"), written)
-    with pytest.raises(UserError, match=f"begun otherwise: {message}; 1 shards are finished"):
+    with pytest.raises(
+        UserError, match=f"begun otherwise: {message}; 1 shard finished, nothing changed"
+    ):
         journal.vocabulary_of(tmp_path, changed)
     journal.forget(tmp_path)
     assert not journal.is_same(tmp_path, BEGUN)

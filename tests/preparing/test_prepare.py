@@ -286,7 +286,7 @@ def test_an_output_that_exists_is_not_touched(tmp_path: Path) -> None:
 
     prepare([source], tmp_path / "out")
     before = files(tmp_path / "out")
-    with pytest.raises(UserError, match=r"holds a corpus; nothing was changed.*--overwrite"):
+    with pytest.raises(UserError, match=r"as they are now; nothing was changed.*--overwrite"):
         prepare([source], tmp_path / "out", PrepareOptions(vocabulary="char"))
     assert files(tmp_path / "out") == before
     write(tmp_path / "bad.txt", b"\xff" * 100)

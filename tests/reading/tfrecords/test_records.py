@@ -192,7 +192,7 @@ def test_damage_and_replacement_are_named_while_it_is_read(tmp_path: Path) -> No
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         next(iter(batches))
     write_records(tmp_path / "x-0001", distinct([31] * 50))
-    with pytest.raises(UserError, match="x-0001 had 2300 bytes then, and 2350 now"):
+    with pytest.raises(UserError, match="x-0001 had 2,300 bytes then, and 2,350 now"):
         open_records(tmp_path / "index")
     index_records([tmp_path / "x-*"], tmp_path / "index", overwrite=True, workers=1)
     message = "index was replaced or removed while it was read"
