@@ -247,7 +247,7 @@ def test_a_file_that_changes_meanwhile(
 def test_no_record_at_all(tmp_path: Path) -> None:
     for name in "ab":
         write(tmp_path / name, b"")
-    with pytest.raises(UserError, match="no record in 2 files, such as .*/a; nothing to index"):
+    with pytest.raises(UserError, match=r"no record in 2 files, such as .*/a; nothing to index"):
         index_records([tmp_path / "?"], tmp_path / "out")
     write_records(tmp_path / "c", [b""])
     assert len(index_records([tmp_path / "?"], tmp_path / "out")) == 1

@@ -134,7 +134,7 @@ def replace_by_directory(path: Path) -> None:
         (rewrite, "1 of the 3 files of the index /.*/index are no .*: /.*/x-2 was written again"),
         (
             lengthen,
-            r"/x-2 had [\d,]+ bytes then, and [\d,]+ now; index the files again: `textreel index",
+            r"/x-2 had [\d,]+ bytes then, and [\d,]+ now; index the files again: `textreel",
         ),
         (Path.unlink, "no such file or directory: /.*/x-2; index the files again"),
         (replace_by_directory, "/x-2 is a directory"),

@@ -247,9 +247,7 @@ def test_what_was_begun_otherwise_is_protected_where_some_of_it_is_finished(
         num_tokens=1, num_records=1, num_bytes=1, blake3="", num_text_bytes=1, documents=()
     )
     journal.record(str(tmp_path / "shard"), written)
-    with pytest.raises(
-        UserError, match=f"begun otherwise: {message}; 1 shard finished, nothing changed"
-    ):
+    with pytest.raises(UserError, match=f"begun otherwise: {message}; 1 shard finished, nothing"):
         journal.vocabulary_of(tmp_path, changed)
     journal.forget(tmp_path)
     assert not journal.is_same(tmp_path, BEGUN)
