@@ -149,10 +149,10 @@ def test_what_is_there_already_is_nothing_to_do(tmp_path: Path) -> None:
     assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "c").iterdir()} == before
 
     def is_refused(*more: object) -> bool:
-        result = textreel(*arguments, *more)
+        result = textreel("prepare", *more, *arguments[1:])
         return result.returncode == 1 and "nothing was changed" in result.stderr
 
-    assert is_refused("--record_tokens", "99")
+    assert is_refused("--record_tokens=99")
     assert is_refused("--array_record")
     assert is_refused(write(tmp_path / "y.txt", "more"))
     shard = sorted((tmp_path / "c").glob("*.tfrecord-*"))[0]
