@@ -3,12 +3,15 @@
 `tokenizers`, whose files these are, knows all of them; its ids are the right ones. `gigatoken` is
 some fifty times as fast, and encodes where it is known to give the same: `Encoding.slow_because`
 says where it is not. Text that `gigatoken` may see otherwise, by its normalization, its characters
-or an added token in it, goes to `tokenizers` unit by unit; so the ids never depend on who encodes.
+or an added token in it, goes to `tokenizers`, some kilobytes at a time; so the ids never depend on
+who encodes.
 """
 
 import json
 import os
+import re
 import unicodedata
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -25,6 +28,11 @@ naïve Straße ΩMEGA Ǆungla ǅ ʰa ªb e\u0301 \u0301x日本語テキスト、
 1 12 123 1234 1,234.5 ½ x² Ⅻ ٣٤٥ ①② a1b2 _snake_case camelCase HTTPServer iPhone17 #include <a/b>
 \\path C++ a/b//c... !? [x] {y} $5 €6 (c) © ™ 😀👩\u200d👧🇩🇪 \u00a0a\u2003b\u3000c\u2028d\u0085e
 \x00\x1f\x7f\xad\ufeff\u200b\ue000\ufffd   \n\t\n  trailing    """
+# A space between ASCII letters: every pattern that gigatoken knows begins a word with it, and ends
+# one before it as it would at the end of the text; so no merge goes over it.
+_WORD_END = re.compile(rb"(?<=[a-z])(?= [a-z])")
+_WORDS_PROBE = "it's we'll a b\n c d e  f g\t h i 1 j k. l m/n o\r\n p q\né r x日 s t don't go x"
+_PART_BYTES = 4096  # of a unit of which only a part is for `tokenizers`
 
 
 class Encoding:
@@ -55,16 +63,27 @@ class Encoding:
                 self._fast = _Gigatoken(_for_gigatoken(content, tokenizer))
             except _UnknownError as error:
                 self.slow_because = str(error)
-        if self._fast and self.encode(_PROBE.encode()).tolist() != self.reference(_PROBE):
+        if self._fast and self._encode_whole(_PROBE.encode()).tolist() != self.reference(_PROBE):
             self._fast, self.slow_because = None, "gigatoken encodes some text otherwise"
+        parts = _parts(_WORDS_PROBE.encode(), 1)
+        ids = [number for part in parts for number in self.reference(part.decode())]
+        self._has_parts = ids == self.reference(_WORDS_PROBE) and not any(
+            _WORD_END.search(token.encode()) for token in (*self._added, *tokenizer.specials)
+        )
 
     def encode(self, unit: bytes) -> np.ndarray:
         """Returns the ids of a text that is encoded as a whole, `[n]` integers."""
-        if (
-            self._fast is None
-            or has_newest_characters(unit)
-            or any(token in unit for token in self._doubtful)
-        ):
+        if self._fast and self._has_parts and self._is_doubtful(unit):
+            parts = _parts(unit, _PART_BYTES)
+            return np.concatenate([self._encode_whole(part) for part in parts])
+        return self._encode_whole(unit)
+
+    def _is_doubtful(self, unit: bytes) -> bool:
+        """Whether `tokenizers` must encode at least some of it."""
+        return has_newest_characters(unit) or any(token in unit for token in self._doubtful)
+
+    def _encode_whole(self, unit: bytes) -> np.ndarray:
+        if self._fast is None or self._is_doubtful(unit):
             return np.array(self._reference_of_unit(unit.decode()), np.uint32)
         if self._normalizer and not unit.isascii():
             text = unit.decode()
@@ -89,8 +108,7 @@ class Encoding:
         decoded = joined.decode()
         if (
             self._fast is None
-            or has_newest_characters(joined)
-            or any(token in joined for token in self._doubtful)
+            or self._is_doubtful(joined)
             or (self._normalizer and not unicodedata.is_normalized("NFC", decoded))
         ):
             return None
@@ -104,6 +122,15 @@ class Encoding:
         # Three times as fast: without the places of the tokens.
         (encoded,) = self._slow.encode_batch_fast([text], add_special_tokens=False)
         return list(encoded.ids)
+
+
+def _parts(unit: bytes, part_bytes: int) -> Iterator[bytes]:
+    """Cuts a unit into parts of so many bytes or more, at ends of words."""
+    start = 0
+    while end := _WORD_END.search(unit, start + part_bytes):
+        yield unit[start : end.start()]
+        start = end.start()
+    yield unit[start:]
 
 
 class _UnknownError(Exception):

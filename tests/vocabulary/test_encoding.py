@@ -15,6 +15,7 @@ from tokenizer_files import BYTE_LEVEL, END, TEXT, families, fuzzed_texts, steps
 from tokenizers import Tokenizer
 
 from pipeline import UserError
+from pipeline.vocabulary import encoding
 from pipeline.vocabulary.subword import SubwordVocabulary
 
 SLOW = ("BLOOM", "Falcon", "StarCoder, SmolLM")
@@ -49,6 +50,46 @@ def check_texts(tokenizer: dict[str, Any], texts: list[str]) -> None:
         some = [text.encode() for text in texts[start : start + 3]]
         together = np.concatenate(vocabulary.encode_documents(some)).tolist()
         assert together == list(itertools.chain.from_iterable(parts[start : start + 3])), some
+
+
+@pytest.mark.parametrize("family", families())
+def test_a_new_character_keeps_only_its_surroundings_from_the_faster_library(
+    family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """U+1CEBA is of Unicode 17. Texts are cut wherever they may be."""
+    monkeypatch.setattr(encoding, "_PART_BYTES", 1)
+    tokenizer = families()[family]
+    draw = random.Random(3)
+    words = [
+        "a",
+        "I'm",
+        "12",
+        "; ",
+        "/x",
+        ".",
+        "  ",
+        "\t",
+        "é",
+        "日本",
+        "\r\n",
+        "\n",
+        " b",
+        " b c d",
+    ]
+    texts = ["".join(draw.choices([*words, "\U0001ceba"], k=40)) for _ in range(300)]
+    check_texts(tokenizer, texts)
+    monkeypatch.setattr(encoding, "_PART_BYTES", 100)
+    vocabulary = SubwordVocabulary(json.dumps(tokenizer))
+    slow: list[str] = []
+    reference = encoding.Encoding._reference_of_unit
+    monkeypatch.setattr(
+        encoding.Encoding,
+        "_reference_of_unit",
+        lambda self, text: slow.append(text) or reference(self, text),
+    )
+    vocabulary.encode_unit(("word " * 1000 + "\U0001ceba" + " word" * 1000).encode())
+    (text,) = slow
+    assert (len(text) > 9000) == (family in SLOW)
 
 
 @pytest.mark.parametrize("family", families())
