@@ -14,6 +14,7 @@ _Result = TypeVar("_Result")
 _ATTEMPTS = 6  # beside those of the libraries, which know fewer failures
 _FIRST_SECONDS, _MOST_SECONDS = 0.5, 16.0  # from one attempt to the next
 _PASSING_STATUSES = {408, 409, 425, 429, 500, 502, 503, 504}
+_PRECONDITION_FAILED = 412  # some libraries say FileExistsError, some only this
 _STAYING = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError)
 # Errors of the network that are no OSErrors, by the names of their classes and bases.
 _NETWORK = {
@@ -65,6 +66,8 @@ def retried(uri: str, verb: str, call: Callable[[], _Result]) -> _Result:
             error.filename = error.filename or uri
             raise
         except Exception as error:
+            if _status(error) == _PRECONDITION_FAILED:
+                raise FileExistsError(f"{uri} is there already") from error
             if not passes(error):
                 raise StoreError(f"{uri} cannot be {verb}: {_said(error)}") from error
             if attempt == _ATTEMPTS:

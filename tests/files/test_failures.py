@@ -103,3 +103,14 @@ def test_there_are_so_many_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(StoreError, match="s3://b/x cannot be read, 6 attempts long: reset by peer"):
         failures.retried("s3://b/x", "read", call)
     assert waits == [1, 2, 3, 4, 5]
+
+
+def test_a_condition_that_fails_says_that_something_is_there() -> None:
+    class Response(Exception):
+        status_code = 412
+
+    def call() -> None:
+        raise OSError(22, "At least one of the conditions did not hold") from Response()
+
+    with pytest.raises(FileExistsError, match="s3://b/x is there already"):
+        failures.retried("s3://b/x", "written", call)
