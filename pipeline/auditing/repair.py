@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pipeline.auditing.verify import verify
 from pipeline.errors import UserError
 from pipeline.files import (
-    checked_path,
+    checked_output,
     is_in_store,
     join,
     make_directory,
@@ -55,7 +55,7 @@ def repair(
         UserError: the manifest or the vocabulary is damaged, a source that is needed is missing
             or is not what it was, or something is wrong that no source can mend.
     """
-    directory = checked_path(directory, "corpus")
+    directory = checked_output(directory, "corpus")
     manifest = load_manifest(directory)
     options = _options(manifest)
     unknown = "replace" if options.replaces_unknown else "error"

@@ -32,6 +32,7 @@ from pipeline.files.listing import (
 from pipeline.files.local import identity_of, is_same_file, os_errors_name, sync_directory
 from pipeline.files.paths import (
     AnyPath,
+    checked_output,
     checked_path,
     is_in_store,
     is_uri,
@@ -60,6 +61,7 @@ __all__ = [
     "AnyPath",
     "FileStatus",
     "StoreError",
+    "checked_output",
     "checked_path",
     "digest",
     "entries",

@@ -18,6 +18,7 @@ EXTRAS = {
     "http": "https",
     "https": "https",
 }
+_READ_ONLY = ("hf", "https")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(.*)", re.DOTALL)
 
 
@@ -62,7 +63,11 @@ def checked_path(path: str | os.PathLike[str], option: str) -> str:
     if rest.startswith("//"):
         if not re.match(r"//[^/]", rest):
             raise OptionError(f"`{option}` must name a bucket after {scheme}://, got {given}")
-        _check_scheme(scheme, given, option)
+        if scheme not in EXTRAS:
+            raise OptionError(
+                f"`{option}` must be a path or a URI of a known store ("
+                f"{', '.join(f'{name}://' for name in EXTRAS)}), got {given}"
+            )
         return given
     is_drive = len(scheme) == 1 and rest[:1] in ("", "/", "\\")
     if is_drive or scheme.lower() in EXTRAS or scheme.lower() == "file" or rest[:1] in ("", "/"):
@@ -73,16 +78,19 @@ def checked_path(path: str | os.PathLike[str], option: str) -> str:
     return given
 
 
-def _check_scheme(scheme: str, given: str, option: str) -> None:
-    if scheme in EXTRAS:
-        return
-    from fsspec import available_protocols
+def checked_output(path: str | os.PathLike[str], option: str) -> str:
+    """Returns `checked_path` of what is to be written.
 
-    if scheme not in available_protocols():
+    Raises:
+        OptionError: see `checked_path`; or it is of a store that is only read.
+    """
+    given = checked_path(path, option)
+    if EXTRAS.get(given.partition("://")[0]) in _READ_ONLY:
         raise OptionError(
-            f"`{option}` must be a path or a URI of a store that is known ({', '.join(EXTRAS)}, "
-            f"and what fsspec knows), got {given}"
+            f"`{option}` must be a directory, or a URI of a store that is written (gs://, s3://, "
+            f"az://), got {given}"
         )
+    return given
 
 
 def join(directory: str | os.PathLike[str], name: str) -> str:

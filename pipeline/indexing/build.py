@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.errors import UserError
 from pipeline.files import (
     StoreError,
-    checked_path,
+    checked_output,
     exists,
     is_in_store,
     join,
@@ -118,7 +118,7 @@ def _build(directory: str, tasks: list[PartTask], workers: int, progress: bool) 
 
 def _checked_directory(output: str | os.PathLike[str]) -> str:
     """Refuses an output that cannot be written, or that has other files; touches nothing."""
-    directory = checked_path(output, "output")
+    directory = checked_output(output, "output")
     if os.path.exists(directory) and not os.path.isdir(directory):
         raise UserError(f"`output` {directory} exists and is not a directory")
     names = names_in(directory)

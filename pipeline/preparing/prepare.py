@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.errors import OptionError, TextWarning, UserError
 from pipeline.files import (
     StoreError,
+    checked_output,
     checked_path,
     is_in_store,
     split_path,
@@ -99,7 +100,7 @@ def prepare(
     if array_record:
         check_installed()
     formats = (TFRECORD, ARRAY_RECORD) if array_record else (TFRECORD,)
-    directory = checked_path(output, "output")
+    directory = checked_output(output, "output")
     given = [checked_path(source, "sources") for source in sources]
     place.check_free(directory, given, is_shared=engine is not None)
     with journal.locked(directory):

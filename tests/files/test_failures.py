@@ -106,11 +106,11 @@ def test_there_are_so_many_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_condition_that_fails_says_that_something_is_there() -> None:
-    class Response(Exception):
+    class ResponseError(Exception):
         status_code = 412
 
     def call() -> None:
-        raise OSError(22, "At least one of the conditions did not hold") from Response()
+        raise OSError(22, "At least one of the conditions did not hold") from ResponseError()
 
     with pytest.raises(FileExistsError, match="s3://b/x is there already"):
         failures.retried("s3://b/x", "written", call)

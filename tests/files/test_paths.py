@@ -12,7 +12,7 @@ from pipeline.errors import OptionError
 from pipeline.files import checked_path, is_in_store, join, split_path
 
 BAD = ["gs:/bucket/x", "gs:bucket", "s3:/b", "GS:/b", "file:x", "file://x", "C:/x", "C:\\x", "C:"]
-UNKNOWN = ["foo://bucket/x", "s4://bucket"]
+UNKNOWN = ["foo://bucket/x", "memory://x", "local://x"]
 
 
 @pytest.mark.parametrize("path", [*BAD, *UNKNOWN, "gs://", "gs:///x", ""])
@@ -28,6 +28,13 @@ def test_what_is_no_path_is_refused(path: str) -> None:
 def test_others_are_what_they_are(path: str) -> None:
     assert checked_path(path, "output") == path
     assert is_in_store(path) == ("://" in path)
+
+
+@pytest.mark.parametrize("path", ["https://host/x", "hf://datasets/me/x"])
+def test_what_is_only_read_is_no_output(path: str) -> None:
+    assert checked_path(path, "sources") == path
+    with pytest.raises(OptionError, match="of a store that is written"):
+        prepare([__file__], path)
 
 
 def test_what_is_below_file_is_of_this_machine() -> None:
