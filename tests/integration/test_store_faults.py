@@ -43,7 +43,9 @@ def expected(texts: Path) -> dict[str, bytes]:
 
 
 def contents(uri: str) -> dict[str, bytes]:
-    return {name: read_bytes(join(uri, name)) for name in names_in(uri)}
+    """The files of a corpus; those of a journal are left out."""
+    names = [name for name in names_in(uri) if name != journal.FOLDER]
+    return {name: read_bytes(join(uri, name)) for name in names}
 
 
 class Died(BaseException):

@@ -83,7 +83,7 @@ def test_another_overwrite_takes_the_place_of_one_that_stopped(
         patched.setattr(replacement, "replace", stop)
         with pytest.raises(KeyboardInterrupt):
             prepare([new], corpus, TRAIN, overwrite=True)
-    assert (replacement.stage_of(corpus) / "manifest.json").exists()
+    assert (Path(replacement.stage_of(corpus)) / "manifest.json").exists()
     with pytest.raises(UserError, match="as they are now; nothing was changed"):
         prepare([new], corpus, TRAIN)
     other = PrepareOptions(splits={"train": 1.0}, vocabulary="char")
