@@ -93,12 +93,13 @@ def test_the_first_batch_needs_its_own_ranges_alone(
 ) -> None:
     s3.proxy.reset()
     corpus = open_corpus(stored, cache_dir=tmp_path, cache_bytes=0)
-    shuffle = {"shuffle_bytes": 4_000, "seed": None}
-    np.testing.assert_array_equal(rows(corpus, 1, **shuffle), rows(local, 1, **shuffle))
-    ranges = [request.range for request in s3.proxy.requests if "tfrecord" in request.path]
-    assert all(ranges)
-    sent = sum(int(b) - int(a) for a, b in (r[6:].split("-") for r in ranges if r))
-    assert sent < sum(shard.disk_bytes for shard in local.splits["train"].shards) / 2
+    s3.proxy.reset()
+    rows(corpus, 1, shuffle_bytes=2_000, span_tokens=16)
+    paths = [request.path for request in s3.proxy.requests]
+    first_ask = s3.proxy.requests[: next(i for i, path in enumerate(paths) if "manifest" in path)]
+    ranges = [request.range.removeprefix("bytes=").split("-") for request in first_ask]
+    sent = sum(int(last) + 1 - int(first) for first, last in ranges)
+    assert 0 < sent < sum(shard.disk_bytes for shard in local.splits["train"].shards) / 2
 
 
 def test_what_does_not_fit_is_read_from_the_store_and_older_corpora_go_first(
