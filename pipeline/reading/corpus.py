@@ -10,7 +10,7 @@ from pipeline.errors import OptionError, UserError
 from pipeline.layout.loading import load_manifest
 from pipeline.layout.manifest import Manifest, Split
 from pipeline.reading.batches import READ_AHEAD, Batches, declare
-from pipeline.reading.cache import Cache, Fetcher, find_cache
+from pipeline.reading.caching.fetcher import Cache, Fetcher, find_cache
 from pipeline.reading.geometry import SHUFFLE_BYTES, SINGLE_TOKENS, SPAN_TOKENS, Windows, make_order
 from pipeline.reading.order import Order
 from pipeline.vocabulary.base import Vocabulary

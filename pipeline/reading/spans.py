@@ -10,8 +10,8 @@ import tensorflow as tf
 from pipeline.layout.manifest import FILE_NAME, Manifest
 from pipeline.layout.names import around_shard_index
 from pipeline.layout.records import example_prefixes, record_bytes
-from pipeline.reading.asking import ask, forget
-from pipeline.reading.cache import Fetcher
+from pipeline.reading.caching.asking import ask, forget
+from pipeline.reading.caching.fetcher import Fetcher
 from pipeline.reading.damage import assert_digest, damage_message, first_unread, replaced_message
 from pipeline.reading.geometry import Windows
 from pipeline.reading.groups import cut, join, search

@@ -1,8 +1,8 @@
-"""Asking of a `Fetcher`, in a graph, for ranges of shards: see `pipeline.reading.cache`."""
+"""Asking of a `Fetcher`, in a graph, for ranges of shards: see `pipeline.reading.caching.fetcher`."""
 
 import tensorflow as tf
 
-from pipeline.reading.cache import READY
+from pipeline.reading.caching.fetcher import READY
 
 _SLEEP_MICROSECONDS = 5_000
 

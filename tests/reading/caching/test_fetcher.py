@@ -1,4 +1,4 @@
-"""cache: batches from a store are those from a disk, whatever the cache keeps, loses or lacks."""
+"""fetcher: batches from a store are those from a disk, whatever the cache keeps, loses or lacks."""
 
 import itertools
 import os
@@ -16,8 +16,8 @@ from storage_proxy import Fault, Request
 
 from pipeline import Corpus, OptionError, open_corpus
 from pipeline.files import put_file
-from pipeline.reading import cache
-from pipeline.reading.cache import find_cache
+from pipeline.reading.caching import fetcher as cache
+from pipeline.reading.caching.fetcher import find_cache
 from pipeline.reading.damage import asserted_damage, asserted_replacement, asserted_unread
 
 

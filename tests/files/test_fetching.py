@@ -1,0 +1,29 @@
+"""fetching: whole files, in parts, from where an earlier fetch was cut off."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline import UserError
+from pipeline.files import fetch_file, fetching
+
+CONTENT = bytes(range(256)) * 4
+
+
+@pytest.mark.parametrize("start", [0, 1, 100, 1023, 1024])
+@pytest.mark.parametrize("part_bytes", [100, 2000])
+def test_the_rest_of_a_file_is_added(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: int, part_bytes: int
+) -> None:
+    monkeypatch.setattr(fetching, "_PART_BYTES", part_bytes)
+    (tmp_path / "stored").write_bytes(CONTENT)
+    (tmp_path / "local").write_bytes(CONTENT[:start] + b"half a part")
+    uri = f"disk://{tmp_path}/stored"
+    fetch_file(uri, tmp_path / "local", num_bytes=len(CONTENT), start=start)
+    assert (tmp_path / "local").read_bytes() == CONTENT
+
+
+def test_a_file_that_is_shorter_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "stored").write_bytes(CONTENT)
+    with pytest.raises(UserError, match="has no 1025 bytes from byte 0"):
+        fetch_file(f"disk://{tmp_path}/stored", tmp_path / "local", num_bytes=1025)
