@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from pipeline.errors import OptionError
 from pipeline.files import join
-from pipeline.layout.records import FEATURE
+from pipeline.layout.records import read_records
 from pipeline.reading.corpus import Corpus
 from trainer.evaluation.evaluator import Evaluation, Evaluator
 from trainer.evaluation.split import open_split
@@ -150,12 +150,11 @@ def token_counts(corpus: Corpus, split: str) -> np.ndarray:
 
 
 def split_tokens(corpus: Corpus, split: str) -> Iterator[np.ndarray]:
-    """Yields the tokens of a split in order, some records at a time."""
+    """Yields the tokens of a split in order, a record at a time.
 
-    def payloads(records: tf.Tensor) -> tf.Tensor:
-        feature = {FEATURE: tf.io.FixedLenFeature([], tf.string)}
-        return tf.io.parse_example(records, feature)[FEATURE]
-
-    files = [join(corpus.directory, shard.file) for shard in corpus.splits[split].shards]
-    for records in tf.data.TFRecordDataset(files).batch(64).map(payloads).as_numpy_iterator():
-        yield np.frombuffer(b"".join(records), corpus.vocabulary.dtype)
+    Raises:
+        UserError: a record is damaged.
+    """
+    for shard in corpus.splits[split].shards:
+        for payload in read_records(join(corpus.directory, shard.file)):
+            yield np.frombuffer(payload, corpus.vocabulary.dtype)

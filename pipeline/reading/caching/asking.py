@@ -1,4 +1,4 @@
-"""Asking of a `Fetcher`, in a graph, for ranges of shards: see `pipeline.reading.caching.fetcher`."""
+"""Asking of a `Fetcher`, in a graph, for ranges of shards: see `fetcher`."""
 
 import tensorflow as tf
 
