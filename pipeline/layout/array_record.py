@@ -68,12 +68,12 @@ def write_array_record(tfrecord_path: str, temporary: str, advance: Callable[[in
         raise UserError(f"{tfrecord_path}: {error}; see `textreel repair`") from error
 
 
-def find_problem(tfrecord_path: str, read_path: str) -> str | None:
+def find_problem(tfrecord_path: str, read_path: str | None = None) -> str | None:
     """What is wrong with the array_record file beside a shard that is whole; `None`: nothing.
 
     Args:
         tfrecord_path: the shard.
-        read_path: where it lies on this machine: itself, or a copy.
+        read_path: where it lies on this machine, if it is a copy.
     """
     path = array_record_path(tfrecord_path)
     name = os.path.basename(path)
@@ -85,7 +85,7 @@ def find_problem(tfrecord_path: str, read_path: str) -> str | None:
             copy = ""
         if not os.path.exists(copy):
             return f"{name} beside it is missing"
-        return _difference(name, copy, read_path)
+        return _difference(name, copy, read_path or tfrecord_path)
 
 
 def _difference(name: str, path: str, tfrecord_path: str) -> str | None:
