@@ -1,10 +1,15 @@
 """Corpora in stores: prepared there, from there, and all that is done to one on a disk."""
 
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import storage
-from corpora import files, write_many
+from corpora import files, shard_files, write_many
+from training import ROOT
 
 from pipeline import PrepareOptions, UserError, open_corpus, prepare
 from pipeline.auditing.repair import repair
@@ -116,3 +121,38 @@ def test_records_in_a_store_are_indexed_there(
         index_records(patterns[:1], f"{bucket}/index", workers=1)
     more = index_records(patterns[:1], f"{bucket}/index", workers=1, overwrite=True)
     assert len(more.files) == sum("tfrecord" in name for name in expected) > len(there.files)
+
+
+def test_texts_come_from_the_hub_and_from_the_web(
+    hub: storage.Store, texts: Path, expected: dict[str, bytes], tmp_path: Path
+) -> None:
+    bucket = hub.new_bucket()
+    shutil.copytree(texts, storage.hub_folder(hub, bucket), dirs_exist_ok=True)
+    prepare([storage.hub_uri(bucket)], tmp_path / "hub", OPTIONS, workers=1)
+    assert files(tmp_path / "hub") == expected
+    large = f"{bucket}/large%20file.txt"
+    prepare([large], tmp_path / "web", OTHERS, workers=1)
+    prepare([texts / "large file.txt"], tmp_path / "disk", OTHERS, workers=1)
+    shards = [[p.read_bytes() for p in shard_files(tmp_path / d)] for d in ("web", "disk")]
+    assert shards[0] == shards[1] != []
+
+
+def test_preparing_imports_no_tensorflow_and_says_nothing_of_the_libraries(
+    store: storage.Store, texts: Path, expected: dict[str, bytes]
+) -> None:
+    output = f"{store.new_bucket()}/corpus"
+    program = f"""
+import sys
+from pipeline.preparing.options import PrepareOptions
+from pipeline.preparing.prepare import prepare
+if __name__ == "__main__":
+    options = PrepareOptions(vocabulary="char", splits={OPTIONS.splits!r}, shard_bytes=20_000)
+    prepare([{str(texts)!r}], {output!r}, options, workers=2)
+    assert "tensorflow" not in sys.modules
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ran = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+    assert contents(output) == expected
