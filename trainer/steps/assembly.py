@@ -82,7 +82,7 @@ def assemble(config: TrainConfig, vocabulary_size: int, hosts: Hosts | None = No
         model=model,
         optimizer=optimizer,
         learning_rate=LearningRate.from_config(config),
-        runner=StepRunner(step),
+        runner=StepRunner(step, runs_ahead=not on_cpu()),
         lanes=lanes,
         average=average,
     )

@@ -7,6 +7,23 @@ import tensorflow as tf
 
 from trainer.steps.step import ReplicaStep
 
+_TIMED_EVERY = 16  # steps, of which the wait for input of one is measured on an accelerator
+
+
+class _Sums(NamedTuple):
+    """What replicas sum over steps: the losses, norms, skipped steps and steps, scalars.
+
+    `bad` is the number of the first step that was not finite, counted from 1; 0 without one. The
+    sums are of float64, in which sums of losses are exact: the same steps have the same mean
+    however they were cut.
+    """
+
+    loss: tf.Tensor
+    norm: tf.Tensor
+    bad: tf.Tensor
+    skipped: tf.Tensor
+    steps: tf.Tensor
+
 
 class StepMetrics(NamedTuple):
     """What `StepRunner.run_steps` measured.
@@ -18,10 +35,9 @@ class StepMetrics(NamedTuple):
         gradient_norm: mean of the global norm of the summed gradients, before clipping, over
             the steps that were not skipped, float64 scalar.
         num_skipped: steps that loss scaling skipped, int32 scalar.
-        input_seconds: seconds in which the steps waited for their batches, float64 scalar. A
-            batch is asked for when the step before it begins; the wait for it lasts from the
-            end of that step to its arrival. The wait for the first batch begins when it is
-            asked for.
+        input_seconds: seconds in which the steps waited for their batches, float64 scalar: from
+            the end of a step to the arrival of the next one's batch. On an accelerator it is
+            measured at every `_TIMED_EVERY`th step and stands for all.
         num_steps: steps that were done, int32 scalar: fewer than asked for after `stop`.
     """
 
@@ -38,22 +54,42 @@ class StepRunner:
 
     Args:
         step: what each replica does with its rows.
+        runs_ahead: whether the host starts a step while the one before it is under way, so that
+            an accelerator always has work. Else it waits for every step, which costs nothing on
+            a CPU, where the host computes the steps itself.
     """
 
-    def __init__(self, step: ReplicaStep) -> None:
+    def __init__(self, step: ReplicaStep, *, runs_ahead: bool = False) -> None:
         self.step = step
-        self._train, self._evaluate = step.train, step.evaluate
+        self._train, self._evaluate = self._train_and_sum, self._evaluate_and_sum
         if step.recipe.jit:
-            self._evaluate = tf.function(step.evaluate, jit_compile=True)
+            self._evaluate = tf.function(self._evaluate_and_sum, jit_compile=True)
         if step.recipe.jit and not step.recipe.halves:
-            self._train = tf.function(step.train, jit_compile=True)
+            self._train = tf.function(self._train_and_sum, jit_compile=True)
+        # TPUs have no float64.
+        is_tpu = isinstance(step.strategy, tf.distribute.TPUStrategy)
+        with step.strategy.scope():
+            # A replica's own, so that nothing leaves its device: see `_Sums`.
+            self._sums = tf.Variable(
+                tf.zeros([len(_Sums._fields)], tf.float32 if is_tpu else tf.float64),
+                trainable=False,
+                synchronization=tf.VariableSynchronization.ON_READ,
+                aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+            )
         with tf.device("CPU"):
             self._stop = tf.Variable(0.0, trainable=False)
+        self._has_hosts = isinstance(step.strategy, tf.distribute.MultiWorkerMirroredStrategy)
+        self._runs_ahead = runs_ahead
+        self._loop = self._loop_ahead if runs_ahead else self._loop_in_step
         self.run_steps = tf.function(self._run_steps)
         self.run_evaluation = tf.function(self._run_evaluation)
 
     def stop(self) -> None:
-        """Ends what runs, on all hosts, after the step under way or the next; any thread may."""
+        """Ends what runs, on all hosts, soon: any thread may call it.
+
+        On a CPU the steps end after the one under way or the next. Where the host runs ahead,
+        after the next; with several hosts, which must tell each other, after two more.
+        """
         self._stop.assign(1.0)
 
     def _run_steps(self, iterator: Iterator[Any], num_steps: tf.Tensor) -> StepMetrics:
@@ -67,9 +103,30 @@ class StepRunner:
         Returns:
             What was measured over these steps.
         """
-        # Exact, so that the same steps have the same mean however they were cut.
-        total_loss, total_norm = tf.zeros([], tf.float64), tf.zeros([], tf.float64)
-        bad_index, num_skipped = tf.constant(-1), tf.constant(0)
+        self.step.strategy.run(lambda: self._sums.assign(tf.zeros_like(self._sums)))
+        # A scope of the whole loop: its variables would else live on the accelerator.
+        with tf.device("CPU"):
+            input_seconds, num_steps = self._loop(iterator, num_steps)
+        with tf.device("CPU"), tf.control_dependencies([num_steps]):
+            (values,) = self.step.strategy.experimental_local_results(self._sums)[:1]
+            sums = _Sums(*tf.unstack(tf.cast(tf.identity(values), tf.float64)))
+        return StepMetrics(
+            loss=sums.loss / sums.steps,
+            bad_index=tf.cast(sums.bad, tf.int32) - 1,
+            gradient_norm=sums.norm / tf.maximum(sums.steps - sums.skipped, 1.0),
+            num_skipped=tf.cast(sums.skipped, tf.int32),
+            input_seconds=input_seconds,
+            num_steps=num_steps,
+        )
+
+    def _loop_in_step(
+        self, iterator: Iterator[Any], num_steps: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Waits for each step, while which it fetches the next batch.
+
+        Returns:
+            The seconds of waiting for input, and the number of steps that were done.
+        """
         input_seconds = tf.zeros([], tf.float64)
         ended = tf.timestamp()
         with tf.control_dependencies([ended]):
@@ -81,27 +138,78 @@ class StepRunner:
             if index + 1 < num_steps:
                 # Beside this step, which does not wait for it.
                 following, arrived = _timed(next(iterator))
-            shares, same_norms = self.step.strategy.run(self._train, args=batch)
-            loss = self._sum(shares)
-            norm = self.step.strategy.reduce(tf.distribute.ReduceOp.MEAN, same_norms, axis=None)
-            ended, batch = _time_after(loss), following
-            skipped = self._is_skipped(norm)
-            is_bad = ~tf.math.is_finite(loss) | (~tf.math.is_finite(norm) & ~skipped)
-            bad_index = tf.where((bad_index < 0) & is_bad, index, bad_index)
-            total_loss += tf.cast(loss, tf.float64)
-            total_norm += tf.cast(tf.where(skipped, 0.0, norm), tf.float64)
-            num_skipped += tf.cast(skipped, tf.int32)
-            index, stops = index + 1, self._is_stopped(loss)
-        num_steps = index
-        num_updates = tf.cast(tf.maximum(num_steps - num_skipped, 1), tf.float64)
-        return StepMetrics(
-            loss=total_loss / tf.cast(num_steps, tf.float64),
-            bad_index=bad_index,
-            gradient_norm=total_norm / num_updates,
-            num_skipped=num_skipped,
-            input_seconds=input_seconds,
-            num_steps=num_steps,
+            done = self._start_step(batch)
+            ended, batch = _time_after(done), following
+            index, stops = index + 1, self._is_stopped(done)
+        return input_seconds, index
+
+    def _loop_ahead(
+        self, iterator: Iterator[Any], num_steps: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Starts a step while the one before it is under way, and then waits for that one.
+
+        So the accelerator has always a step to do, and the host is never further ahead: a signal
+        would else be obeyed only after all the steps that were started. Of a step, its host
+        fetches two numbers, when the next step has been started. Only a step whose input is timed
+        waits for the end of the step before.
+
+        Returns:
+            As `_loop_in_step`.
+        """
+        input_seconds = tf.zeros([], tf.float64)
+        last = tf.zeros([2])
+        index, stops = tf.constant(0), tf.constant(False)
+        while index < num_steps and not stops:
+            is_timed, seconds = index % _TIMED_EVERY == 0, tf.zeros([], tf.float64)
+            began = seconds
+            if is_timed:
+                began = _time_after(last)
+            with tf.control_dependencies([began]):
+                batch = next(iterator)
+            if is_timed:
+                seconds = _time_after(batch) - began
+            input_seconds += seconds
+            with tf.control_dependencies([seconds]):
+                done = self._start_step(batch)
+            index, stops = index + 1, self._is_stopped(last)
+            last = tf.identity(done)
+        num_timed = (index + _TIMED_EVERY - 1) // _TIMED_EVERY
+        return input_seconds * tf.cast(index / num_timed, tf.float64), index
+
+    def _start_step(self, batch: Any) -> tf.Tensor:
+        """Runs a step on all replicas; returns what `_train_and_sum` does on the first here."""
+        done = self.step.strategy.run(self._train, args=(*batch, self._own_stop()))
+        first: tf.Tensor = self.step.strategy.experimental_local_results(done)[0]
+        return first
+
+    def _train_and_sum(self, inputs: Any, targets: tf.Tensor, stop: tf.Tensor) -> tf.Tensor:
+        """Trains on a replica's rows, and adds to its sums; runs in a replica's context.
+
+        Args:
+            inputs: see `ReplicaStep.train`.
+            targets: likewise.
+            stop: whether this host was asked to stop, 1 or 0.
+
+        Returns:
+            `[2]` float32, the same on every replica, when the step is done: the loss, and how
+            many replicas are of hosts that were asked to stop.
+        """
+        share, norm = self.step.train(inputs, targets)
+        done = self._sum(tf.stack([share, stop]))
+        loss, dtype = done[0], self._sums.dtype
+        skipped = self._is_skipped(norm)
+        is_bad = ~tf.math.is_finite(loss) | (~tf.math.is_finite(norm) & ~skipped)
+        sums = _Sums(*tf.unstack(self._sums.read_value()))
+        steps = sums.steps + 1.0
+        updated = _Sums(
+            loss=sums.loss + tf.cast(loss, dtype),
+            norm=sums.norm + tf.cast(tf.where(skipped, 0.0, norm), dtype),
+            bad=tf.where((sums.bad == 0.0) & is_bad, steps, sums.bad),
+            skipped=sums.skipped + tf.cast(skipped, dtype),
+            steps=steps,
         )
+        self._sums.assign(tf.stack(updated))
+        return done
 
     def _is_skipped(self, norm: tf.Tensor) -> tf.Tensor:
         """Whether loss scaling skipped the last step, and may find a scale that works."""
@@ -124,32 +232,52 @@ class StepRunner:
             millions of tokens would lose digits. And whether all steps were done, a bool scalar:
             not so after `stop`.
         """
-        nats = tf.zeros([], tf.float64)
-        num_tokens = tf.zeros([], tf.float64)
+        total, last = tf.zeros([2], tf.float64), tf.zeros([3])
         index, stops = tf.constant(0), tf.constant(False)
-        while index < num_steps and not stops:
-            pair = self.step.strategy.run(self._evaluate, args=next(iterator))
-            # One by one: several hosts would take a pair for one tensor.
-            step_nats, step_tokens = (self._sum(value) for value in pair)
-            nats += tf.cast(step_nats, tf.float64)
-            num_tokens += tf.cast(step_tokens, tf.float64)
-            index, stops = index + 1, self._is_stopped(step_nats)
-        return nats, num_tokens, index == num_steps
+        with tf.device("CPU"):
+            while index < num_steps and not stops:
+                shares = self.step.strategy.run(
+                    self._evaluate, args=(*next(iterator), self._own_stop())
+                )
+                done = tf.identity(self.step.strategy.experimental_local_results(shares)[0])
+                total += tf.cast(done[:2], tf.float64)
+                index, stops = index + 1, self._is_stopped(last if self._runs_ahead else done)
+                last = done
+        return total[0], total[1], index == num_steps
 
-    def _sum(self, values: Any) -> tf.Tensor:
-        """Sums the values of all replicas."""
-        return self.step.strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None)
+    def _evaluate_and_sum(
+        self, inputs: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor, stop: tf.Tensor
+    ) -> tf.Tensor:
+        """Measures a replica's rows; runs in a replica's context.
 
-    def _is_stopped(self, result: tf.Tensor) -> tf.Tensor:
-        """Whether any host was asked to stop, by the time that a step's result is there.
-
-        All hosts must stop after the same step, or their collectives would not meet.
+        Returns:
+            `[3]` float32, the same on every replica: the sum of nats, the number of tokens, and
+            how many replicas are of hosts that were asked to stop.
         """
-        with tf.device("CPU"), tf.control_dependencies([result]):
-            stop = self._stop.read_value()
-        if isinstance(self.step.strategy, tf.distribute.MultiWorkerMirroredStrategy):
-            stop = self._sum(self.step.strategy.run(tf.identity, args=(stop,)))
-        return stop > 0
+        nats, num_tokens = self.step.evaluate(inputs, targets, weights)
+        return self._sum(tf.stack([nats, num_tokens, stop]))
+
+    def _sum(self, values: tf.Tensor) -> tf.Tensor:
+        """Sums the values of all replicas; runs in a replica's context."""
+        if self.step.strategy.num_replicas_in_sync == 1:
+            return values
+        context = tf.distribute.get_replica_context()
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, values)
+
+    def _own_stop(self) -> tf.Tensor:
+        """Whether this host was asked to stop, 1 or 0, where others must be told; else 0."""
+        return self._stop.read_value() if self._has_hosts else tf.zeros([])
+
+    def _is_stopped(self, done: tf.Tensor) -> tf.Tensor:
+        """Whether any host was asked to stop, as of a step that is done.
+
+        All hosts must stop after the same step, or their collectives would not meet: what they
+        say of it came with the step.
+        """
+        if self._has_hosts:
+            return done[-1] > 0
+        with tf.control_dependencies([tf.identity(done)]):
+            return self._stop.read_value() > 0
 
 
 def _timed(values: Any) -> tuple[Any, tf.Tensor]:
