@@ -2,11 +2,14 @@
 
 import importlib.util
 import json
+import sys
+import types
 from pathlib import Path
 
 import pytest
 from training import run_child, start_child
 
+import trainer
 from pipeline import UserError
 from trainer.quiet import import_tensorflow
 
@@ -60,8 +63,23 @@ def test_another_backend_of_keras_is_refused_before_tensorflow_is_loaded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("KERAS_BACKEND", "jax")
+    monkeypatch.delitem(sys.modules, "keras", raising=False)
     with pytest.raises(UserError, match=r"`KERAS_BACKEND` must be tensorflow, got jax: .*; unset"):
         import_tensorflow()
+    # In a program likewise: its options alone need no Keras.
+    assert trainer.TrainConfig is not None
+    for name in sorted({*trainer.__all__} - {"TrainConfig"}):
+        with pytest.raises(UserError, match="`KERAS_BACKEND` must be tensorflow, got jax"):
+            getattr(trainer, name)
+
+
+def test_keras_that_is_there_with_another_backend_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    backend = types.SimpleNamespace(backend=lambda: "torch")
+    monkeypatch.setitem(sys.modules, "keras", types.SimpleNamespace(backend=backend))
+    with pytest.raises(UserError, match=r"got torch: .*; unset .* or import trainer before keras"):
+        _ = trainer.train
 
 
 def test_a_keras_json_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,6 +54,10 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name != "TrainConfig":  # which needs no Keras
+        from trainer.quiet import check_backend
+
+        check_backend()
     return getattr(importlib.import_module(_MODULES[name]), name)
 
 

@@ -18,6 +18,23 @@ from pipeline.terminal import status
 from trainer.allocator import keep_freed_memory
 
 
+def check_backend() -> None:
+    """Gives Keras TensorFlow for its backend, whatever a keras.json says.
+
+    Raises:
+        UserError: the environment names another one, or Keras is there already and has another.
+    """
+    backend, remedy = os.environ.setdefault("KERAS_BACKEND", "tensorflow"), "unset the variable"
+    if "keras" in sys.modules:
+        backend = sys.modules["keras"].backend.backend()
+        remedy += ", and correct keras.json or import trainer before keras"
+    if backend != "tensorflow":
+        raise UserError(
+            f"`KERAS_BACKEND` must be tensorflow, got {backend}: what trains here is of "
+            f"TensorFlow; {remedy}"
+        )
+
+
 def import_tensorflow(*, start: bool = True, shown: bool = False) -> None:
     """Imports TensorFlow and finds its devices, with stderr held back meanwhile.
 
@@ -34,13 +51,7 @@ def import_tensorflow(*, start: bool = True, shown: bool = False) -> None:
     Raises:
         UserError: the environment gives Keras another backend.
     """
-    # Whatever a keras.json says.
-    backend = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    if backend != "tensorflow":
-        raise UserError(
-            f"`KERAS_BACKEND` must be tensorflow, got {backend}: what trains here is of "
-            "TensorFlow; unset the variable"
-        )
+    check_backend()
     keep_freed_memory()
     with status("loading TensorFlow", shown=shown), _quickly(), _held_back():
         import tensorflow as tf

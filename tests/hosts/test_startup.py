@@ -54,7 +54,7 @@ def test_python_ends_in_order_and_the_handlers_come_back() -> None:
     before = signal.getsignal(signal.SIGTERM)
     cleaned = []
 
-    def wait_for_the_signal() -> None:
+    def start() -> None:
         with starting(None, timeout=60):
             try:
                 os.kill(os.getpid(), signal.SIGTERM)
@@ -63,7 +63,7 @@ def test_python_ends_in_order_and_the_handlers_come_back() -> None:
                 cleaned.append(True)
 
     with pytest.raises(SystemExit) as ended:
-        wait_for_the_signal()
+        start()
     assert (ended.value.code, cleaned) == (143, [True])
     assert signal.getsignal(signal.SIGTERM) == before
 
