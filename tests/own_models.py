@@ -83,3 +83,79 @@ def softmax(vocabulary_size: int, config: Any) -> keras.Model:
             ]
         )
     return keras.Sequential([network, keras.layers.Softmax(dtype=config.dtype_policy)])
+
+
+def stateful(vocabulary_size: int, config: Any) -> keras.Model:
+    return keras.Sequential(
+        [
+            keras.Input([config.seq_len], batch_size=2),
+            keras.layers.Embedding(vocabulary_size, 8),
+            keras.layers.Bidirectional(keras.layers.LSTM(8, stateful=True)),
+            keras.layers.Dense(vocabulary_size),
+        ]
+    )
+
+
+@keras.saving.register_keras_serializable("tests")
+class Hard(keras.layers.Layer):
+    """Rounds, through which no gradient comes; or has a weight that it does not use."""
+
+    def __init__(self, rounds: bool, **options: Any) -> None:
+        super().__init__(**options)
+        self.rounds = rounds
+
+    def build(self, input_shape: Any) -> None:
+        self.idle = self.add_weight(shape=(3,), name="idle", trainable=not self.rounds)
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return tf.cast(tf.cast(inputs, tf.int32), tf.float32) if self.rounds else inputs
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "rounds": self.rounds}
+
+
+def rounding(vocabulary_size: int, config: Any, rounds: bool = True) -> keras.Model:
+    return keras.Sequential(
+        [
+            keras.layers.Embedding(vocabulary_size, 8, name="inner"),
+            Hard(rounds, name="hard"),
+            keras.layers.Dense(vocabulary_size),
+        ],
+        name="own",
+    )
+
+
+def idle(vocabulary_size: int, config: Any) -> keras.Model:
+    return rounding(vocabulary_size, config, rounds=False)
+
+
+def weightless(vocabulary_size: int, config: Any) -> keras.Model:
+    network = rounding(vocabulary_size, config)
+    network.trainable = False
+    return network
+
+
+class NoConfig(keras.Model):
+    """Is made from an object that no file can hold."""
+
+    def __init__(self, vocabulary_size: int, config: Any) -> None:
+        super().__init__()
+        self.embedding = keras.layers.Embedding(vocabulary_size, vocabulary_size)
+
+    def call(self, tokens: tf.Tensor) -> tf.Tensor:
+        return self.embedding(tokens)
+
+
+def no_config(vocabulary_size: int, config: Any) -> keras.Model:
+    return NoConfig(vocabulary_size, config)
+
+
+def local(vocabulary_size: int, config: Any) -> keras.Model:
+    class Local(keras.layers.Layer):
+        """Cannot be imported, and is not registered."""
+
+        def call(self, inputs: tf.Tensor) -> tf.Tensor:
+            return inputs
+
+    embedding = keras.layers.Embedding(vocabulary_size, vocabulary_size)
+    return keras.Sequential([embedding, Local()])

@@ -1,12 +1,14 @@
 """trainer.models.custom: a user's own model trains, resumes, generates; what cannot is named."""
 
 import os
+import random
 import re
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import own_models
 import pytest
 import tensorflow as tf
 from corpora import write
@@ -130,6 +132,20 @@ def test_two_replicas_train_what_one_does(model: str, char_corpus: Corpus, tmp_p
         ("own_models:softmax", {"targets": "last"}, "leave out the softmax at its end"),
         ("own_models:softmax", {"precision": "float16"}, "got probabilities"),
         ("own_models:softmax", {"precision": "bfloat16"}, "got probabilities"),
+        (
+            "own_models:stateful",
+            {"targets": "last"},
+            "is stateful, but windows are shuffled: its state would be of another text",
+        ),
+        (
+            "own_models:rounding",
+            {},
+            "training would never change own/inner/embeddings, for no gradient comes to it",
+        ),
+        ("own_models:idle", {}, "training would never change own/hard/idle, for no gradient comes"),
+        ("own_models:weightless", {}, "must have weights to be trained, got none"),
+        ("own_models:no_config", {}, "the model cannot be made again from its options, which an"),
+        ("own_models:local", {}, "and decorate it with @keras.saving.register_keras_"),
     ],
 )
 def test_what_cannot_work_is_named(model: str, changes: dict[str, Any], message: str) -> None:
@@ -142,6 +158,21 @@ def test_what_cannot_work_is_named(model: str, changes: dict[str, Any], message:
 def test_a_bidirectional_model_may_predict_what_is_after_the_window() -> None:
     made = make("own_models:bidirectional", targets="last")
     assert made(np.zeros([3, 5], np.int32)).shape == (3, SIZE)
+
+
+def test_checks_leave_what_is_random_as_it_was() -> None:
+    """The checks of dropout's seeds, statistics and the seeds that initializers draw."""
+    made = make("own_models:recurrent")
+    seeds = [variable.numpy() for variable in made.variables if "seed_generator" in variable.path]
+    drawn = random.random()
+    keras.utils.set_random_seed(1)
+    config = tiny("corpus", "run", model=OWN[0], seq_len=5)
+    network = own_models.recurrent(SIZE, config)
+    network(np.zeros([2, 5], np.int32))
+    others = [one.numpy() for one in network.variables if "seed_generator" in one.path]
+    assert len(seeds) > 0
+    np.testing.assert_array_equal(seeds, others)
+    assert drawn == random.random()
 
 
 IN_A_DIRECTORY = """

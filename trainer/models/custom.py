@@ -6,7 +6,9 @@ to logits. `config` is the run's `TrainConfig`: a function that reads `config.un
 """
 
 import importlib
+import json
 import os
+import random
 import sys
 from typing import Any
 
@@ -14,7 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pipeline.errors import UserError
+from pipeline.errors import UserError, first_line
 from trainer.config import TrainConfig
 from trainer.models.head import Head
 from trainer.models.language_model import LanguageModel, State
@@ -98,7 +100,8 @@ def build_custom_model(config: TrainConfig, vocabulary_size: int) -> CustomModel
     Raises:
         UserError: there is no such function, it returns no Keras model, or the model's
             logits are of another shape, are probabilities or depend on the tokens that they
-            predict, or none of its layers computes in `precision`.
+            predict; none of its layers computes in `precision`, one keeps a state, one has a
+            weight that training would never change, or one cannot be made from its options.
     """
     network = _load_function(config.model)(vocabulary_size, config)
     if not isinstance(network, keras.Model):
@@ -135,6 +138,9 @@ def build_custom_model(config: TrainConfig, vocabulary_size: int) -> CustomModel
     _check_unbounded(config.model, values)
     if window:
         _check_causal(config.model, values[:, :-1])
+    _check_stateless(config.model, network)
+    _check_trained(config.model, network, tf.constant(tokens, tf.int32))
+    _check_serialisable(config.model, network)
     return CustomModel(network=network, seq_len=config.seq_len, targets=config.targets)
 
 
@@ -158,6 +164,67 @@ def _check_causal(name: str, logits: np.ndarray) -> None:
             "`use_causal_mask=True`?); let a place see only the tokens up to it, or train with "
             "--targets last"
         )
+
+
+def _check_stateless(name: str, network: keras.Model) -> None:
+    """Refuses a state that goes from window to window: the next one is of another text."""
+    for layer in network._flatten_layers():
+        if getattr(layer, "stateful", False):
+            raise UserError(
+                f"`model` {name}: the layer {layer.name} is stateful, but windows are shuffled: "
+                "its state would be of another text; leave stateful=True out, or train --model "
+                "lstm or gru with --lanes"
+            )
+
+
+def _check_trained(name: str, network: keras.Model, tokens: tf.Tensor) -> None:
+    """Refuses weights without a gradient. Traces training, and runs nothing of it."""
+    found: list[bool] = []
+
+    @tf.function(autograph=False)
+    def trace() -> None:
+        with tf.GradientTape() as tape:
+            logits = network(tokens, training=True)
+            loss = tf.add_n([_sum(value) for value in (logits, *network.losses)])
+        weights = [weight.value for weight in network.trainable_variables]
+        found.extend(gradient is not None for gradient in tape.gradient(loss, weights))
+
+    trace.get_concrete_function()
+    if not found:
+        raise UserError(f"`model` {name} must have weights to be trained, got none")
+    lacking = [
+        weight.path
+        for weight, has_gradient in zip(network.trainable_variables, found, strict=True)
+        if not has_gradient
+    ]
+    if lacking:
+        raise UserError(
+            f"`model` {name}: training would never change {', '.join(lacking)}, for no gradient "
+            "comes to it: nothing uses it, or an operation after it has no gradient (argmax, a "
+            "cast to integers, NumPy). Use it, or build its layer with trainable=False"
+        )
+
+
+def _sum(values: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(tf.cast(values, tf.float32))
+
+
+def _check_serialisable(name: str, network: keras.Model) -> None:
+    """Refuses what an export could not write: now, and not when days were spent on it."""
+    drawn = random.getstate()  # initializers without a seed draw one
+    try:
+        config = keras.saving.serialize_keras_object(network)
+        json.dumps(config)
+        keras.saving.deserialize_keras_object(config)
+    except Exception as error:  # a user's own code may raise anything
+        raise UserError(
+            f"`model` {name}: the model cannot be made again from its options, which an export "
+            f"needs ({type(error).__name__}: {first_line(error)}); give each class of your own a "
+            "`get_config` with the arguments of its `__init__`, and decorate it with "
+            "@keras.saving.register_keras_serializable()"
+        ) from error
+    finally:
+        random.setstate(drawn)
 
 
 def _load_function(name: str) -> Any:
