@@ -55,7 +55,7 @@ def test_what_no_file_could_hold_is_refused() -> None:
 
 def test_identity_holds_what_changes_the_weights() -> None:
     free = {"corpus", "output", "events", "steps", "eval_every", "save_every", "log_every", "jit"}
-    free |= {"accumulate_steps", "startup_timeout", "early_stopping", "tpu"}
+    free |= {"accumulate_steps", "startup_timeout", "early_stopping", "tpu", "recompute"}
     free |= {"keep_checkpoints", "strategy", "validation_split"}
     free |= {"pretrained_embeddings"}  # the run adds the digest of the file
     free |= {"histograms_every", "sample_tokens", "sample_temperatures"}
@@ -82,6 +82,11 @@ def test_identity_holds_what_changes_the_weights() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        (
+            {"recompute": True, "model": "gru"},
+            "`recompute` must not be given with `model` 'gru' (it has no effect), got True; leave "
+            "--recompute out or use --model transformer",
+        ),
         (
             {"accumulate_steps": 2, "lanes": True},
             "`accumulate_steps` must be 1 with `lanes` (whose state belongs to whole steps), got "

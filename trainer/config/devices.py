@@ -41,6 +41,12 @@ class DeviceOptions:
         parse=int,
         identity=False,
     )
+    recompute: bool = option(
+        "compute each layer of a Transformer anew for its gradients, to save memory: for long "
+        "windows; what is trained is the same",
+        default=False,
+        identity=False,
+    )
     startup_timeout: str = option(
         "time to wait for the other workers: 90s, 10m, 2h",
         default="10m",

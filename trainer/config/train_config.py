@@ -152,6 +152,11 @@ def check_together(config: TrainConfig) -> None:
             "`accumulate_steps` must be 1 with `lanes` (whose state belongs to whole steps), "
             f"got {config.accumulate_steps}; leave --accumulate_steps or --lanes out"
         )
+    if config.recompute and config.model != "transformer" and not config.is_custom_model:
+        raise OptionError(
+            f"`recompute` must not be given with `model` {config.model!r} (it has no effect), got "
+            "True; leave --recompute out or use --model transformer"
+        )
     if config.pretrained_embeddings is not None and config.is_custom_model:
         raise OptionError(
             "`pretrained_embeddings` must not be given with a `model` of your own "

@@ -12,10 +12,11 @@ import numpy as np
 from keras import ops
 
 from trainer.models import LanguageModel
+from trainer.models.attention import rotary_frequencies
 from trainer.models.custom import CustomModel
 from trainer.models.mingru import PLACES, MinGRU
 from trainer.models.recurrent import RecurrentModel
-from trainer.models.transformer import Transformer, rotary_frequencies
+from trainer.models.transformer import Transformer
 
 
 def plain_model(model: LanguageModel) -> keras.Model:
@@ -167,7 +168,7 @@ def _block(block: Any, config: dict[str, Any], hidden: Any, positions: Any, mask
 
 
 def _rotate(vectors: Any, positions: Any, head_dim: int) -> Any:
-    """See `trainer.models.transformer.rotate`."""
+    """See `trainer.models.attention.rotate`."""
     # [batch, places, 1, half]
     frequencies = rotary_frequencies(head_dim).numpy().reshape(1, 1, 1, -1)
     angles = ops.expand_dims(ops.expand_dims(positions, -1), -1) * frequencies

@@ -35,7 +35,7 @@ def build_model(config: TrainConfig, vocabulary_size: int, *, use_cudnn: bool) -
             targets=config.targets,
             seed=config.seed,
         )
-        model = Transformer(transformer, dtype=config.dtype_policy)
+        model = Transformer(transformer, recompute=config.recompute, dtype=config.dtype_policy)
     elif config.model == "mingru":
         mingru = MinGRUArchitecture(
             vocabulary_size=vocabulary_size,

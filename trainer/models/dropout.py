@@ -37,6 +37,16 @@ class ReplicaDropout(keras.layers.Layer):
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Returns the inputs, in training with a share of them dropped; any shape."""
-        if not training or self.rate == 0:
+        return self.apply(inputs, self.next_seed(training))
+
+    def next_seed(self, training: bool) -> tf.Tensor | None:
+        """Draws what decides which of the inputs are dropped; None where none are."""
+        return self.seed_generator.next() if training and self.rate else None
+
+    def apply(self, inputs: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
+        """Drops by a seed: the same ones however often, as recomputing asks for."""
+        if seed is None:
             return inputs
-        return keras.random.dropout(inputs, self.rate, seed=self.seed_generator)
+        # What `keras.random.dropout` does, which takes no seed that is a tensor. XLA asks for int32.
+        seed = tf.cast(tf.math.floormod(seed, tf.int32.max - 1), tf.int32)
+        return tf.nn.experimental.stateless_dropout(inputs, self.rate, seed)

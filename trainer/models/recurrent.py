@@ -72,7 +72,8 @@ class RecurrentModel(LanguageModel):
         use_cudnn: bool = True,
         dtype: str = "float32",
     ) -> None:
-        super().__init__(name="recurrent_model", dtype=dtype)
+        # Layers cast their own weights; the head's stay float32.
+        super().__init__(name="recurrent_model", dtype="float32")
         self.architecture = architecture
         self._options = {"use_cudnn": use_cudnn, "dtype": dtype}
         num_layers = architecture.num_layers

@@ -11,11 +11,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from trainer.models.attention import attend, causal_mask, rotate
 from trainer.models.dropout import ReplicaDropout
 from trainer.models.head import Head, weights_of
 from trainer.models.language_model import LanguageModel, State
 
-_ROTARY_BASE = 10_000.0
 _DEVIATION = 0.02  # of initial weights, as in GPT-2
 
 
@@ -28,53 +28,6 @@ def swiglu_width(units: int) -> int:
     return -(-8 * units // 24) * 8
 
 
-def rotate(vectors: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
-    """Turns queries or keys by their positions, so that products depend on distances alone.
-
-    Su et al. 2021, https://arxiv.org/abs/2104.09864; component `i` is paired with
-    component `i + head_dim / 2`.
-
-    Args:
-        vectors: `[batch, places, heads, head_dim]`.
-        positions: `[places]` int32.
-
-    Returns:
-        The vectors, of the same shape and lengths.
-    """
-    frequencies = rotary_frequencies(vectors.shape[-1])
-    # [places, 1, half]
-    angles = (tf.cast(positions, tf.float32)[:, tf.newaxis] * frequencies)[:, tf.newaxis]
-    cosine, sine = tf.cast(tf.cos(angles), vectors.dtype), tf.cast(tf.sin(angles), vectors.dtype)
-    first, second = tf.split(vectors, 2, axis=-1)
-    return tf.concat([first * cosine - second * sine, second * cosine + first * sine], axis=-1)
-
-
-def rotary_frequencies(head_dim: int) -> tf.Tensor:
-    """How far a place turns each pair of components, `[head_dim / 2]` float32 radians."""
-    half = head_dim // 2
-    return _ROTARY_BASE ** (-tf.range(half, dtype=tf.float32) / half)
-
-
-def attend(queries: tf.Tensor, keys: tf.Tensor, values: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """Softmax attention.
-
-    Args:
-        queries: `[batch, places, heads, head_dim]`.
-        keys: `[batch, sources, heads, head_dim]`; `values` too.
-        values: what is averaged.
-        mask: `[places, sources]` bool, True where a place sees a source; at least one each.
-
-    Returns:
-        `[batch, places, heads * head_dim]`.
-    """
-    scores = tf.einsum("bqhd,bkhd->bhqk", queries, keys)
-    scores = tf.cast(scores, tf.float32) / math.sqrt(queries.shape[-1])
-    weights = tf.nn.softmax(tf.where(mask, scores, -math.inf))
-    outputs = tf.einsum("bhqk,bkhd->bqhd", tf.cast(weights, values.dtype), values)
-    batch, places, heads, head_dim = keras.ops.shape(outputs)
-    return tf.reshape(outputs, [batch, places, heads * head_dim])
-
-
 class Block(keras.layers.Layer):
     """One layer of the Transformer: attention, then SwiGLU, each added to its input.
 
@@ -85,6 +38,8 @@ class Block(keras.layers.Layer):
         deviation: of the initial weights that write to the residual stream.
         dropout: share of what each of both parts adds that training drops.
         seeds: starts of the two seed streams.
+        recompute: whether training keeps the block's inputs alone, and computes all else anew for
+            the gradients (Chen et al. 2016, https://arxiv.org/abs/1604.06174).
     """
 
     def __init__(
@@ -96,10 +51,12 @@ class Block(keras.layers.Layer):
         deviation: float,
         dropout: float,
         seeds: tuple[int, int],
+        recompute: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(**options)
         self.heads, self.head_dim, self.context = heads, units // heads, context
+        self._recompute = recompute
         dtype = self.dtype_policy
         self.attention_norm = keras.layers.RMSNormalization(dtype=dtype, name="attention_norm")
         self.project_in = _dense(3 * units, _DEVIATION, "project_in", dtype)
@@ -129,13 +86,25 @@ class Block(keras.layers.Layer):
 
     def call(self, hidden: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Maps `[batch, places, units]` to the same shape."""
-        positions = tf.range(tf.shape(hidden)[1])
-        distance = positions[:, tf.newaxis] - positions
-        mask = (distance >= 0) & (distance < self.context)
-        queries, keys, values = self._project(hidden, positions)
-        added = self.project_out(attend(queries, keys, values, mask))
-        hidden += self.attention_dropout(added, training=training)
-        return hidden + self.mlp_dropout(self._mlp(hidden), training=training)
+        # Drawn once, so that what is computed anew drops the same.
+        seeds = [one.next_seed(training) for one in (self.attention_dropout, self.mlp_dropout)]
+
+        def compute(hidden: tf.Tensor) -> tf.Tensor:
+            return self._compute(hidden, *seeds)
+
+        if training and self._recompute:
+            return tf.recompute_grad(compute)(hidden)
+        return compute(hidden)
+
+    def _compute(
+        self, hidden: tf.Tensor, attention_seed: tf.Tensor | None, mlp_seed: tf.Tensor | None
+    ) -> tf.Tensor:
+        num_places = keras.ops.shape(hidden)[1]
+        queries, keys, values = self._project(hidden, tf.range(num_places))
+        mask = causal_mask(num_places, self.context)
+        added = self._joined(attend(queries, keys, values, mask))
+        hidden += self.attention_dropout.apply(added, attention_seed)
+        return hidden + self.mlp_dropout.apply(self._mlp(hidden), mlp_seed)
 
     def step(
         self, hidden: tf.Tensor, cache: list[tf.Tensor], position: tf.Tensor
@@ -149,7 +118,7 @@ class Block(keras.layers.Layer):
         Args:
             hidden: `[batch, 1, units]`.
             cache: keys, turned by their positions, and values, each
-                `[batch, context, heads, head_dim]`.
+                `[batch, heads, context, head_dim]`.
             position: int32 scalar.
 
         Returns:
@@ -158,22 +127,29 @@ class Block(keras.layers.Layer):
         queries, *new = self._project(hidden, position[tf.newaxis])
         slots = tf.range(self.context)
         # A select, not a scatter: reading the cache costs as much, and XLA likes it.
-        is_own = (slots == position % self.context)[:, tf.newaxis, tf.newaxis]
+        is_own = (slots == position % self.context)[:, tf.newaxis]
         cache = [tf.where(is_own, one, old) for one, old in zip(new, cache, strict=True)]
         mask = (slots <= position)[tf.newaxis]
-        hidden += self.project_out(attend(queries, cache[0], cache[1], mask))
+        hidden += self._joined(attend(queries, cache[0], cache[1], mask))
         return hidden + self._mlp(hidden), cache
 
     def _project(
         self, hidden: tf.Tensor, positions: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Queries, keys and values, `[batch, places, heads, head_dim]`."""
+        """Queries, keys and values, `[batch, heads, places, head_dim]`."""
         joined = self.project_in(self.attention_norm(hidden))
         batch, places, _ = keras.ops.shape(hidden)
-        # [batch, places, 3, heads, head_dim]
         joined = tf.reshape(joined, [batch, places, 3, self.heads, self.head_dim])
-        queries, keys, values = tf.unstack(joined, axis=2)
-        return rotate(queries, positions), rotate(keys, positions), values
+        # [3, batch, heads, places, head_dim]
+        joined = tf.transpose(joined, [2, 0, 3, 1, 4])
+        queries, keys = tf.unstack(rotate(joined[:2], positions))
+        return queries, keys, joined[2]
+
+    def _joined(self, attended: tf.Tensor) -> tf.Tensor:
+        """Maps `[batch, heads, places, head_dim]` of all heads to `[batch, places, units]`."""
+        batch, _, places, _ = keras.ops.shape(attended)
+        attended = tf.transpose(attended, [0, 2, 1, 3])
+        return self.project_out(tf.reshape(attended, [batch, places, self.heads * self.head_dim]))
 
     def _mlp(self, hidden: tf.Tensor) -> tf.Tensor:
         gate, value = tf.split(self.expand(self.mlp_norm(hidden)), 2, axis=-1)
@@ -213,14 +189,22 @@ class Transformer(LanguageModel):
 
     Args:
         architecture: the sizes.
+        recompute: see `Block`.
         dtype: Keras dtype policy of the layers, such as `"mixed_bfloat16"`; logits are float32
             under any.
     """
 
-    def __init__(self, architecture: TransformerArchitecture, *, dtype: str = "float32") -> None:
-        super().__init__(name="transformer", dtype=dtype)
+    def __init__(
+        self,
+        architecture: TransformerArchitecture,
+        *,
+        recompute: bool = False,
+        dtype: str = "float32",
+    ) -> None:
+        # Layers cast their own weights; the head's stay float32.
+        super().__init__(name="transformer", dtype="float32")
         self.architecture = architecture
-        self._dtype_policy_name = dtype
+        self._options = {"recompute": recompute, "dtype": dtype}
         first_seed = architecture.seed * architecture.num_layers
         self.embedding = keras.layers.Embedding(
             architecture.vocabulary_size,
@@ -238,6 +222,7 @@ class Transformer(LanguageModel):
                 deviation=_DEVIATION / math.sqrt(2 * architecture.num_layers),
                 dropout=architecture.dropout,
                 seeds=(2 * (first_seed + index), 2 * (first_seed + index) + 1),
+                recompute=recompute,
                 dtype=dtype,
                 name=f"block_{index}",
             )
@@ -247,15 +232,15 @@ class Transformer(LanguageModel):
 
     def get_config(self) -> dict[str, Any]:
         """Returns what `from_config` builds the model of: a dictionary without a nested one."""
-        return {**dataclasses.asdict(self.architecture), "dtype": self._dtype_policy_name}
+        return {**dataclasses.asdict(self.architecture), **self._options}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "Transformer":
         """Builds the model that `get_config` describes."""
         del custom_objects
         sizes = dict(config)
-        dtype = sizes.pop("dtype")
-        return cls(TransformerArchitecture(**sizes), dtype=dtype)
+        options = {name: sizes.pop(name) for name in ("recompute", "dtype")}
+        return cls(TransformerArchitecture(**sizes), **options)
 
     def build(self, input_shape: Any = None) -> None:
         """See `LanguageModel.build`."""
@@ -279,11 +264,11 @@ class Transformer(LanguageModel):
         architecture = self.architecture
         shape = [
             batch_size,
-            architecture.context,
             architecture.heads,
+            architecture.context,
             architecture.units // architecture.heads,
         ]
-        empty = tf.zeros(shape, self.compute_dtype)
+        empty = tf.zeros(shape, self.embedding.compute_dtype)
         return [tf.constant(0), [[empty, empty] for _ in self.blocks]]
 
     def step(self, tokens: tf.Tensor, state: State) -> tuple[tf.Tensor, State]:
