@@ -47,6 +47,6 @@ class ReplicaDropout(keras.layers.Layer):
         """Drops by a seed: the same ones however often, as recomputing asks for."""
         if seed is None:
             return inputs
-        # What `keras.random.dropout` does, which takes no seed that is a tensor. XLA asks for int32.
+        # What `keras.random.dropout` does, which takes no seed that is a tensor; int32 for XLA.
         seed = tf.cast(tf.math.floormod(seed, tf.int32.max - 1), tf.int32)
         return tf.nn.experimental.stateless_dropout(inputs, self.rate, seed)

@@ -60,8 +60,9 @@ def summed_nats(targets: tf.Tensor, head: Head, smoothing: float = 0.0) -> tf.Te
 
     @tf.custom_gradient
     def nats_of(*tensors: tf.Tensor) -> tuple[tf.Tensor, Callable[..., Any]]:
-        given = Head(*tensors)._replace(is_transposed=is_transposed)
-        kernel = None if given.kernel is None else tf.cast(given.kernel, dtype)
+        features, kernel, bias = (*tensors, None, None)[:3]
+        given = Head(features, kernel, bias, is_transposed)
+        kernel = None if kernel is None else tf.cast(kernel, dtype)
 
         def of_part(features: tf.Tensor, ids: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
             """Gradient by the features; nats and gradients by kernel and bias, to be summed."""
