@@ -38,6 +38,12 @@ def step_through(model: LanguageModel, tokens: np.ndarray = TOKENS) -> np.ndarra
     return np.stack(logits, axis=1)
 
 
+def forgotten(state: Any, resets: np.ndarray) -> Any:
+    """The state with zeros in the rows that are reset, `[batch]` bool."""
+    parts = [part * ~resets.reshape(-1, *[1] * (part.ndim - 1)) for part in flat(state)]
+    return tf.nest.pack_sequence_as(state, parts)
+
+
 def flat(state: Any) -> list[np.ndarray]:
     return [np.asarray(part) for part in tf.nest.flatten(state)]
 

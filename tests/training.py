@@ -19,7 +19,7 @@ def tiny(corpus: Path | str, output: Path | str, **changes: Any) -> Any:
     settings = {
         "layers": 2,
         "units": 16,
-        "embedding_dim": 8,
+        "embedding_dim": None if changes.get("model") in ("mingru", "transformer") else 8,
         "dropout": 0.3,
         "seq_len": 16,
         "batch_size": 8,

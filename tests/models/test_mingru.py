@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from modelling import build, flat, make, step_through
+from modelling import build, flat, forgotten, make, step_through
 
 from trainer.exporting.plain_keras import plain_model
 from trainer.models.mingru import PLACES
@@ -28,12 +28,7 @@ def test_windows_of_any_length_read_on_and_forget_at_resets(window: int) -> None
     resets = random.random((5, 12)) < 0.3
     expected, state = [], made.initial_state(5)
     for place in range(12):
-        seen = ~resets[:, place]
-        hidden, inputs = zip(*state, strict=True)
-        state = [
-            [h * seen[:, np.newaxis], x * seen[:, np.newaxis, np.newaxis]]
-            for h, x in zip(hidden, inputs, strict=True)
-        ]
+        state = forgotten(state, resets[:, place])
         logits, state = made.step(tf.constant(tokens[:, place]), state)
         expected.append(logits)
     found, carried = [], made.initial_state(5)

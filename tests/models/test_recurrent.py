@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from modelling import build, flat
+from modelling import build, flat, forgotten
 
 recurrent = pytest.mark.parametrize("model", ["lstm", "gru"])
 
@@ -18,8 +18,7 @@ def test_reading_windows_on_is_reading_token_by_token(model: str) -> None:
     assert resets[:, ::5].any()
     expected, state = [], made.initial_state(3)
     for place in range(20):
-        keep = ~resets[:, place, np.newaxis]
-        state = tf.nest.map_structure(lambda part, keep=keep: part * keep, state)
+        state = forgotten(state, resets[:, place])
         logits, state = made.step(tf.constant(tokens[:, place]), state)
         expected.append(logits)
     found, carried = [], made.initial_state(3)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from modelling import build, flat
+from modelling import build, flat, forgotten
 from training import assert_same_bits, checkpoint_arrays, run_child, tiny
 
 from pipeline import Corpus, UserError
@@ -31,8 +31,7 @@ def test_states_of_a_run_are_those_of_the_contiguous_text(lane_corpus: Corpus, m
     for (tokens, resets), _ in feed.take(9):
         logits = lanes.read(tokens, resets).logits()
         for place in range(config.seq_len):
-            keep = ~resets.numpy()[:, place, np.newaxis]
-            state = tf.nest.map_structure(lambda part, keep=keep: part * keep, state)
+            state = forgotten(state, resets.numpy()[:, place])
             expected, state = made.step(tokens[:, place], state)
             np.testing.assert_allclose(logits[:, place], expected, atol=1e-5)
         num_resets += int(tf.reduce_sum(tf.cast(resets, tf.int32)))
