@@ -179,17 +179,19 @@ def _check_stateless(name: str, network: keras.Model) -> None:
 
 def _check_trained(name: str, network: keras.Model, tokens: tf.Tensor) -> None:
     """Refuses weights without a gradient. Traces training, and runs nothing of it."""
-    found: list[bool] = []
+    traced: list[list[bool]] = []  # of each replica, the same
 
-    @tf.function(autograph=False)
-    def trace() -> None:
+    def train() -> None:
         with tf.GradientTape() as tape:
             logits = network(tokens, training=True)
             loss = tf.add_n([_sum(value) for value in (logits, *network.losses)])
         weights = [weight.value for weight in network.trainable_variables]
-        found.extend(gradient is not None for gradient in tape.gradient(loss, weights))
+        traced.append([gradient is not None for gradient in tape.gradient(loss, weights)])
 
-    trace.get_concrete_function()
+    # In a replica's context: outside of it, a tape does not see the weights of several.
+    strategy = tf.distribute.get_strategy()
+    tf.function(lambda: strategy.run(train), autograph=False).get_concrete_function()
+    found = traced[0]
     if not found:
         raise UserError(f"`model` {name} must have weights to be trained, got none")
     lacking = [
