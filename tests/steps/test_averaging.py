@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from stepping import batches, make_runner
-from training import assert_same_bits, checkpoint_arrays, tiny
+from training import assert_same_bits, checkpoint_arrays, run_child, tiny
 
 from pipeline import Corpus
 from trainer import evaluate, train
@@ -75,3 +75,40 @@ def test_a_resumed_average_is_that_of_a_straight_run(char_corpus: Corpus, tmp_pa
     assert weights_of(one, "average")
     for kind in ("variables", "average"):
         assert_same_bits(weights_of(one, kind), weights_of(other, kind))
+
+
+REPLICAS = """
+import numpy as np
+import tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from trainer.steps.assembly import assemble
+from training import tiny
+made = assemble(tiny("corpus", "run", strategy="mirrored", ema=0.5), 11)
+assert made.strategy.num_replicas_in_sync == 2
+tokens = np.random.default_rng(0).integers(11, size=(8, 17)).astype(np.int32)
+def rows(values):
+    return made.strategy.experimental_distribute_values_from_function(
+        lambda context: tf.constant(values[context.replica_id_in_sync_group * 4 :][:4])
+    )
+train = tf.function(lambda x, y: made.strategy.run(made.runner.step.train, args=(x, y)))
+weights = made.model.trainable_variables
+expected = [weight.numpy() for weight in weights]
+for number in range(3):
+    train(rows(tokens[:, :-1]), rows(tokens[:, 1:]))
+    decay = min(0.5, number / (number + 10))
+    expected = [decay * e + (1 - decay) * w.numpy() for e, w in zip(expected, weights)]
+raw = [weight.numpy() for weight in weights]
+with made.to_be_used():
+    for weight, value in zip(weights, expected):
+        for copy in weight.value.values:
+            np.testing.assert_allclose(copy, value, atol=1e-6)
+for weight, value in zip(weights, raw):
+    for copy in weight.value.values:
+        np.testing.assert_array_equal(copy, value)
+print("same")
+"""
+
+
+def test_every_replica_has_the_same_average() -> None:
+    assert run_child(REPLICAS).split() == ["same"]
