@@ -14,6 +14,7 @@ import pytest
 import yaml
 from training import ROOT
 
+from pipeline.files.paths import EXTRAS
 from trainer import task
 from trainer.config import TrainConfig
 from trainer.task import build_parser
@@ -32,16 +33,15 @@ VERTEX = {
 }
 _POD = {
     "terminationGracePeriodSeconds": int,
+    "serviceAccountName": str,
     "containers": [
         {
             "name": str,
             "image": str,
             "args": [str],
             "resources": {"limits": {"nvidia.com/gpu": int}},
-            "volumeMounts": [{"name": str, "mountPath": str}],
         }
     ],
-    "volumes": [{"name": str, "persistentVolumeClaim": {"claimName": str}}],
 }
 _REPLICAS = {
     "replicas": int,
@@ -114,12 +114,10 @@ def test_kubeflow_restarts_what_was_stopped() -> None:
     assert worker["restartPolicy"] == "ExitCode"
     container = worker["template"]["spec"]["containers"][0]
     assert container["name"] == "tensorflow"
-    mounted = container["volumeMounts"][0]
-    assert mounted["name"] == worker["template"]["spec"]["volumes"][0]["name"]
     config = config_of(container["args"])
     assert config.strategy == "multi_worker"
     assert config.batch_size % worker["replicas"] == 0
-    assert all(path.startswith(mounted["mountPath"]) for path in (config.corpus, config.output))
+    assert all(path.startswith("gs://") for path in (config.corpus, config.output))
 
 
 def test_vertex_ai_gets_the_output_from_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,6 +130,24 @@ def test_vertex_ai_gets_the_output_from_its_environment(monkeypatch: pytest.Monk
     monkeypatch.setenv("AIP_CHECKPOINT_DIR", f"{base}/checkpoints/")
     config = config_of(chief["containerSpec"]["args"])
     assert (config.strategy, config.output) == ("multi_worker", f"{base}/checkpoints/")
+
+
+def test_the_image_has_the_libraries_of_the_stores_that_the_jobs_name() -> None:
+    jobs = "".join(path.read_text() for path in DEPLOY.iterdir())
+    schemes = set(re.findall(r"\b([a-z0-9]+)://", jobs))
+    extras = re.findall(r"EXTRAS=([a-z0-9,_]+)", jobs + (ROOT / "docs/cloud.md").read_text())
+    assert len(extras) >= 3
+    assert "gs" in schemes
+    for each in extras:
+        assert {EXTRAS[scheme] for scheme in schemes} <= set(each.split(",")), each
+
+
+def test_what_the_image_is_tried_with_is_a_command() -> None:
+    script = (ROOT / ".ci/image").read_text().replace("\\\n", " ")
+    found = re.search(r"trainer\.task (.*--units.*)\n", script)
+    assert found is not None
+    config = config_of(found[1].split())
+    assert (config.corpus, config.output, config.steps) == ("corpus", "run", 4)
 
 
 def test_the_image_holds_what_the_package_is_built_from() -> None:
