@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from pipeline.errors import OptionError
-from pipeline.files import checked_path
+from pipeline.files import checked_output, checked_path
 
 Options = TypeVar("Options")
 _NO_DEFAULTS: Mapping[str, Any] = MappingProxyType({})
@@ -151,6 +151,24 @@ def check_text(options: Any, *names: str) -> None:
     for name in names:
         if not getattr(options, name):
             raise OptionError(f"`{name}` must not be empty, got {getattr(options, name)!r}")
+
+
+def check_paths(options: Any, *names: str, written: bool = False, or_none: bool = False) -> None:
+    """Refuses the named options where they are no paths; `file://` is taken off.
+
+    Args:
+        options: what has them as attributes, perhaps a frozen dataclass.
+        names: of attributes.
+        written: whether they are outputs: see `checked_output`.
+        or_none: whether `None` is allowed as well.
+
+    Raises:
+        OptionError: one is not.
+    """
+    check = checked_output if written else checked_path
+    for name in names:
+        if (value := getattr(options, name)) is not None or not or_none:
+            object.__setattr__(options, name, check(value, name))
 
 
 def check_int(options: Any, least: int, *names: str, or_none: bool = False) -> None:

@@ -12,7 +12,7 @@ from trainer.task import add_arguments
 
 
 def config_of(**changes: Any) -> TrainConfig:
-    return TrainConfig(corpus="corpus", output="run", **changes)
+    return TrainConfig(**{"corpus": "corpus", "output": "run", **changes})
 
 
 def parsed(flags: list[str], *, corpus: str = "corpus") -> TrainConfig:
@@ -35,11 +35,14 @@ CHANGED = {
     "corpus": ("other", "other"),
     "output": ("other", "other"),
     "events": ("other", "other"),
+    "cache_dir": ("other", "other"),
+    "cache_bytes": ("8", 8),
     "model": ("gru", "gru"),
     "layers": ("3", 3),
     "units": ("8", 8),
     "embedding_dim": ("8", 8),
     "heads": ("2", 2),
+    "recompute": ("", True),
     "dropout": ("0.5", 0.5),
     "embedding_dropout": ("0.5", 0.5),
     "recurrent_dropout": ("0.5", 0.5),
@@ -90,5 +93,6 @@ NEEDED: dict[str, dict[str, Any]] = {
     "min_learning_rate_ratio": {"schedule": "cosine"},
     "weight_decay": {"optimizer": "adamw"},
     "heads": {"model": "transformer"},
+    "recompute": {"model": "transformer"},
     "freeze_embeddings_steps": {"pretrained_embeddings": "file.txt"},
 }

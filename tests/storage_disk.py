@@ -1,10 +1,12 @@
-"""Store whose objects are files of this machine: `disk:///a/b` is `/a/b`, where tests look."""
+"""Store whose objects are files of this machine: `disk://a/b` is `/a/b`, where tests look."""
 
 import os
 from typing import Any
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
+
+from pipeline.files.paths import EXTRAS
 
 
 class DiskStore(LocalFileSystem):
@@ -19,7 +21,7 @@ class DiskStore(LocalFileSystem):
     def _strip_protocol(cls, path: Any) -> Any:
         if isinstance(path, list):
             return [cls._strip_protocol(each) for each in path]
-        return super()._strip_protocol(str(path).removeprefix("disk://"))
+        return super()._strip_protocol("/" + str(path).removeprefix("disk://").lstrip("/"))
 
     def put_file(self, lpath: str, rpath: str, mode: str = "overwrite", **options: Any) -> None:
         if mode == "create" and os.path.exists(rpath):
@@ -35,3 +37,4 @@ class DiskStore(LocalFileSystem):
 
 
 fsspec.register_implementation("disk", DiskStore, clobber=True)
+EXTRAS["disk"] = "test"

@@ -48,12 +48,12 @@ def checked_path(path: str | os.PathLike[str], option: str) -> str:
         option: its name, for the message.
 
     Raises:
-        OptionError: it is empty, or begins as a URI and is none (`gs:/bucket`, `C:/text`), or has
+        OptionError: it is none, or empty, or begins as a URI and is none (`gs:/bucket`, `C:/text`), or has
             a scheme of which nothing is known.
     """
-    given = os.fspath(path)
-    if not given:
-        raise OptionError(f"`{option}` must be a path, got an empty one")
+    given = os.fspath(path) if isinstance(path, os.PathLike) else path
+    if not given or not isinstance(given, str):
+        raise OptionError(f"`{option}` must be a path, got {path!r}")
     if given.startswith("file:///"):
         return local_path(given)
     match = _SCHEME.match(given)

@@ -11,7 +11,7 @@ from options import config_of, error_of
     [
         ({"freeze_embeddings_steps": 3}, "(random vectors are not worth keeping), got 3; leave"),
         ({"freeze_embeddings_steps": -2}, "`freeze_embeddings_steps` must be an integer of at"),
-        ({"pretrained_embeddings": ""}, "`pretrained_embeddings` must not be empty"),
+        ({"pretrained_embeddings": ""}, "`pretrained_embeddings` must be a path, got ''"),
     ],
 )
 def test_a_bad_option_is_named_with_its_rule_and_value(

@@ -25,6 +25,10 @@ def test_saves_are_every_so_many_steps_or_so_much_time(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"output": ""}, "`output` must be a path, got ''"),
+        ({"output": None}, "`output` must be a path, got None"),
+        ({"output": "hf://me/run"}, "`output` must be a directory, or a URI of a store that is "),
+        ({"events": "gs:/bucket"}, "`events` must be a path or a URI, got gs:/bucket; write gs://"),
         ({"eval_every": -1}, "`eval_every` must be an integer of at least 0, got -1"),
         ({"save_every": 0}, "`save_every` must be an integer of at least 1 or a time such as 90s"),
         ({"save_every": True}, "`save_every` must be an integer of at least 1 or a time"),
@@ -39,6 +43,11 @@ def test_a_bad_option_is_named_with_its_rule_and_value(
     changes: dict[str, Any], message: str
 ) -> None:
     assert message in error_of(**changes)
+
+
+def test_paths_are_plain_ones() -> None:
+    config = config_of(output=Path("there"), events="file:///logs", cache_dir="file:///cache")
+    assert (config.output, config.events, config.cache_dir) == ("there", "/logs", "/cache")
 
 
 def test_events_lie_in_the_run_unless_they_are_put_elsewhere() -> None:

@@ -56,7 +56,7 @@ def test_what_no_file_could_hold_is_refused() -> None:
 def test_identity_holds_what_changes_the_weights() -> None:
     free = {"corpus", "output", "events", "steps", "eval_every", "save_every", "log_every", "jit"}
     free |= {"accumulate_steps", "startup_timeout", "early_stopping", "tpu", "recompute"}
-    free |= {"keep_checkpoints", "strategy", "validation_split"}
+    free |= {"keep_checkpoints", "strategy", "validation_split", "cache_dir", "cache_bytes"}
     free |= {"pretrained_embeddings"}  # the run adds the digest of the file
     free |= {"histograms_every", "sample_tokens", "sample_temperatures"}
     for name, (_, value) in CHANGED.items():

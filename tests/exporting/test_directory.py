@@ -57,14 +57,14 @@ def test_a_uri_is_an_output_whose_saved_model_comes_last(
     put = directory.put_file
 
     def note(source: Path, target: str) -> None:
-        copied.append(target.removeprefix(f"disk://{tmp_path}/out/"))
+        copied.append(target.removeprefix(f"disk:/{tmp_path}/out/"))
         assert not (tmp_path / "out" / "saved_model.pb").exists()
         put(source, target)
 
     monkeypatch.setattr(directory, "put_file", note)
     for kind in ("gru", "lstm"):
         copied.clear()
-        sizes = export(runs[kind], f"disk://{tmp_path}/out/", overwrite=True)
+        sizes = export(runs[kind], f"disk:/{tmp_path}/out/", overwrite=True)
         assert sorted(copied) == sorted(sizes)
         assert copied[-1] == "saved_model.pb"
     model = tf.saved_model.load(str(tmp_path / "out"))

@@ -128,7 +128,7 @@ def test_a_run_that_has_lost_its_checkpoints_does_not_begin_anew(
     shutil.move(copy / DIRECTORY, copy.parent / "lost")
     before = contents(copy)
     with pytest.raises(
-        UserError, match=r"has a config\.json, but checkpoints/, which .* is gone\."
+        UserError, match=r"has a run\.toml, but checkpoints/, which .* is gone\."
     ):
         train(longer(char_corpus, copy), quiet=True)
     assert contents(copy) == before

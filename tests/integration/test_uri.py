@@ -1,4 +1,4 @@
-"""Runs and corpora behind URIs. `file://` goes the way of `gs://`: TensorFlow's file system."""
+"""Runs and corpora given by URIs: what is below `file://` is on this machine."""
 
 import subprocess
 import sys
@@ -29,14 +29,14 @@ def test_a_run_behind_uris_is_the_run(
     half = train(tiny(corpus, run, steps=6, events=events), quiet=True)
     whole = train(tiny(corpus, run, eval_every=12, events=events), quiet=True)
     assert (half.step, whole.start_step, whole.step) == (6, 6, 12)
-    assert whole.checkpoint == f"{run}/checkpoints/ckpt-12"
+    assert whole.checkpoint == f"{tmp_path}/there/checkpoints/ckpt-12"
     assert_same_bits(checkpoint_arrays(local.checkpoint), checkpoint_arrays(whole.checkpoint))
     assert list(read_events(tmp_path / "elsewhere")["train/loss"]) == [4, 6, 8, 12]
     assert sorted(file.name for file in (tmp_path / "there").iterdir()) == [
         "best",
         "checkpoints",
-        "run.toml",
         "metrics.jsonl",
+        "run.toml",
         "vocabulary.json",
     ]
     assert list((tmp_path / "work").iterdir()) == []
@@ -46,7 +46,7 @@ def test_a_run_behind_uris_is_the_run(
     assert evaluate(run).evaluation == whole.evaluation
     options = {"tokens": 20, "temperature": 0.5, "seed": 1}
     assert "".join(generate(run, **options)) == "".join(generate(local.run, **options))
-    with pytest.raises(UserError, match=f"`run` file://{tmp_path}/none is not the directory"):
+    with pytest.raises(UserError, match=f"`run` {tmp_path}/none is not the directory"):
         generate(f"file://{tmp_path}/none")
 
 

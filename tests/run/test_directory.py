@@ -36,7 +36,7 @@ def test_a_file_system_that_refuses(
 
 
 def test_an_output_that_is_the_corpus_is_refused(char_corpus: Corpus) -> None:
-    uri = f"disk://{char_corpus.directory}"
+    uri = f"disk:/{char_corpus.directory}"
     with pytest.raises(UserError, match=r"`output` disk://.* is the corpus"):
         train(tiny(uri, uri + "/"), quiet=True)
 

@@ -4,7 +4,7 @@ import dataclasses
 from typing import Literal
 
 from pipeline.errors import OptionError
-from pipeline.options import check_int, check_text, option, path_flag
+from pipeline.options import check_int, check_paths, check_text, option, path_flag
 from pipeline.reading.batches import DEFAULT_BATCH_SIZE, DEFAULT_SEQ_LEN
 
 VALIDATION = "validation"
@@ -74,7 +74,9 @@ class DataOptions:
             OptionError: an option does.
         """
         named = [] if self.validation_split is None else ["validation_split"]
-        check_text(self, "corpus", "train_split", *named)
+        check_text(self, "train_split", *named)
+        check_paths(self, "corpus")
+        check_paths(self, "cache_dir", or_none=True)
         check_int(self, 1, "seq_len", "batch_size")
         check_int(self, 1, "stride", or_none=True)
         check_int(self, 0, "cache_bytes", or_none=True)

@@ -3,7 +3,7 @@
 import dataclasses
 
 from pipeline.errors import OptionError
-from pipeline.options import check_int, check_text, option, path_flag
+from pipeline.options import check_int, check_paths, option, path_flag
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,4 +41,4 @@ class EmbeddingOptions:
                     "--pretrained_embeddings"
                 )
             return
-        check_text(self, "pretrained_embeddings")
+        check_paths(self, "pretrained_embeddings")

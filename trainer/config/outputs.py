@@ -5,7 +5,7 @@ import math
 
 from pipeline.errors import OptionError
 from pipeline.files import join
-from pipeline.options import check_int, check_text, option, path_flag
+from pipeline.options import check_int, check_paths, option, path_flag
 from trainer.config.durations import seconds_of
 
 EVENTS = "events"  # in the run's directory
@@ -84,7 +84,8 @@ class OutputOptions:
         Raises:
             OptionError: an option does.
         """
-        check_text(self, "output", *([] if self.events is None else ["events"]))
+        check_paths(self, "output", written=True)
+        check_paths(self, "events", written=True, or_none=True)
         check_int(self, 1, "log_every", "keep_checkpoints")
         self._check_save_every()
         check_int(self, 0, "eval_every", "histograms_every", "sample_tokens")

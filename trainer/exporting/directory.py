@@ -14,7 +14,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from pipeline.errors import OptionError
-from pipeline.files import exists, is_in_store, join, names_in, put_file, remove
+from pipeline.files import checked_output, exists, is_in_store, join, names_in, put_file, remove
 from trainer.exporting.plain_keras import plain_model
 from trainer.exporting.readme import readme_text
 from trainer.exporting.signatures import exported_model
@@ -49,12 +49,12 @@ def export(
         The files, by their paths in the directory, and their sizes in bytes.
 
     Raises:
-        OptionError: the output is there (without `overwrite`), or is no export.
+        OptionError: the output is there (without `overwrite`), is no export, or no path.
         UserError: the run has no such checkpoint, or has a model of its own (without
             `allow_code`); or its files do not belong together.
         OSError: the output cannot be written.
     """
-    output = os.fspath(output).rstrip("/")
+    output = checked_output(output, "output").rstrip("/")
     _check_output(output, overwrite=overwrite)
     opened = open_run(run, checkpoint=checkpoint, allow_code=allow_code)
     config, vocabulary = opened.config, opened.vocabulary

@@ -5,6 +5,7 @@ import os
 import sys
 
 from pipeline.errors import UserError
+from pipeline.files import checked_path
 from pipeline.terminal import show
 from pipeline.vocabulary.base import Vocabulary
 from trainer.config import TrainConfig
@@ -39,11 +40,12 @@ def open_run(
         allow_code: whether a model of the run's own, a `module:function`, may be imported and run.
 
     Raises:
-        OptionError: `checkpoint` is neither.
+        OptionError: `checkpoint` is neither, or `run` is no path.
         UserError: the directory is no run, has no such checkpoint or none that is whole; its
             options or its vocabulary are not those of the checkpoint; or its model is code that
             was not allowed.
     """
+    run = checked_path(run, "run")
     config, vocabulary = read_run(run, allow_code=allow_code)
     found = find_checkpoint(run, checkpoint)
     saved = read_identity(found.path)
