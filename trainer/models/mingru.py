@@ -166,7 +166,7 @@ class MinGRU(LanguageModel):
     """
 
     def __init__(self, architecture: MinGRUArchitecture, *, dtype: str = "float32") -> None:
-        super().__init__(name="mingru", dtype=dtype)
+        super().__init__(name="mingru", dtype="float32")
         self.architecture = architecture
         self._dtype_policy_name = dtype
         first_seed = architecture.seed * architecture.num_layers
@@ -222,7 +222,7 @@ class MinGRU(LanguageModel):
         self, tokens: tf.Tensor, resets: tf.Tensor, state: State, training: bool = False
     ) -> tuple[Head, State]:
         """See `LanguageModel.read`."""
-        keep = tf.cast(~time_major(resets), self.compute_dtype)[:, :, tf.newaxis]
+        keep = tf.cast(~time_major(resets), self.embedding.compute_dtype)[:, :, tf.newaxis]
         hidden, state = self._read(time_major(tokens), keep, state, training)
         return self._head(tf.transpose(hidden, [1, 0, 2])), state
 
@@ -249,7 +249,7 @@ class MinGRU(LanguageModel):
         return [
             [
                 tf.zeros([batch_size, units]),
-                tf.zeros([batch_size, PLACES - 1, units], self.compute_dtype),
+                tf.zeros([batch_size, PLACES - 1, units], self.embedding.compute_dtype),
             ]
             for _ in self.blocks
         ]

@@ -214,7 +214,8 @@ class RecurrentModel(LanguageModel):
     def _embed(self, tokens: tf.Tensor, training: bool) -> tf.Tensor:
         if not training or self.embedding_dropout is None:
             return self.embedding(tokens)
-        return tf.cast(tf.gather(self._embeddings(training), tokens), self.compute_dtype)
+        vectors = tf.gather(self._embeddings(training), tokens)
+        return tf.cast(vectors, self.embedding.compute_dtype)
 
     def _hand_on(self, index: int, hidden: tf.Tensor, training: bool) -> tf.Tensor:
         """What a layer's outputs become before the next layer, or the logits, get them."""
