@@ -13,6 +13,7 @@ from training import ROOT, run_child, tiny
 
 from pipeline import Corpus
 from trainer.cli import build_parser
+from trainer.run.checkpoint import newest_step
 
 LOADING = "loading TensorFlow …\n"
 TINY = ["--units", "8", "--embedding_dim", "4", "--seq_len", "16", "--batch_size", "8"]
@@ -86,13 +87,13 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(char_corpus: Corpus, tmp_pat
     flags = [char_corpus.directory, "--output", str(tmp_path / "run"), *TINY]
     flags += ["--steps", "1000000", "--eval_every", "0", "--save_every", "10", "--log_every", "5"]
     with start("trainer.task", *flags) as process:
-        deadline = time.monotonic() + 60
-        checkpoint = tmp_path / "run" / "checkpoints" / "checkpoint"
-        while not checkpoint.exists() and time.monotonic() < deadline:
+        deadline = time.monotonic() + 120
+        while not newest_step(tmp_path / "run") and time.monotonic() < deadline:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
+    assert newest_step(tmp_path / "run")
     assert f"the same command resumes {tmp_path / 'run'} from step " in out
     assert err.endswith("\ntextreel: interrupted\n")  # once is enough
     assert "Traceback" not in err
