@@ -30,7 +30,7 @@ def run(flags: list[str], environment: dict[str, str] | None = None) -> None:
 
 @pytest.fixture
 def data(char_corpus: Corpus) -> list[str]:
-    return [f"--corpus={char_corpus.directory}", "--eval_every=0"]
+    return [char_corpus.directory, "--eval_every=0"]
 
 
 def test_losses_and_resumption_are_those_of_the_cpu(data: list[str], tmp_path: Path) -> None:

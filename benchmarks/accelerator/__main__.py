@@ -82,7 +82,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         corpus, ids, vocabulary_size = make_corpus(folder, 10**6 if arguments.small else 10**8)
-        data = [f"--corpus={corpus}", "--eval_every=0", "--validation_split=train"]
+        data = [corpus, "--eval_every=0", "--validation_split=train"]
         flags = [*data, *shared]
         work: list[tuple[str, Callable[[], list[Row]]]] = [
             ("kernels", lambda: checks.kernels(folder / "k", flags, wanted=num_gpus > 0)),

@@ -46,7 +46,7 @@ def test_the_walk_of_the_docs(
     write_text(f"{bucket}/texts/b.txt", corpora.text(3_000, seed=1))
     splits = "--splits train=0.8,validation=0.2"
     run(f"prepare {bucket}/texts/ --output {bucket}/corpus {splits} --workers 1")
-    walk = f"train --corpus {bucket}/corpus --output {bucket}/run {TINY} {EVENTS}"
+    walk = f"train {bucket}/corpus --output {bucket}/run {TINY} {EVENTS}"
     run(f"{walk} --steps 2")
     assert "resuming at step 2" in run(f"{walk} --steps 4")
     assert "windows: loss" in run(f"evaluate {bucket}/run")
@@ -68,7 +68,7 @@ def test_the_walk_of_the_docs(
     for name, status in entries(corpus.directory).items():
         if status is not None and not status.is_directory:
             (local / name).write_bytes(read_bytes(f"{corpus.directory}/{name}"))
-    run(f"train --corpus {local} --output {tmp_path}/run {TINY} {EVENTS} --steps 4")
+    run(f"train {local} --output {tmp_path}/run {TINY} {EVENTS} --steps 4")
     straight = checkpoint_arrays(tmp_path / "run" / "checkpoints" / "ckpt-4")
     with readable(found.path) as plain:
         walked = checkpoint_arrays(Path(plain))
