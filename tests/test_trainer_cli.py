@@ -63,7 +63,7 @@ def test_train_then_generate(char_corpus: Corpus, tmp_path: Path) -> None:
     assert out.endswith(" bits/character\n")
 
     code, out, err = call("trainer.cli", "export", run, "--output", str(tmp_path / "model"))
-    assert (code, err) == (0, LOADING)
+    assert (code, err) == (0, LOADING + "exporting the model …\n")
     assert out.startswith(f"made {tmp_path / 'model'}:\n")
     for part in ("saved_model.pb\n", "model.keras\n", "tf.saved_model.load("):
         assert part in out
@@ -185,8 +185,8 @@ def test_what_is_wrong_is_told_before_tensorflow_is_loaded(
         (["generate", str(run), "--model", "a:b"], "`model` must be the one of the run"),
         (["evaluate", none], "is not the directory of a run"),
         (["evaluate", *trusted, "--split", "all"], "no split 'all'"),
-        (["evaluate", *trusted, none], "none"),
-        (["evaluate", *trusted, byte_corpus.directory], "has another vocabulary"),
+        (["evaluate", *trusted, "--corpus", none], "none"),
+        (["evaluate", *trusted, "--corpus", byte_corpus.directory], "has another vocabulary"),
         (["export", none, "--output", str(tmp_path / "made")], "is not the directory of a run"),
     ]:
         told = run_child(EARLY, *command)
