@@ -48,6 +48,9 @@ def approx(expected: dict[str, list[float]]) -> dict[str, Any]:
     [
         GLOVE,
         "4 2\n" + GLOVE,
+        "\ufeff" + GLOVE,
+        "\ufeff4 2\n" + GLOVE,
+        ". . 7 7\n" + GLOVE,  # at the beginning as well
         GLOVE.replace("\n", "\r\n"),
         GLOVE.replace("\n", " \n"),  # as word2vec writes it
         GLOVE.rstrip("\n"),
@@ -62,6 +65,18 @@ def test_every_symbol_of_a_text_is_found(
 ) -> None:
     monkeypatch.setattr("pipeline.files.reading.BLOCK_BYTES", block_bytes)
     assert found(read(tmp_path / "a.txt", content)) == approx(EXPECTED)
+
+
+@pytest.mark.parametrize("header", ["", "2 2\n"])
+def test_a_space_is_a_word(tmp_path: Path, header: str) -> None:
+    for lines in ("  5 6\na 1 2\n", "a 1 2\n  5 6\n"):
+        assert found(read(tmp_path / "a.txt", header + lines)) == {" ": [5, 6], "a": [1, 2]}
+
+
+def test_a_first_line_of_two_numbers_may_be_a_word_and_its_one(tmp_path: Path) -> None:
+    digits = CharVocabulary([ord("7"), ord("8")])
+    assert found(read(tmp_path / "a.txt", "7 5\n8 6\n", digits), digits) == {"7": [5], "8": [6]}
+    assert found(read(tmp_path / "a.txt", "1 1\n8 6\n", digits), digits) == {"8": [6]}
 
 
 def test_compressed_text(tmp_path: Path) -> None:
@@ -83,8 +98,8 @@ def test_words_of_bytes_and_characters() -> None:
     byte = ByteVocabulary()
     assert [words_of(byte, token) for token in (0, 10, 32, 65, 127, 128, 255)] == [
         ["</s>", "<|endoftext|>"],
-        ["Ċ"],
-        ["Ġ", "▁"],
+        ["\n", "Ċ"],
+        [" ", "Ġ", "▁"],
         ["A"],
         ["\x7f"],
         [],
@@ -92,7 +107,7 @@ def test_words_of_bytes_and_characters() -> None:
     ]
     assert [words_of(ABC, token) for token in range(ABC.size)] == [
         ["</s>", "<|endoftext|>"],
-        ["Ġ", "▁"],
+        [" ", "Ġ", "▁"],
         ["a"],
         ["b"],
         ["c"],
@@ -103,8 +118,8 @@ def test_words_of_bytes_and_characters() -> None:
 def test_words_of_subwords(subwords: SubwordVocabulary) -> None:
     words = {subwords.decode([token]): words_of(subwords, token) for token in range(subwords.size)}
     assert words["the"] == ["the"]
-    assert words[" the"] == ["Ġthe", "▁the", "the"]
-    assert words[" "] == ["Ġ", "▁"]
+    assert words[" the"] == [" the", "Ġthe", "▁the", "the"]
+    assert words[" "] == [" ", "Ġ", "▁"]
     assert words_of(subwords, subwords.separator_id) == ["</s>", "<|endoftext|>"]
 
 
@@ -129,7 +144,14 @@ def test_the_best_word_of_a_subword_counts_wherever_it_stands(
         ("2 2\na 1 2\nb 3\n", "line 3 must have 2 numbers, got 1"),
         ("a 1 2\nb 3 x\n", "line 2 must have numbers after its word: '3 x'; correct"),
         ("a 1 2\nb 3  4\n", "line 2 must have 2 numbers, got 3"),
-        ("a 1 2\nb nan 4\n", "line 2 must have finite numbers: 'nan 4'"),
+        (
+            "a 1 2\nb nan 4\n",
+            "line 2 must have finite numbers, of at most 3.4e38 (float32): 'nan 4'",
+        ),
+        (
+            "a 1 2\nb 1e39 4\n",
+            "line 2 must have finite numbers, of at most 3.4e38 (float32): '1e39",
+        ),
         (
             b"a 1 2\n\xffb 3 4\n",
             r"line 2 must be UTF-8 (invalid start byte at its byte 0): '\\xffb",
@@ -165,7 +187,7 @@ def test_a_file_without_lines_is_not_read_to_its_end(tmp_path: Path) -> None:
         (np.zeros([5, 3]), "the shape [vocabulary size, dim], here [6, dim], got [5, 3] float64"),
         (np.zeros([6]), "here [6, dim], got [6] float64"),
         (np.zeros([6, 2], "U3"), "here [6, dim], got [6, 2] <U3"),
-        (np.full([6, 2], np.inf), "row 0 has a number that is not finite"),
+        (np.full([6, 2], np.inf), "row 0 has a number that is not finite in float32"),
     ],
 )
 def test_arrays_that_do_not_fit(tmp_path: Path, array: np.ndarray, message: str) -> None:
@@ -181,8 +203,8 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     np.save(tmp_path / "b.npy", np.zeros([6, 2]))
     with pytest.raises(UserError, match=r"b\.npy is no \.npy array \("):
         read(tmp_path / "b.npy", (tmp_path / "b.npy").read_bytes()[:-8])
-    with pytest.raises(UserError, match=r"a\.bin: neither .* word2vec's binary format"):
-        read(tmp_path / "a.bin", GLOVE)
+    with pytest.raises(UserError, match=r"a\.zip: a .zip is not read; unpack it"):
+        read(tmp_path / "a.zip", GLOVE)
     with pytest.raises(UserError, match="no such file or directory"):
         read_vectors(str(tmp_path / "none.txt"), ABC)
     with pytest.raises(UserError, match="is a directory; give a file of vectors"):

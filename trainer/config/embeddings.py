@@ -12,8 +12,8 @@ class EmbeddingOptions:
 
     # A run is known by the file's content, not by its path: see `trainer.embeddings.pretrained`.
     pretrained_embeddings: str | None = option(
-        "file of vectors to start from: word2vec's or GloVe's text, or .npy in the order of "
-        "the ids; read at a run's first start alone",
+        "file of vectors to start from: word2vec's or GloVe's text, word2vec's .bin, or .npy in "
+        "the order of the ids; read at a run's first start alone",
         default=None,
         parse=path_flag,
         metavar="FILE",

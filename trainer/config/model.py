@@ -125,6 +125,11 @@ class ModelOptions:
         return self.units if self._has_one_width else 64
 
     @property
+    def fixed_embedding_size(self) -> int | None:
+        """The only size that an embedding vector may have; None where a file of vectors decides."""
+        return self.units if self._has_one_width else self.embedding_dim
+
+    @property
     def _has_one_width(self) -> bool:
         return self.tied or self.model in ("mingru", "transformer")
 

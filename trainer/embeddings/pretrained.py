@@ -49,7 +49,7 @@ def load_pretrained(
     path = config.pretrained_embeddings
     if path is None:
         return None
-    dim = config.units if config.model == "transformer" else config.embedding_dim
+    dim = config.fixed_embedding_size
     if saved is None:
         vectors = read_vectors(path, vocabulary, dim=dim)
         return Pretrained(digest=digest(path), dim=vectors.dim, vectors=vectors)

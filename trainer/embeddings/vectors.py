@@ -1,9 +1,8 @@
-"""Vectors of a vocabulary's symbols, from a file: word2vec's or GloVe's text, or `.npy`.
+"""Vectors of a vocabulary's symbols, from a file: word2vec's, GloVe's, or `.npy`.
 
-The text of word2vec (and of fastText's `.vec`) begins with a line `COUNT DIM`; that of GloVe
-begins at once. Then comes a word and its `DIM` numbers a line, between single spaces. The
-file may be compressed. It is read in blocks, and only the vectors of symbols are kept: memory
-does not depend on its size. Numbers of other words are counted, not read.
+Files of words may be compressed: see `trainer.embeddings.word_text` and
+`trainer.embeddings.word_binary`. They are read in blocks, and only the vectors of symbols are kept:
+memory does not depend on a file's size. Numbers of other words are counted, not read.
 
 A `.npy` array is `[vocabulary size, dim]`, its rows in the order of the ids.
 """
@@ -11,22 +10,19 @@ A `.npy` array is `[vocabulary size, dim]`, its rows in the order of the ids.
 import dataclasses
 import io
 import itertools
-from collections.abc import Iterator
 
 import numpy as np
 
 from pipeline.errors import OptionError, UserError, first_line
-from pipeline.files import file_status, open_file, read_blocks
-from pipeline.sizes import count_text
-from pipeline.text.formats.compressed import compression_of, read_compressed
+from pipeline.files import file_status, open_file
+from pipeline.text.formats.compressed import split_suffix
 from pipeline.vocabulary.base import Vocabulary
+from trainer.embeddings.word_binary import WordBinary
+from trainer.embeddings.word_text import WordText, shown
 
-_LINE_BYTES = 2**20  # no text of vectors has longer lines
 _SEPARATOR_WORDS = ("</s>", "<|endoftext|>")  # word2vec's end of a sentence, GPT-2's of a text
 _SPACES = str.maketrans({" ": "Ġ", "\n": "Ċ", "\t": "ĉ"})  # as GPT-2's vocabulary writes them
-_MAX_DIGITS = 18  # of a count
 _HEADER_BYTES = 2**16  # of a .npy; NumPy reads headers of up to 10,000
-_MAX_SHOWN = 40  # bytes of a file that a message shows
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,7 +51,7 @@ def read_vectors(path: str, vocabulary: Vocabulary, *, dim: int | None = None) -
     """Reads the vectors of a vocabulary's symbols.
 
     Args:
-        path: the file, or its URI: text, also `.gz .bz2 .xz .zst`, or `.npy`.
+        path: the file, or its URI: text or word2vec's `.bin`, also `.gz .bz2 .xz .zst`; or `.npy`.
         vocabulary: symbols <-> ids.
         dim: size that a vector must have; None for whatever the file has.
 
@@ -64,23 +60,20 @@ def read_vectors(path: str, vocabulary: Vocabulary, *, dim: int | None = None) -
             for any symbol. The message names the line.
         OptionError: its vectors have another size than `dim`.
     """
-    if path.endswith((".bin", ".zip")):
-        raise UserError(
-            f"`pretrained_embeddings` {path}: neither .zip nor word2vec's binary format (.bin) is "
-            "read; unpack a .zip, and save a .bin as text (gensim: "
-            "`vectors.save_word2vec_format(FILE, binary=False)`)"
-        )
+    if path.endswith(".zip"):
+        raise UserError(f"`pretrained_embeddings` {path}: a .zip is not read; unpack it")
     if file_status(path).is_directory:
         raise UserError(f"`pretrained_embeddings` {path} is a directory; give a file of vectors")
     if path.endswith(".npy"):
         return _read_array(path, vocabulary.size, dim)
-    return _read_text(path, vocabulary, dim)
+    is_binary = split_suffix(path)[0].endswith(".bin")
+    return _read_words(WordBinary(path) if is_binary else WordText(path), path, vocabulary, dim)
 
 
 def words_of(vocabulary: Vocabulary, token: int) -> list[str]:
     """The words under which a file may have the vector of an id, the best one first.
 
-    The symbol's own text. Where that has spaces, as GPT-2 writes it (`Ġthe` for ` the`), then
+    The symbol's own text. Where that has spaces, then as GPT-2 writes it (`Ġthe` for ` the`), then
     as SentencePiece does (`▁the`), then without its leading space, as files of words have it.
     The separator as `</s>` or `<|endoftext|>`. A part of a character, such as a byte above
     127, stands for nothing alone and has no word.
@@ -94,7 +87,7 @@ def words_of(vocabulary: Vocabulary, token: int) -> list[str]:
     spelled = text.translate(_SPACES)
     if spelled == text:
         return [text] if text else []
-    words = [spelled]
+    words = [text, spelled]
     if text.startswith(" "):
         words.append("▁" + spelled[1:])
         if spelled[1:] == text[1:] != "":
@@ -102,25 +95,26 @@ def words_of(vocabulary: Vocabulary, token: int) -> list[str]:
     return words
 
 
-def _read_text(path: str, vocabulary: Vocabulary, dim: int | None) -> Vectors:
+def _read_words(
+    words: WordText | WordBinary, path: str, vocabulary: Vocabulary, dim: int | None
+) -> Vectors:
     wanted: dict[bytes, list[tuple[int, int]]] = {}  # word -> (id, rank of the word for it)
     for token in range(vocabulary.size):
         for rank, name in enumerate(words_of(vocabulary, token)):
             wanted.setdefault(name.encode(), []).append((token, rank))
-    text = _Text(path)
-    _check_dim(path, text.dim, dim)
+    _check_dim(path, words.dim, dim)
     found: dict[int, tuple[int, np.ndarray]] = {}  # id -> (rank of its word, vector)
-    for number, word, numbers in text.lines():
+    for number, word, numbers in words.lines():
         for token, rank in wanted.get(word, ()):
             # Of a word that comes twice the first line counts.
             if token not in found or rank < found[token][0]:
-                found[token] = rank, text.parse(number, numbers)
+                found[token] = rank, words.parse(number, numbers)
     if not found:
         symbols = itertools.islice(map(bytes.decode, wanted), 3)
         raise UserError(
             f"`pretrained_embeddings` {path} has no vector for any symbol of the vocabulary, "
             f"such as {', '.join(map(repr, symbols))}; its first words are "
-            f"{', '.join(map(repr, text.first_words))}. Give vectors of the vocabulary's "
+            f"{', '.join(map(repr, words.first_words))}. Give vectors of the vocabulary's "
             f"kind of symbols ({vocabulary.kind})"
         )
     ids = sorted(found)
@@ -128,137 +122,12 @@ def _read_text(path: str, vocabulary: Vocabulary, dim: int | None) -> Vectors:
     return Vectors(path=path, ids=np.array(ids), values=values, num_ids=vocabulary.size)
 
 
-class _Text:
-    """A text of vectors, read once, from start to end.
-
-    Attributes:
-        dim: numbers of a line, by the header or the first line.
-        first_words: up to three of those read so far.
-    """
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._lines: Iterator[tuple[int, bytes]] = enumerate(_lines(path), start=1)
-        self._num_words: int | None = None
-        self.first_words: list[str] = []
-        number, line = next(self._lines, (1, b""))
-        fields = line.split()
-        if len(fields) == 2 and fields[0].isdigit() and fields[1].isdigit():
-            # A line has no more numbers than a space and a digit for each.
-            if max(map(len, fields)) > _MAX_DIGITS or int(fields[1]) > _LINE_BYTES // 2:
-                raise self._error(number, "must have the counts of words and of numbers", line)
-            self._num_words, self.dim = map(int, fields)
-        else:
-            self.dim = len(fields) - 1
-            self._lines = itertools.chain([(number, line)], self._lines)
-        if self.dim < 1:
-            raise self._error(number, "must be a word and its numbers, or their counts", line)
-
-    def lines(self) -> Iterator[tuple[int, bytes, bytes]]:
-        """Yields the number of every line, its word, and its numbers as text.
-
-        Raises:
-            UserError: a line breaks the format, or there are not as many as the header says.
-        """
-        num_words = 0
-        for number, line in self._lines:
-            line = line.rstrip(b" \r")  # word2vec's own tool writes a space after every number
-            if not line:
-                continue
-            if not line.isascii():
-                self._check_utf8(number, line)
-            word, _, numbers = line.partition(b" ")
-            if numbers.count(b" ") + 1 != self.dim:
-                word, numbers = self._split_with_spaces(number, line)
-            if num_words < 3:
-                self.first_words.append(_shown(word))
-            num_words += 1
-            yield number, word, numbers
-        if self._num_words not in (None, num_words):
-            raise UserError(
-                f"{self._path}: its first line announces {count_text(self._num_words, 'word')}, "
-                f"and it has {num_words}; it is cut off or was changed: get it again, or correct "
-                "the line"
-            )
-
-    def parse(self, number: int, numbers: bytes) -> np.ndarray:
-        """Returns the numbers of a line, `[dim]` float32.
-
-        Raises:
-            UserError: one is none, or is not finite.
-        """
-        try:
-            numbers_of_line = [float(text) for text in numbers.split(b" ")]
-        except ValueError as error:
-            raise self._error(number, "must have numbers after its word", numbers) from error
-        with np.errstate(over="ignore"):  # what is too large for float32 becomes inf
-            values = np.array(numbers_of_line).astype(np.float32)
-        if not np.isfinite(values).all():
-            raise self._error(number, "must have finite numbers", numbers)
-        return values
-
-    def _split_with_spaces(self, number: int, line: bytes) -> tuple[bytes, bytes]:
-        """Of a line whose word has spaces in it, as some of GloVe's have (`. . .`)."""
-        word, *fields = line.rsplit(b" ", self.dim)
-        if len(fields) < self.dim or _is_number(word.rpartition(b" ")[2]):
-            raise self._error(number, f"must have {self.dim} numbers, got {line.count(b' ')}", line)
-        return word, b" ".join(fields)
-
-    def _check_utf8(self, number: int, line: bytes) -> None:
-        try:
-            line.decode()
-        except UnicodeDecodeError as error:
-            raise self._error(
-                number, f"must be UTF-8 ({error.reason} at its byte {error.start})", line
-            ) from error
-
-    def _error(self, number: int, rule: str, line: bytes) -> UserError:
-        return UserError(
-            f"{self._path}, line {number} {rule}: {_shown(line)!r}; "
-            "correct or remove the line, or give the text format of word2vec or GloVe"
-        )
-
-
-def _shown(text: bytes) -> str:
-    """The beginning of a text, as a message shows it."""
-    start = text[:_MAX_SHOWN].decode("utf-8", "backslashreplace")
-    return start + "..." * (len(text) > _MAX_SHOWN)
-
-
-def _is_number(text: bytes) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _lines(path: str) -> Iterator[bytes]:
-    """Yields the lines of a file, without their newlines."""
-    blocks: Iterator[bytes]
-    if suffix := compression_of(path):
-        blocks = (block for block, _ in read_compressed(path, suffix))
-    else:
-        blocks = read_blocks(path, 0, file_status(path).num_bytes)
-    held = b""
-    for block in blocks:
-        *lines, held = (held + block).split(b"\n")
-        if len(held) > _LINE_BYTES:
-            raise UserError(
-                f"`pretrained_embeddings` {path} is no text of vectors: it has a line of over "
-                f"{_LINE_BYTES} bytes; give the text format of word2vec or GloVe"
-            )
-        yield from lines
-    if held:
-        yield held
-
-
 def _read_array(path: str, num_ids: int, dim: int | None) -> Vectors:
     """Reads a `.npy`; its shape is checked before its content is read."""
     with open_file(path) as file:
         shape, dtype, num_bytes = _array_header(path, file.read(_HEADER_BYTES))
         if len(shape) != 2 or shape[0] != num_ids or not shape[1] or dtype.kind not in "fiu":
-            given = _shown(f"{list(shape)} {dtype}".encode())
+            given = shown(f"{list(shape)} {dtype}".encode())
             raise UserError(
                 f"`pretrained_embeddings` {path} must hold numbers of the shape [vocabulary "
                 f"size, dim], here [{num_ids}, dim], got {given}; give a row an id, "
@@ -275,7 +144,7 @@ def _read_array(path: str, num_ids: int, dim: int | None) -> Vectors:
     if not finite.all():
         raise UserError(
             f"`pretrained_embeddings` {path}: row {int(np.argmin(finite))} has a number that is "
-            "not finite; give finite ones"
+            "not finite in float32; give finite ones"
         )
     return Vectors(path=path, ids=np.arange(num_ids), values=values, num_ids=num_ids)
 
@@ -292,7 +161,7 @@ def _array_header(path: str, data: bytes) -> tuple[tuple[int, ...], np.dtype, in
         if not all(type(size) is int and 0 <= size < 2**63 for size in shape):
             raise ValueError("it has no shape")
     except Exception as error:  # of Python's parser, tokenizer and `int` as well
-        raise _no_array(path, _shown(first_line(error).encode())) from error
+        raise _no_array(path, shown(first_line(error).encode())) from error
     return shape, dtype, file.tell()
 
 
@@ -306,6 +175,7 @@ def _check_dim(path: str, found: int, expected: int | None) -> None:
     if expected not in (None, found):
         raise OptionError(
             f"`pretrained_embeddings` must have vectors of `embedding_dim` ({expected}) numbers, "
-            f"those of {path} have {found}; leave --embedding_dim out (a Transformer: set "
-            "--units), or give another file"
+            f"those of {path} have {found}; leave --embedding_dim out (set "
+            "--units, where they have one size with --tied, of a MinGRU or of a Transformer), or "
+            "give another file"
         )
