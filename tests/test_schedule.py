@@ -129,6 +129,6 @@ def test_the_reason_names_the_best_step_and_the_remedy() -> None:
     assert EarlyStopping(config, 85).reason_to_stop(90) is None
     assert EarlyStopping(config, 80).reason_to_stop(100) == (
         "stops early at step 100: its validation loss was lowest at step 80, 2 evaluations ago; "
-        "`textreel generate run --checkpoint best` takes that one. --early_stopping is 2; a larger "
-        "one, or 0, lets the run go on"
+        "`textreel generate run` takes that one. --early_stopping is 2; a larger one, or 0, lets "
+        "the run go on"
     )

@@ -124,7 +124,7 @@ class EarlyStopping:
         since = step // self._interval - self._best_step // self._interval
         if since < self._patience:
             return None
-        generate = shlex.join(["textreel", "generate", self._run, "--checkpoint", "best"])
+        generate = shlex.join(["textreel", "generate", self._run])
         return (
             f"stops early at step {step}: its validation loss was lowest at step "
             f"{self._best_step}, {since} evaluations ago; `{generate}` takes that one. "

@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
         # What is there is of an earlier start of this job.
         export(config.output, directory, overwrite=True, allow_code=True)  # that of --model
         if not arguments.quiet and not arguments.json:
-            show(f"exported the newest checkpoint to {directory}")
+            show(f"exported the model to {directory}")
 
 
 def config_of(arguments: argparse.Namespace) -> TrainConfig:

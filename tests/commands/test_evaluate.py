@@ -20,7 +20,7 @@ def test_the_command_measures_the_split_and_the_checkpoint_that_are_named(
     for flags, keywords in [
         ([], {}),
         (["--split", "train"], {"split": "train"}),
-        (["--checkpoint", "best"], {"checkpoint": "best"}),
+        (["--checkpoint", "newest"], {"checkpoint": "newest"}),
     ]:
         arguments = build_parser().parse_args(["evaluate", str(tmp_path), *flags])
         arguments.run(arguments)

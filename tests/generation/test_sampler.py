@@ -156,8 +156,8 @@ def test_the_checkpoint_is_the_one_named(run: Path, monkeypatch: pytest.MonkeyPa
         restore_weights(path, *arguments)
 
     monkeypatch.setattr("trainer.generation.sampler.restore_weights", note)
-    assert text(run, checkpoint="best") == text(run)  # this run was evaluated once, at its end
-    assert taken == [f"{run}/{folder}/ckpt-150" for folder in (BEST_DIRECTORY, DIRECTORY)]
+    assert text(run, checkpoint="newest") == text(run)  # this run was evaluated once, at its end
+    assert taken == [f"{run}/{folder}/ckpt-150" for folder in (DIRECTORY, BEST_DIRECTORY)]
 
 
 def test_there_is_at_least_one_sample(run: Path) -> None:

@@ -13,7 +13,7 @@ FIGURES = {
 
 def test_it_says_what_was_made_and_what_comes_next() -> None:
     best = {"bits_per_byte": 1.78123, "step": 200}
-    assert summary_text("my run", **FIGURES, best=best).splitlines() == [
+    assert summary_text("my run", **FIGURES, best=best, last=best).splitlines() == [
         "trained my run to step 300 in 1 min (53,012 tokens/s), peak memory 873 MB",
         "best validation: 1.7812 bits/byte, step 200",
         "newest checkpoint: my run/checkpoints/ckpt-300",
@@ -26,4 +26,12 @@ def test_it_says_what_was_made_and_what_comes_next() -> None:
 
 
 def test_without_a_validation_there_is_no_best_one() -> None:
-    assert "best validation" not in summary_text("run", **FIGURES, best=None)
+    assert "best validation" not in summary_text("run", **FIGURES, best=None, last=None)
+
+
+def test_its_last_line_says_when_validation_stopped_falling() -> None:
+    best, last = {"bits_per_byte": 1.78123, "step": 200}, {"bits_per_byte": 1.9, "step": 300}
+    assert summary_text("run", **FIGURES, best=best, last=last).splitlines()[-1] == (
+        "validation stopped falling at step 200 (1.7812 bits/byte; 1.9000 at step 300): these "
+        "commands take the checkpoint of step 200"
+    )

@@ -50,7 +50,7 @@ def test_which_checkpoint_must_be_one_that_there_is(tmp_path: Path) -> None:
     checkpointer(tmp_path, *build(seed=1)).save(1)
     with pytest.raises(UserError, match=r"no best checkpoint: .*--eval_every.*--checkpoint newest"):
         find_checkpoint(tmp_path, "best")
-    with pytest.raises(OptionError, match="`checkpoint` must be one of newest, best, got 'last'"):
+    with pytest.raises(OptionError, match="`checkpoint` must be one of best, newest, got 'last'"):
         find_checkpoint(tmp_path, "last")
 
 
@@ -61,7 +61,8 @@ def test_what_there_is_is_found(tmp_path: Path) -> None:
     saved.save_best(3, 2.0, "validation")
     saved.save(6)
     assert newest_step(tmp_path) == 6
-    newest, best = find_checkpoint(tmp_path), find_checkpoint(tmp_path, "best")
+    newest, best = find_checkpoint(tmp_path, "newest"), find_checkpoint(tmp_path, "best")
+    assert find_checkpoint(tmp_path) == best
     assert newest.path == newest_checkpoint(tmp_path) == f"{tmp_path}/checkpoints/ckpt-6"
     assert (newest.step, newest.warnings(), best.step) == (6, [], 3)
     assert validation_of(best.path) == (3, 2.0, "validation")

@@ -58,7 +58,7 @@ def test_training_is_the_same_and_what_is_used_is_the_average(
     raw, arrays = (checkpoint_arrays(result.checkpoint) for result in (plain, averaged))
     assert_same_bits(weights_of(raw, "variables"), weights_of(arrays, "variables"))
     assert plain.evaluation.loss != averaged.evaluation.loss
-    found = evaluate(tmp_path / "averaged").evaluation.loss
+    found = evaluate(tmp_path / "averaged", checkpoint="newest").evaluation.loss
     assert found == pytest.approx(averaged.evaluation.loss, rel=1e-6)
     best = checkpoint_arrays(find_checkpoint(tmp_path / "averaged", "best").path)
     assert float(best["validation_loss/.ATTRIBUTES/VARIABLE_VALUE"]) == pytest.approx(

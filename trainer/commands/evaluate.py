@@ -59,18 +59,21 @@ def _run(arguments: argparse.Namespace) -> None:
 
     import_tensorflow(shown=not arguments.quiet)
     from trainer.evaluation.evaluate import evaluate
+    from trainer.run.checkpoint import default_checkpoint
 
+    checkpoint = arguments.checkpoint or default_checkpoint(arguments.run_directory)
     evaluation = evaluate(
         arguments.run_directory,
         corpus=corpus,
         split=split,
-        checkpoint=arguments.checkpoint,
+        checkpoint=checkpoint,
         allow_code=allows_code(arguments),
         stateful=arguments.stateful,
         cache_dir=arguments.cache_dir,
     )
     if arguments.json:
-        show_json(_values(arguments, split or config.evaluated_split, evaluation))
+        values = _values(arguments, split or config.evaluated_split, checkpoint, evaluation)
+        show_json(values)
         return
     show(f"{count_text(evaluation.num_windows, 'window')}: {evaluation}")
     if evaluation.stateful is not None:
@@ -79,14 +82,14 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _values(
-    arguments: argparse.Namespace, split: str, evaluation: "RunEvaluation"
+    arguments: argparse.Namespace, split: str, checkpoint: str, evaluation: "RunEvaluation"
 ) -> dict[str, Any]:
     """What `--json` prints."""
     stateful = evaluation.stateful
     return {
         "run": arguments.run_directory,
         "split": split,
-        "checkpoint": arguments.checkpoint,
+        "checkpoint": checkpoint,
         "num_windows": evaluation.num_windows,
         **_figures(evaluation),
         "stateful": stateful and {"num_tokens": stateful.num_tokens, **_figures(stateful)},

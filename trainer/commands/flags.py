@@ -26,9 +26,9 @@ def add_checkpoint(parser: argparse.ArgumentParser) -> None:
     """Adds `--checkpoint`, the `which` of `trainer.run.checkpoint.find_checkpoint`."""
     parser.add_argument(
         "--checkpoint",
-        choices=("newest", "best"),
-        default="newest",
-        help="the run's newest checkpoint, or that of the lowest validation loss (default: newest)",
+        choices=("best", "newest"),
+        help="the run's checkpoint of the lowest validation loss, or its newest one (default: "
+        "best; newest for a run that is not evaluated)",
     )
 
 

@@ -64,10 +64,12 @@ def _run(arguments: argparse.Namespace) -> None:
 
     import_tensorflow(shown=not arguments.quiet)
     from trainer.generation.sampler import load_sampler, screen_text
+    from trainer.run.checkpoint import default_checkpoint
 
+    checkpoint = arguments.checkpoint or default_checkpoint(arguments.run_directory)
     sampler = load_sampler(
         arguments.run_directory,
-        checkpoint=arguments.checkpoint,
+        checkpoint=checkpoint,
         allow_code=allows_code(arguments),
     )
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -77,7 +79,7 @@ def _run(arguments: argparse.Namespace) -> None:
         show_json(
             {
                 "run": arguments.run_directory,
-                "checkpoint": arguments.checkpoint,
+                "checkpoint": checkpoint,
                 **dataclasses.asdict(request),
                 "texts": texts,
             }

@@ -66,7 +66,7 @@ def evaluate(
     *,
     corpus: str | None = None,
     split: str | None = None,
-    checkpoint: str = "newest",
+    checkpoint: str | None = None,
     allow_code: bool = False,
     stateful: bool = False,
     cache_dir: str | os.PathLike[str] | None = None,
@@ -77,7 +77,8 @@ def evaluate(
         run: the directory that `textreel train` wrote.
         corpus: directory of a corpus with the run's vocabulary; None for the run's own.
         split: its split to measure; None for the run's `validation_split`.
-        checkpoint: `"newest"`, or `"best"`, the one of the lowest validation loss.
+        checkpoint: `"best"`, the one of the lowest validation loss, or `"newest"`; None: see
+            `default_checkpoint`.
         allow_code: whether a model of the run's own, a `module:function`, may be imported and run.
         stateful: also measures it with the text before, in one pass through the split.
         cache_dir: keeps the shards of a corpus in a store: see `open_corpus`.

@@ -29,7 +29,7 @@ def export(
     run: str | os.PathLike[str],
     output: str | os.PathLike[str],
     *,
-    checkpoint: str = "newest",
+    checkpoint: str | None = None,
     overwrite: bool = False,
     allow_code: bool = False,
 ) -> dict[str, int]:
@@ -41,7 +41,8 @@ def export(
     Args:
         run: the directory that `textreel train` wrote.
         output: the directory to make, or its URI.
-        checkpoint: `"newest"`, or `"best"`, the one of the lowest validation loss.
+        checkpoint: `"best"`, the one of the lowest validation loss, or `"newest"`; None: see
+            `default_checkpoint`.
         overwrite: replace an export that is there.
         allow_code: whether a model of the run's own, a `module:function`, may be imported and run.
 

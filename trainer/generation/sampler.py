@@ -144,13 +144,14 @@ class _Writer:
 
 
 def load_sampler(
-    run: str | os.PathLike[str], *, checkpoint: str = "newest", allow_code: bool = False
+    run: str | os.PathLike[str], *, checkpoint: str | None = None, allow_code: bool = False
 ) -> Sampler:
     """Makes a sampler of a run's model. The corpus is not needed.
 
     Args:
         run: the directory that `textreel train` wrote.
-        checkpoint: `"newest"`, or `"best"`, the one of the lowest validation loss.
+        checkpoint: `"best"`, the one of the lowest validation loss, or `"newest"`; None: see
+            `default_checkpoint`.
         allow_code: whether a model of the run's own, a `module:function`, may be imported and run.
 
     Raises:
@@ -166,7 +167,7 @@ def load_sampler(
 def generate(
     run: str | os.PathLike[str],
     *,
-    checkpoint: str = "newest",
+    checkpoint: str | None = None,
     allow_code: bool = False,
     **options: Any,
 ) -> Iterator[str]:

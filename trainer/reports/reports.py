@@ -108,6 +108,7 @@ class Reports:
             tokens_per_second=tokens_per_second,
             memory_bytes=peak_memory(),
             best=min(finite, key=lambda entry: entry["bits_per_byte"], default=None),
+            last=max(finite, key=lambda entry: entry["step"], default=None),
         )
         self.message(text)
 

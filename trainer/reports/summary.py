@@ -15,6 +15,7 @@ def summary_text(
     tokens_per_second: float,
     memory_bytes: int,
     best: dict[str, Any] | None,
+    last: dict[str, Any] | None,
 ) -> str:
     """Returns the last lines that a run prints.
 
@@ -27,6 +28,7 @@ def summary_text(
         memory_bytes: peak memory of this process.
         best: the entry of its metrics for the validation with the fewest bits a byte; None
             without any.
+        last: the entry of its last validation, likewise.
     """
     lines = [
         f"trained {run} to step {step} in {time_text(seconds)} ({tokens_per_second:,.0f} "
@@ -44,5 +46,17 @@ def summary_text(
             f"  textreel evaluate {name}",
             f"  textreel export {name} -o EXPORT",
             f"  textreel curves {name} -o curves.png",
+            *([] if best is None or last is None else _overfitting(best, last)),
         ]
     )
+
+
+def _overfitting(best: dict[str, Any], last: dict[str, Any]) -> list[str]:
+    """Says when the validation stopped falling, in a line; nothing where it did not."""
+    if last["step"] <= best["step"]:
+        return []
+    return [
+        f"validation stopped falling at step {best['step']} ({best['bits_per_byte']:.4f} "
+        f"bits/byte; {last['bits_per_byte']:.4f} at step {last['step']}): these commands take the "
+        f"checkpoint of step {best['step']}"
+    ]

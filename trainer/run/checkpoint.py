@@ -32,7 +32,7 @@ from trainer.run.stored import (
 
 DIRECTORY = "checkpoints"  # in the run's directory
 BEST_DIRECTORY = "best"  # likewise
-WHICH = ("newest", "best")  # the checkpoints of a run that can be asked for
+WHICH = ("best", "newest")  # the checkpoints of a run that can be asked for
 
 
 def newest_step(run: str | os.PathLike[str]) -> int:
@@ -64,17 +64,28 @@ def find_best(run: str | os.PathLike[str]) -> Found | None:
     return find(join(run, BEST_DIRECTORY))
 
 
-def find_checkpoint(run: str | os.PathLike[str], which: str = "newest") -> Found:
+def default_checkpoint(run: str | os.PathLike[str]) -> str:
+    """Returns which checkpoint is used where none is asked for: `"best"`, where the run has it.
+
+    The best one is of a lower validation loss than the newest where a run learned its text
+    by heart at last. A run that is not evaluated keeps none: then it is `"newest"`.
+    """
+    return "newest" if newest_stored(join(run, BEST_DIRECTORY)) is None else "best"
+
+
+def find_checkpoint(run: str | os.PathLike[str], which: str | None = None) -> Found:
     """Finds the checkpoint of a run that is to be used.
 
     Args:
         run: the run's directory.
-        which: `"newest"`, or `"best"`, the one of the lowest validation loss.
+        which: `"best"`, the one of the lowest validation loss, or `"newest"`; None: see
+            `default_checkpoint`.
 
     Raises:
         OptionError: `which` is neither.
         UserError: there is no such checkpoint, or none that is whole.
     """
+    which = default_checkpoint(run) if which is None else which
     if which not in WHICH:
         raise OptionError(f"`checkpoint` must be one of {', '.join(WHICH)}, got {which!r}")
     found = find_newest(run) if which == "newest" else find_best(run)

@@ -30,13 +30,14 @@ class OpenedRun:
 
 
 def open_run(
-    run: str | os.PathLike[str], *, checkpoint: str = "newest", allow_code: bool = False
+    run: str | os.PathLike[str], *, checkpoint: str | None = None, allow_code: bool = False
 ) -> OpenedRun:
     """Opens a run; says on standard error which newer checkpoints are damaged.
 
     Args:
         run: the run's directory, or its URI.
-        checkpoint: `"newest"`, or `"best"`, the one of the lowest validation loss.
+        checkpoint: `"best"`, the one of the lowest validation loss, or `"newest"`; None: see
+            `default_checkpoint`.
         allow_code: whether a model of the run's own, a `module:function`, may be imported and run.
 
     Raises:
