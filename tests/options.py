@@ -48,6 +48,7 @@ CHANGED = {
     "recurrent_dropout": ("0.5", 0.5),
     "tied": ("", True),
     "layer_norm": ("", True),
+    "init_from": ("base", "base"),
     "pretrained_embeddings": ("file.txt", "file.txt"),
     "freeze_embeddings_steps": ("-1", -1),
     "seq_len": ("40", 40),

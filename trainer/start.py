@@ -24,6 +24,8 @@ from trainer.run.checkpoint import find_best, find_newest, read_identity
 from trainer.run.checkpointer import Checkpointer
 from trainer.run.directory import prepare_output
 from trainer.run.identity import RunIdentity
+from trainer.run.initial import InitialWeights, find_initial
+from trainer.run.opening import DIGESTS
 from trainer.steps.assembly import Assembly, assemble
 
 
@@ -86,6 +88,8 @@ def start_run(
             step = checkpointer.restore()
             if vectors is not None:
                 start_from(vectors, assembly.model.embedding)
+            if opened.initial is not None:
+                opened.initial.give(assembly.model)
     reported = config
     if not agreement.is_chief:
         reported, quiet = dataclasses.replace(config, output=directory, events=None), True
@@ -93,7 +97,8 @@ def start_run(
     for line in checkpointer.set_damaged_aside():
         reports.message(line)
     learned = None if vectors is None else vectors_text(vectors)
-    for text in (opened.note, slow_bfloat16_text(config), learned):
+    begun = None if opened.initial is None else opened.initial.note
+    for text in (opened.note, slow_bfloat16_text(config), learned, begun):
         if text is not None:
             reports.message(text)
     return StartedRun(
@@ -115,6 +120,7 @@ class _Opened:
     note: str | None
     corpus: Corpus
     pretrained: Pretrained | None
+    initial: InitialWeights | None
     identity: RunIdentity
     checkpointer: Checkpointer
 
@@ -128,7 +134,10 @@ def _open(config: TrainConfig, directory: str) -> _Opened:
     newest, best = find_newest(run), find_best(run)
     saved = None if newest is None else read_identity(newest.path).settings
     pretrained = load_pretrained(config, corpus.vocabulary, saved)
+    initial = find_initial(config, corpus.vocabulary, saved)
     settings = config.identity()
+    if initial is not None:
+        settings["init_from"] = initial.digest
     if pretrained is not None:
         config = dataclasses.replace(config, embedding_dim=pretrained.dim)
         settings = {**config.identity(), "pretrained_embeddings": pretrained.digest}
@@ -145,6 +154,7 @@ def _open(config: TrainConfig, directory: str) -> _Opened:
         note=note,
         corpus=corpus,
         pretrained=pretrained,
+        initial=initial,
         identity=identity,
         checkpointer=checkpointer,
     )
@@ -154,10 +164,10 @@ def _wants(opened: _Opened) -> dict[str, Any]:
     """What all hosts must have alike, by the names that messages show. Paths may differ."""
     identity = opened.identity
     wants = {f"--{name}": value for name, value in dataclasses.asdict(opened.config).items()}
-    own = ("corpus", "cache_dir", "cache_bytes", "output", "events", "pretrained_embeddings")
-    for path in own:
+    for path in ("corpus", "cache_dir", "cache_bytes", "output", "events"):
         del wants[f"--{path}"]
-    wants["--pretrained_embeddings"] = identity.settings.get("pretrained_embeddings")
+    for path in DIGESTS:
+        wants[f"--{path}"] = identity.settings.get(path)
     return wants | {
         "corpus": identity.corpus[:16],
         "vocabulary": identity.vocabulary[:16],

@@ -57,7 +57,7 @@ def test_identity_holds_what_changes_the_weights() -> None:
     free = {"corpus", "output", "events", "steps", "eval_every", "save_every", "log_every", "jit"}
     free |= {"accumulate_steps", "startup_timeout", "early_stopping", "tpu", "recompute"}
     free |= {"keep_checkpoints", "strategy", "validation_split", "cache_dir", "cache_bytes"}
-    free |= {"pretrained_embeddings"}  # the run adds the digest of the file
+    free |= {"init_from", "pretrained_embeddings"}  # the run adds the digests of the content
     free |= {"histograms_every", "sample_tokens", "sample_temperatures"}
     for name, (_, value) in CHANGED.items():
         needed = NEEDED.get(name, {})
@@ -99,6 +99,14 @@ def test_identity_holds_what_changes_the_weights() -> None:
         (
             {"lanes": True, "model": "own_models:recurrent"},
             "got 'own_models:recurrent'; leave --lanes out",
+        ),
+        (
+            {"pretrained_embeddings": "a.txt", "init_from": "base"},
+            "`init_from` must not be given with `pretrained_embeddings` (the run's weights have",
+        ),
+        (
+            {"init_from": "run"},
+            "`init_from` must be another run than `output`, got run; a run goes",
         ),
         (
             {"pretrained_embeddings": "a.txt", "model": "package.module:function"},

@@ -20,6 +20,14 @@ from trainer.generation.request import Request
         ({"top_p": 0.0}, "`top_p` must be above 0 and at most 1 (1: all), got 0.0"),
         ({"top_p": 1.5}, "`top_p` must be above 0 and at most 1 (1: all), got 1.5"),
         ({"seed": -1}, "`seed` must be an integer of at least 0, got -1"),
+        (
+            {"prompt": "a\udcff"},
+            "`prompt` must be UTF-8, but its character 1 is not: '\\udcff'; give",
+        ),
+        (
+            {"stop": ("\ud83d",)},
+            "`stop` must be UTF-8, but its character 0 is not: '\\ud83d'; give",
+        ),
         ({"stop": ("a", "")}, "`stop` must not be empty"),
         ({"stop": "end"}, "`stop` must be a tuple of texts, got the text 'end'"),
     ],

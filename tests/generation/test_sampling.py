@@ -37,6 +37,12 @@ def distribution(logits: Any, temperature: float, top_k: int, top_p: float) -> d
     return {one: weight / sum(kept.values()) for one, weight in kept.items()}
 
 
+@pytest.mark.parametrize("top_p", [1e-40, 1e-300])
+def test_the_likeliest_token_is_left_however_small_the_share(top_p: float) -> None:
+    ids = choose([[0.0, 3.0, 2.0]] * 3, [0.0, 0.5, 0.999], 1.0, 0, top_p)
+    assert ids.tolist() == [1, 1, 1]
+
+
 @given(
     logits=st.lists(st.sampled_from([-50.0, -3.0, -1.0, 0.0, 0.5, 0.5, 2.0]), min_size=1),
     uniform=st.integers(0, 2**24 - 1).map(lambda bits: bits / 2**24),

@@ -127,9 +127,7 @@ def test_a_run_that_has_lost_its_checkpoints_does_not_begin_anew(
 ) -> None:
     shutil.move(copy / DIRECTORY, copy.parent / "lost")
     before = contents(copy)
-    with pytest.raises(
-        UserError, match=r"has a run\.toml, but checkpoints/, which .* is gone\."
-    ):
+    with pytest.raises(UserError, match=r"has a run\.toml, but checkpoints/, which .* is gone\."):
         train(longer(char_corpus, copy), quiet=True)
     assert contents(copy) == before
     shutil.move(copy.parent / "lost", copy / DIRECTORY)

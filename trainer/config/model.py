@@ -3,7 +3,7 @@
 import dataclasses
 
 from pipeline.errors import OptionError
-from pipeline.options import check_int, check_number, option
+from pipeline.options import check_int, check_number, check_text, option, path_flag
 
 PRECISIONS = ("float32", "bfloat16", "float16")
 MODELS = ("lstm", "gru", "mingru", "transformer")
@@ -18,6 +18,15 @@ class ModelOptions:
         f"kind of the model: {', '.join(MODELS)}, or your own Keras model as MODULE:FUNCTION",
         default="lstm",
         metavar="KIND",
+    )
+    # A run is known by the weights that it took, not by their path: see `trainer.run.initial`.
+    init_from: str | None = option(
+        "run of the same vocabulary and sizes whose weights to start from (fine-tuning), by its "
+        "best checkpoint; read at a run's first start alone",
+        default=None,
+        parse=path_flag,
+        metavar="RUN",
+        identity=False,
     )
     layers: int = option("number of layers", default=1, parse=int)
     units: int = option(
@@ -70,6 +79,8 @@ class ModelOptions:
                 f"`model` must be one of {', '.join(MODELS)}, or MODULE:FUNCTION, got "
                 f"{self.model!r}"
             )
+        if self.init_from is not None:
+            check_text(self, "init_from")
         check_int(self, 1, "layers", "units")
         check_int(self, 1, "embedding_dim", "heads", or_none=True)
         for name in ("dropout", "embedding_dropout", "recurrent_dropout"):

@@ -163,6 +163,16 @@ def check_together(config: TrainConfig) -> None:
             f"({config.model}): only your function knows its embeddings; let it load them "
             "and leave --pretrained_embeddings out"
         )
+    if config.init_from is not None and config.pretrained_embeddings is not None:
+        raise OptionError(
+            "`init_from` must not be given with `pretrained_embeddings` (the run's weights have "
+            f"embeddings), got {config.init_from}; leave one of them out"
+        )
+    if config.init_from is not None and config.init_from == config.output:
+        raise OptionError(
+            f"`init_from` must be another run than `output`, got {config.init_from}; a run goes on "
+            "from its own weights without --init_from"
+        )
     if config.early_stopping and not config.eval_every:
         raise OptionError(
             "`early_stopping` must be 0 with `eval_every` 0 (there is no validation loss to "

@@ -54,8 +54,26 @@ class Request:
             self, "temperature", "at least 0 and finite", lambda temperature: temperature >= 0
         )
         check_number(self, "top_p", "above 0 and at most 1 (1: all)", lambda share: 0 < share <= 1)
+        check_utf8("prompt", self.prompt)
         if isinstance(self.stop, str):
             raise OptionError(f"`stop` must be a tuple of texts, got the text {self.stop!r}")
         object.__setattr__(self, "stop", tuple(self.stop))
         if "" in self.stop:
             raise OptionError("`stop` must not be empty; give a text with --stop, or leave it out")
+        for text in self.stop:
+            check_utf8("stop", text)
+
+
+def check_utf8(name: str, text: str) -> None:
+    """Refuses a text that was no UTF-8 on the command line, or has half a surrogate pair.
+
+    Raises:
+        OptionError: it is one.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise OptionError(
+            f"`{name}` must be UTF-8, but its character {error.start} is not: "
+            f"{text[error.start : error.start + 1]!r}; give another text"
+        ) from error

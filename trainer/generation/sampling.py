@@ -76,7 +76,9 @@ def choose_token(
     weights = tf.nn.softmax(tf.where(tf.range(size) < num_left, tempered, float("-inf")))
     before = tf.cumsum(weights, axis=-1, exclusive=True)
     # Rounding may take the sum of all to 1 too early: `top_p` 1 must leave them all.
-    weights = tf.where((before < top_p) | (top_p >= 1), weights, 0.0)
+    # The first stays in any case: a `top_p` below the least normal float32 counts as 0.
+    is_first = tf.range(size) == 0
+    weights = tf.where(is_first | (before < top_p) | (top_p >= 1), weights, 0.0)
     through = tf.cumsum(weights, axis=-1)
     is_before = through <= uniforms[:, tf.newaxis] * through[:, -1:]
     ranks = tf.reduce_sum(tf.cast(is_before, tf.int32), axis=-1)

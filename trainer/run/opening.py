@@ -13,6 +13,9 @@ from trainer.config.saved import CONFIG_FILE, read_run
 from trainer.run.checkpoint import find_checkpoint, read_identity
 from trainer.run.identity import RunIdentity, difference_texts
 
+# Paths whose content, by its digest, is in a run's identity: the options do not have that.
+DIGESTS = ("init_from", "pretrained_embeddings")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OpenedRun:
@@ -66,8 +69,7 @@ def _check_config(
     run: str | os.PathLike[str], config: TrainConfig, saved: RunIdentity, path: str
 ) -> None:
     settings = config.identity()
-    if "pretrained_embeddings" in saved.settings:  # the file's digest, which is in no options
-        settings["pretrained_embeddings"] = saved.settings["pretrained_embeddings"]
+    settings |= {name: saved.settings[name] for name in DIGESTS if name in saved.settings}
     if differences := difference_texts(saved.settings, settings, now="the file has"):
         raise UserError(
             f"{run}: {CONFIG_FILE} is not what {path} was trained with: {'; '.join(differences)}. "
