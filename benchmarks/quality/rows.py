@@ -70,8 +70,8 @@ def _shakespeare(seconds: float, name: str, goal: float) -> list[Row]:
     bfloat16 = "--precision=bfloat16"
     candidates = {
         "defaults": [],
-        "lstm256": _lstm(256, "4e-3", *_SMALL_BATCH),
-        "lstm256-bf16": _lstm(256, "4e-3", *_SMALL_BATCH, bfloat16),
+        "preset-small": ["--preset=small"],
+        "preset-small-bf16": ["--preset=small", bfloat16],
         "lstm384-bf16": _lstm(384, "3e-3", *_SMALL_BATCH, bfloat16),
         "lstm512-bf16": _lstm(512, "3e-3", *_SMALL_BATCH, bfloat16, "--dropout=0.1"),
         "lstm256-lanes": _lstm(256, "4e-3", *_SMALL_BATCH, "--lanes"),
@@ -90,8 +90,6 @@ def _shakespeare(seconds: float, name: str, goal: float) -> list[Row]:
     ]
 
 
-_DROPOUT = ["--dropout=0.3", "--embedding_dropout=0.05", "--ema=0.998"]
-
 ROWS = [
     Row(
         name="shakespeare-3min/nanogpt",
@@ -109,10 +107,11 @@ ROWS = [
     ),
     *_shakespeare(180, "shakespeare-3min", 1.60),
     _ours(
-        "shakespeare-30min/lstm512",
+        "shakespeare-30min/preset-medium",
         SHAKESPEARE,
         1800,
-        *_lstm(512, "3e-3", "--batch_size=32", "--seq_len=128", "--precision=bfloat16", *_DROPOUT),
+        "--preset=medium",
+        "--precision=bfloat16",
         goal=1.50,
     ),
     _ours(
@@ -124,13 +123,11 @@ ROWS = [
         goal=1.50,
     ),
     _ours(
-        "warpeace/lstm512x3",
+        "warpeace/preset-large",
         WAR_AND_PEACE,
         3600,
-        "--layers=3",
-        *_lstm(
-            512, "2e-3", "--batch_size=64", "--seq_len=100", "--precision=bfloat16", "--dropout=0.3"
-        ),
+        "--preset=large",
+        "--precision=bfloat16",
         goal=1.13,
     ),
 ]

@@ -5,9 +5,9 @@
 IDS has `train` and `validation`, a byte an id. With SECONDS it trains as many steps as fit into
 that time, by the rate of 50 that are thrown away. As the README of github.com/karpathy/nanoGPT
 says for Tiny Shakespeare on a CPU: no dropout, AdamW with beta2 0.99 and a decay of 0.1 on
-matrices, 1e-3 down a cosine to 1e-4 after 100 steps, gradients clipped at 1, float32, not compiled. It trains on
-windows at random places. Validation is measured on every window of 64 once (nanoGPT takes 20
-batches at random, a noisier figure of the same mean).
+matrices, 1e-3 down a cosine to 1e-4 after 100 steps, gradients clipped at 1, float32, not
+compiled. It trains on windows at random places. Validation is measured on every window of 64 once
+(nanoGPT takes 20 batches at random, a noisier figure of the same mean).
 """
 
 import json
