@@ -28,8 +28,9 @@ from pipeline.indexing.build import index_records
 from pipeline.layout.record_index import RecordIndex, open_index
 from pipeline.preparing.options import PrepareOptions
 from pipeline.preparing.prepare import prepare
-from pipeline.reading.corpus import Corpus, open_corpus
+from pipeline.reading.corpus import Corpus
 from pipeline.reading.mixture import mix
+from pipeline.reading.opening import open_corpus
 from pipeline.reading.reference import reference_windows
 from pipeline.reading.tfrecords.records import Records, open_records
 

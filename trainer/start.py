@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.files import join, write_text
-from pipeline.reading.corpus import Corpus, open_corpus
+from pipeline.reading.corpus import Corpus
+from pipeline.reading.opening import open_corpus
 from pipeline.sizes import count_text
 from trainer.config import TrainConfig
 from trainer.config.saved import CONFIG_FILE

@@ -28,7 +28,8 @@ from pipeline.auditing.signatures import (
 from pipeline.layout.manifest import Shard
 from pipeline.preparing.engines import Advance, local
 from pipeline.progress import progress_bar
-from pipeline.reading.corpus import Corpus, open_corpus
+from pipeline.reading.corpus import Corpus
+from pipeline.reading.opening import open_corpus
 
 LEAST_SIMILARITY = 0.5
 _NUM_BANDS = 32  # of 4 values: of similarity 0.3, 23% of the pairs agree in one; of 0.5, 87%

@@ -15,7 +15,8 @@ from pipeline.layout.records import read_records
 from pipeline.options import flag_text, path_flag
 from pipeline.parsing import integer
 from pipeline.reading.batches import DEFAULT_BATCH_SIZE, DEFAULT_SEQ_LEN
-from pipeline.reading.corpus import Corpus, open_corpus
+from pipeline.reading.corpus import Corpus
+from pipeline.reading.opening import open_corpus
 from pipeline.reading.tfrecords.records import open_records
 from pipeline.sizes import size_text
 from pipeline.terminal import show, show_json

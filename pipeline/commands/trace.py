@@ -13,7 +13,7 @@ from pipeline.layout.record_index import is_index
 from pipeline.options import check_int, path_flag
 from pipeline.parsing import integer
 from pipeline.reading.batches import DEFAULT_BATCH_SIZE, DEFAULT_SEQ_LEN, Batches
-from pipeline.reading.corpus import open_corpus
+from pipeline.reading.opening import open_corpus
 from pipeline.reading.tfrecords.records import open_records
 from pipeline.terminal import show, show_json
 

@@ -143,16 +143,45 @@ def read_payload(
     Raises:
         UserError: a record is missing or damaged.
     """
-    payloads = []
+    size = record_bytes(full_payload_bytes)
     with _open(path) as file:
-        file_bytes = file.seek(0, os.SEEK_END)
-        file.seek(first_record * record_bytes(full_payload_bytes))
-        for number in range(first_record, last_record + 1):
-            payload = _read_record(file, number, file_bytes)
-            if payload is None:
-                raise UserError(f"{path}: ends before record {number}")
-            payloads.append(payload)
+        file.seek(first_record * size)
+        data = file.read((last_record - first_record + 1) * size)
+    payloads = parse_records(data, first_record=first_record, full_payload_bytes=full_payload_bytes)
+    if len(payloads) <= last_record - first_record:
+        raise UserError(f"{path}: ends before record {first_record + len(payloads)}")
     return b"".join(payloads)
+
+
+def parse_records(data: bytes, *, first_record: int, full_payload_bytes: int) -> list[bytes]:
+    """Returns the payloads of consecutive records of a shard.
+
+    Args:
+        data: the records.
+        first_record: index of the first, for what is said.
+        full_payload_bytes: the payload of every record but the shard's last.
+
+    Raises:
+        UserError: a checksum is wrong, the data end inside a record, or a record is not one of
+            ours; it names the record and its byte offset.
+    """
+    (header, crc_before), size = _header(full_payload_bytes), record_bytes(full_payload_bytes)
+    payloads = []
+    for start in range(0, len(data), size):
+        payload, crc = data[start + len(header) : start + size - 4], data[start + size - 4 :][:4]
+        # Of a full record all is known but the payload and its checksum.
+        if not (
+            data.startswith(header, start)
+            and crc == struct.pack("<I", masked_crc(google_crc32c.extend(crc_before, payload)))
+        ):
+            rest = io.BytesIO(data[start : start + size])
+            number = first_record + start // size
+            found = _read_record(rest, number, len(rest.getvalue()), base=number * size)
+            if found is None or rest.read(1):
+                raise UserError(f"record {number} at byte {number * size}: it has another length")
+            payload = found
+        payloads.append(payload)
+    return payloads
 
 
 def example_of(payload: bytes) -> bytes:
@@ -164,9 +193,16 @@ def _open(path: str) -> BinaryIO:
     return cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, open_file(path))))
 
 
-def _read_record(file: BinaryIO, number: int, file_bytes: int) -> bytes | None:
-    """The payload of the record at the file's position; `None` at the end of the file."""
-    where = f"record {number} at byte {file.tell()}"
+def _read_record(file: BinaryIO, number: int, file_bytes: int, *, base: int = 0) -> bytes | None:
+    """The payload of the record at the file's position; `None` at the end of the file.
+
+    Args:
+        file: with the record.
+        number: the record's, in the shard.
+        file_bytes: the size of the file.
+        base: the byte of the shard that the file begins with.
+    """
+    where = f"record {number} at byte {base + file.tell()}"
     framing = file.read(12)
     if not framing:
         return None

@@ -14,7 +14,7 @@ from typing import Any
 from blake3 import blake3
 
 from pipeline.errors import UserError
-from pipeline.files import parse_json, read_text
+from pipeline.files import parse_json, read_first, read_text
 
 
 def sealed(content: dict[str, Any]) -> str:
@@ -31,6 +31,24 @@ def digest_of(content: dict[str, Any]) -> str:
 def first_line(digest: str) -> str:
     """Returns the first line of a file whose rest has that digest, without its newline."""
     return f'{{"blake3": "{digest}",'
+
+
+def is_unchanged(path: str, digest: str) -> bool:
+    """Whether a file that was read is still there, and the same.
+
+    Args:
+        path: the file.
+        digest: of its content, in hex.
+
+    Raises:
+        OSError: it cannot be read.
+        UserError: the same, in a store.
+    """
+    line = first_line(digest) + "\n"
+    try:
+        return read_first(path, len(line)) == line.encode()
+    except FileNotFoundError:
+        return False
 
 
 def read_sealed(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import operator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from pipeline.reading.geometry import SHUFFLE_BYTES, SPAN_BYTES, SPAN_TOKENS, Wi
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
+Targets = Literal["sequence", "last"]
 
 READ_AHEAD = 16  # reads under way at once
 # What commands take where they are told nothing else.
@@ -129,25 +131,38 @@ class Batching:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Batches(Batching):
-    """What `Corpus.windows`, `Corpus.lanes`, `mix` and `trace` are asked for; always valid.
+    """What the methods of `Corpus`, `mix` and `trace` are asked for; always valid.
 
     Attributes:
         seq_len: tokens of an input; a window has one more.
         stride: tokens between the starts of two windows; `None` means `seq_len`.
         span_tokens: tokens that one seek reads, about. The order depends on it.
+        targets: of a window: each token's next, or only the token after it.
+        across_documents: whether a window goes on in the next document.
+        segments: whether documents are numbered in each window, and tokens in each document.
 
     Raises:
-        OptionError: one is out of its range.
+        OptionError: one is out of its range, or has no effect.
     """
 
     seq_len: int
     stride: int | None = None
     span_tokens: int = SPAN_TOKENS
+    targets: Targets = "sequence"
+    across_documents: bool = True
+    segments: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_int(self, 1, "seq_len", "span_tokens")
         check_int(self, 1, "stride", or_none=True)
+        if self.targets not in ("sequence", "last"):
+            raise OptionError(f"`targets` must be sequence or last, got {self.targets!r}")
+        if self.segments and not self.across_documents:
+            raise OptionError(
+                "`segments` has no effect on windows of one document: leave out one of `segments` "
+                "and `across_documents=False`"
+            )
 
     @property
     def windows(self) -> Windows:

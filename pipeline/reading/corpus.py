@@ -1,26 +1,31 @@
 """Corpus as readers see it: opened, and asked for windows and lanes."""
 
 import functools
-import os
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.errors import OptionError, UserError
-from pipeline.layout.loading import load_manifest
+from pipeline.errors import UserError
 from pipeline.layout.manifest import Manifest, Split
-from pipeline.reading.batches import READ_AHEAD, Batches, declare
-from pipeline.reading.caching.fetcher import Cache, Fetcher, find_cache
-from pipeline.reading.geometry import SHUFFLE_BYTES, SINGLE_TOKENS, SPAN_TOKENS, Windows, make_order
+from pipeline.reading.arrays.batches import ArrayBatches
+from pipeline.reading.arrays.spans import ShardReader
+from pipeline.reading.batches import READ_AHEAD, Batches, Targets, declare
+from pipeline.reading.caching.fetcher import Cache, Fetchers
+from pipeline.reading.geometry import (
+    SHUFFLE_BYTES,
+    SINGLE_TOKENS,
+    SPAN_TOKENS,
+    Windows,
+    check_lanes,
+    check_windows,
+    make_order,
+)
 from pipeline.reading.order import Order
+from pipeline.reading.shards import SplitShards
 from pipeline.vocabulary.base import Vocabulary
-from pipeline.vocabulary.loading import load_vocabulary
 
 if TYPE_CHECKING:
     import tensorflow as tf
-
-    from pipeline.reading.spans import ShardFiles
-    from pipeline.reading.windows import Targets
 
 
 class Corpus:
@@ -42,8 +47,7 @@ class Corpus:
         self.directory = directory
         self.manifest = manifest
         self.vocabulary = vocabulary
-        self._cache = cache
-        self._fetchers: dict[str, Fetcher] = {}
+        self._fetchers = Fetchers(directory, manifest, cache)
 
     @property
     def splits(self) -> dict[str, Split]:
@@ -80,7 +84,7 @@ class Corpus:
         epochs: int | None = None,
         host_index: int = 0,
         host_count: int = 1,
-        targets: "Targets" = "sequence",
+        targets: Targets = "sequence",
         across_documents: bool = True,
         segments: bool = False,
         shuffle_bytes: int = SHUFFLE_BYTES,
@@ -129,14 +133,9 @@ class Corpus:
         Raises:
             UserError: no such split, one with no window, or an argument out of its range.
         """
-        from pipeline.reading.segments import mask_other_documents, segment
-        from pipeline.reading.windows import make_dataset
+        from pipeline.reading.graph.spans import ShardFiles
+        from pipeline.reading.graph.windows import make_dataset
 
-        if segments and not across_documents:
-            raise OptionError(
-                "`segments` has no effect on windows of one document: leave out one of `segments` "
-                "and `across_documents=False`"
-            )
         batches = Batches(
             seq_len=seq_len,
             batch_size=batch_size,
@@ -149,17 +148,67 @@ class Corpus:
             shuffle_bytes=shuffle_bytes,
             span_tokens=span_tokens,
             read_ahead=read_ahead,
+            targets=targets,
+            across_documents=across_documents,
+            segments=segments,
+        )
+        files = ShardFiles(self.shards(split, batches.windows, read_ahead=batches.read_ahead))
+        order, separator_id = self.order(split, batches), self.vocabulary.separator_id
+        return make_dataset(files, order, batches, separator_id=separator_id)
+
+    def batches(
+        self,
+        split: str,
+        *,
+        seq_len: int,
+        batch_size: int,
+        stride: int | None = None,
+        seed: int | None = 0,
+        start_step: int = 0,
+        epochs: int | None = None,
+        host_index: int = 0,
+        host_count: int = 1,
+        targets: Targets = "sequence",
+        across_documents: bool = True,
+        segments: bool = False,
+        shuffle_bytes: int = SHUFFLE_BYTES,
+        span_tokens: int = SPAN_TOKENS,
+        read_ahead: int = READ_AHEAD,
+    ) -> ArrayBatches:
+        """The batches of `windows` as NumPy arrays, without TensorFlow: for PyTorch or JAX.
+
+        The arguments and what they mean, the batches and their order are those of `windows`.
+
+        Returns:
+            An iterable as `ArrayBatches` says, with a `len` where `epochs` is given.
+
+        Raises:
+            UserError: see `windows`; or, as it is read, that a record is damaged.
+        """
+        from pipeline.reading.arrays.windows import make_batches
+
+        batches = Batches(
+            seq_len=seq_len,
+            batch_size=batch_size,
+            stride=stride,
+            seed=seed,
+            start_step=start_step,
+            epochs=epochs,
+            host_index=host_index,
+            host_count=host_count,
+            shuffle_bytes=shuffle_bytes,
+            span_tokens=span_tokens,
+            read_ahead=read_ahead,
+            targets=targets,
+            across_documents=across_documents,
+            segments=segments,
         )
         order = self.order(split, batches)
-        num_left = batches.num_left(order.num_windows)
-        files = self.shard_files(split, batches.windows, read_ahead=batches.read_ahead)
-        dataset = declare(make_dataset(files, order, batches, targets), num_left)
-        separator_id = self.vocabulary.separator_id
-        if segments:
-            return dataset.map(lambda x, y: ((x, *segment(x, separator_id)), y))
-        if not across_documents:
-            return dataset.map(lambda x, y: mask_other_documents(x, y, separator_id))
-        return dataset
+        reader = ShardReader(self.shards(split, batches.windows, read_ahead=batches.read_ahead))
+        make = functools.partial(
+            make_batches, reader, order, batches, separator_id=self.vocabulary.separator_id
+        )
+        return ArrayBatches(make, batches.num_left(order.num_windows))
 
     def lanes(
         self,
@@ -197,7 +246,8 @@ class Corpus:
         Raises:
             UserError: no such split, fewer tokens than a batch, or an argument out of its range.
         """
-        from pipeline.reading.lanes import make_lanes
+        from pipeline.reading.graph.lanes import make_lanes
+        from pipeline.reading.graph.spans import ShardFiles
 
         batches = Batches(
             seq_len=seq_len,
@@ -208,28 +258,50 @@ class Corpus:
             host_count=host_count,
             read_ahead=read_ahead,
         )
-        num_tokens = self.split(split).num_tokens
-        files = self.shard_files(split, SINGLE_TOKENS, read_ahead=batches.read_ahead)
-        separator_id = self.vocabulary.separator_id
+        num_tokens, separator_id = self.split(split).num_tokens, self.vocabulary.separator_id
+        files = ShardFiles(self.shards(split, SINGLE_TOKENS, read_ahead=batches.read_ahead))
         return declare(make_lanes(files, num_tokens, batches, separator_id=separator_id))
 
-    def shard_files(self, split: str, windows: Windows, *, read_ahead: int) -> "ShardFiles":
-        """The shards of a split for a graph, through the cache where there is one.
+    def lane_batches(
+        self,
+        split: str,
+        *,
+        seq_len: int,
+        batch_size: int,
+        start_step: int = 0,
+        host_index: int = 0,
+        host_count: int = 1,
+        read_ahead: int = READ_AHEAD,
+    ) -> ArrayBatches:
+        """The batches of `lanes` as NumPy arrays, without TensorFlow.
+
+        Returns:
+            An endless iterable of `((inputs, resets), targets)`, as `lanes` has them.
 
         Raises:
-            OSError: the cache cannot be made.
+            UserError: see `lanes` and `batches`.
         """
-        from pipeline.reading.spans import ShardFiles
+        from pipeline.reading.arrays.lanes import make_lanes
 
-        if self._cache is not None and split not in self._fetchers:
-            self._fetchers[split] = Fetcher(self.directory, self.manifest, split, self._cache)
-        return ShardFiles(
-            self.directory,
-            self.manifest,
-            split,
-            windows,
+        batches = Batches(
+            seq_len=seq_len,
+            batch_size=batch_size,
+            seed=None,
+            start_step=start_step,
+            host_index=host_index,
+            host_count=host_count,
             read_ahead=read_ahead,
-            fetcher=self._fetchers.get(split),
+        )
+        num_tokens, separator_id = self.split(split).num_tokens, self.vocabulary.separator_id
+        check_lanes(num_tokens, num_lanes=batch_size, seq_len=seq_len)
+        reader = ShardReader(self.shards(split, SINGLE_TOKENS, read_ahead=batches.read_ahead))
+        make = functools.partial(make_lanes, reader, num_tokens, batches, separator_id=separator_id)
+        return ArrayBatches(make, None)
+
+    def shards(self, split: str, windows: Windows, *, read_ahead: int) -> SplitShards:
+        """The shards of a split, to be read."""
+        return SplitShards(
+            self.directory, self.manifest, split, windows, read_ahead, self._fetchers
         )
 
     def order(self, split: str, batches: Batches) -> Order:
@@ -261,16 +333,8 @@ class Corpus:
         Raises:
             UserError: no such split, or it has no window.
         """
-        num_windows = int(self.first_windows(split, windows)[-1])
-        if num_windows == 0:
-            longest = max(shard.num_tokens for shard in self.split(split).shards)
-            raise UserError(
-                f"split {split!r} has no window of `seq_len` {windows.seq_len}: a window needs "
-                f"{windows.num_tokens} tokens in one shard, and the longest shard has {longest:,} "
-                f"(the split: {self.split(split).num_tokens}); use a shorter `seq_len` or "
-                "prepare more text"
-            )
-        return num_windows
+        sizes = [shard.num_tokens for shard in self.split(split).shards]
+        return check_windows(split, sizes, windows)
 
     def split(self, name: str) -> Split:
         """One of the splits.
@@ -281,40 +345,3 @@ class Corpus:
         if name not in self.splits:
             raise UserError(f"no split {name!r} in {self.directory}; it has {list(self.splits)}")
         return self.splits[name]
-
-
-def open_corpus(
-    directory: str | os.PathLike[str],
-    *,
-    cache_dir: str | os.PathLike[str] | None = None,
-    cache_bytes: int | None = None,
-) -> Corpus:
-    """Opens a prepared directory, which may lie in a store.
-
-    What a corpus in a store is read for is brought to a cache on this machine: the first batch
-    waits for its own ranges of the shards alone; whole shards follow, are checked, and stay for
-    later runs and for other processes. `gs://` needs none, for TensorFlow reads it.
-
-    Args:
-        directory: of the corpus, or its URI.
-        cache_dir: directory on this machine to keep shards in; `None`: for `gs://` no cache, for
-            other stores `$XDG_CACHE_HOME/textreel`, or `~/.cache/textreel`.
-        cache_bytes: what the cache may take; what does not fit is read again each time. `None`:
-            no bound.
-
-    Raises:
-        OptionError: the cache is in a store itself, or its size is negative.
-        UserError: it is none, it is damaged, or its vocabulary is not the one that it was
-            prepared with.
-    """
-    given = None if cache_dir is None else os.fspath(cache_dir)
-    cache = find_cache(os.fspath(directory), given, cache_bytes)
-    manifest = load_manifest(directory)
-    vocabulary = load_vocabulary(directory)
-    if vocabulary.fingerprint != manifest.vocabulary_fingerprint:
-        raise UserError(
-            f"{directory}: its vocabulary is not the vocabulary that the corpus was "
-            f"prepared with (fingerprint {vocabulary.fingerprint[:12]}, the manifest says "
-            f"{manifest.vocabulary_fingerprint[:12]}); put the corpus's own file back"
-        )
-    return Corpus(os.fspath(directory), manifest, vocabulary, cache)

@@ -5,19 +5,34 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.errors import OptionError
+from pipeline.errors import OptionError, UserError
 from pipeline.reading.order import Order
 
 SHUFFLE_BYTES = 256 * 2**20
 SPAN_TOKENS = 32 * 2**10
 SPAN_BYTES = 32 * 2**10  # of records
 _TEXT_ORDER_SPAN_BYTES = 2**20
+_LANE_BYTES = 128 * 2**10  # of a lane, read by one seek
+_LANES_BYTES = 16 * 2**20  # of all lanes of a host, in memory about three times
 _COPIES = 4  # of a group in memory: in use, ready, and being read as pieces and as a whole
 
 
 def lane_start(lane: int, num_lanes: int, num_tokens: int) -> int:
     """Where a lane begins in a split of `num_tokens` tokens."""
     return lane * num_tokens // num_lanes
+
+
+def lane_block_steps(num_tokens: int, *, num_lanes: int, seq_len: int, itemsize: int) -> int:
+    """The batches of lanes that are read at once.
+
+    Args:
+        num_tokens: of the split.
+        num_lanes: that one host reads.
+        seq_len: tokens of a lane in a batch.
+        itemsize: bytes of a stored token.
+    """
+    lane_tokens = min(_LANE_BYTES, _LANES_BYTES // num_lanes) // itemsize
+    return max(1, min(lane_tokens, num_tokens - 2) // seq_len)
 
 
 def check_lanes(num_tokens: int, *, num_lanes: int, seq_len: int) -> None:
@@ -74,6 +89,23 @@ class Windows:
         tokens = np.asarray(shard_tokens, np.int64)
         num_windows = np.maximum(0, (tokens - self.num_tokens) // self.stride + 1)
         return np.concatenate([[0], np.cumsum(num_windows)])
+
+
+def check_windows(split: str, shard_tokens: Sequence[int], windows: Windows) -> int:
+    """Returns the windows of a split, at least one.
+
+    Raises:
+        UserError: it has none.
+    """
+    num_windows = int(windows.first_windows(shard_tokens)[-1])
+    if num_windows == 0:
+        raise UserError(
+            f"split {split!r} has no window of `seq_len` {windows.seq_len}: a window needs "
+            f"{windows.num_tokens} tokens in one shard, and the longest shard has "
+            f"{max(shard_tokens):,} (the split: {sum(shard_tokens)}); use a shorter `seq_len` or "
+            "prepare more text"
+        )
+    return num_windows
 
 
 SINGLE_TOKENS = Windows(seq_len=0, stride=1)

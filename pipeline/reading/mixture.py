@@ -16,14 +16,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.errors import OptionError
-from pipeline.reading.batches import READ_AHEAD, Batches, declare
+from pipeline.reading.batches import READ_AHEAD, Batches, Targets, declare
 from pipeline.reading.corpus import Corpus
 from pipeline.reading.geometry import SHUFFLE_BYTES, SPAN_TOKENS
 
 if TYPE_CHECKING:
     import tensorflow as tf
-
-    from pipeline.reading.windows import Targets
 
 _MAX_CYCLE = 10_000
 
@@ -39,7 +37,7 @@ def mix(
     start_step: int = 0,
     host_index: int = 0,
     host_count: int = 1,
-    targets: "Targets" = "sequence",
+    targets: Targets = "sequence",
     shuffle_bytes: int = SHUFFLE_BYTES,
     span_tokens: int = SPAN_TOKENS,
     read_ahead: int = READ_AHEAD,
@@ -74,8 +72,9 @@ def mix(
     """
     import tensorflow as tf
 
-    from pipeline.reading.groups import Rows
-    from pipeline.reading.windows import make_rows
+    from pipeline.reading.graph.groups import Rows
+    from pipeline.reading.graph.spans import ShardFiles
+    from pipeline.reading.graph.windows import make_rows
 
     choices = choose(_integers([weight for _, weight in corpora]))
     first = corpora[0][0]
@@ -96,6 +95,7 @@ def mix(
         shuffle_bytes=shuffle_bytes,
         span_tokens=span_tokens,
         read_ahead=read_ahead,
+        targets=targets,
     )
     part_of_batches = dataclasses.replace(
         batches,
@@ -118,7 +118,7 @@ def mix(
     parts = []
     for index, (corpus, _) in enumerate(corpora):
         order = corpus.order(split, part_of_batches)
-        files = corpus.shard_files(split, batches.windows, read_ahead=batches.read_ahead)
+        files = ShardFiles(corpus.shards(split, batches.windows, read_ahead=batches.read_ahead))
         bounds = [num_before(step * batch_size, index) for step in steps]
         one_by_one = Rows(part_of_batches)
         part = make_rows(files, order, one_by_one, start_row=bounds[0], targets=targets)

@@ -26,7 +26,7 @@ its stripes, whose windows are spread evenly over the group. All groups have as 
 less. A split that fits one group is cut into as many spans as a group may have, of single
 windows if it is that short.
 
-The same formulas run on NumPy arrays here and on tensors in `groups`: they use operators,
+The same formulas run on NumPy arrays here and on tensors in `graph.groups`: they use operators,
 and the functions of `Functions`.
 """
 

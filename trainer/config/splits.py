@@ -6,8 +6,9 @@ They are checked before TensorFlow is loaded, which takes seconds.
 import dataclasses
 
 from pipeline.errors import UserError
-from pipeline.reading.corpus import Corpus, open_corpus
+from pipeline.reading.corpus import Corpus
 from pipeline.reading.geometry import check_lanes
+from pipeline.reading.opening import open_corpus
 from pipeline.sizes import count_text
 from trainer.config.train_config import TrainConfig
 

@@ -4,8 +4,9 @@ import dataclasses
 import os
 
 from pipeline.errors import UserError
-from pipeline.reading.corpus import Corpus, open_corpus
+from pipeline.reading.corpus import Corpus
 from pipeline.reading.geometry import Windows
+from pipeline.reading.opening import open_corpus
 from pipeline.vocabulary.base import Vocabulary
 from trainer.config import TrainConfig
 from trainer.config.splits import evaluation_stride

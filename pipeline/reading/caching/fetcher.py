@@ -27,9 +27,9 @@ import time
 from pathlib import Path
 
 from pipeline.errors import OptionError, UserError, first_line
-from pipeline.files import digest, fetch_file, is_in_store, join, read_first, read_range
+from pipeline.files import digest, fetch_file, is_in_store, join, read_range
 from pipeline.layout.manifest import FILE_NAME, Manifest, Shard
-from pipeline.layout.sealed import first_line as sealed_line
+from pipeline.layout.sealed import is_unchanged
 from pipeline.locks import NoLocksError, held
 from pipeline.reading.damage import replaced_message, unread_message
 from pipeline.terminal import show
@@ -152,24 +152,35 @@ class Fetcher:
     def _write(self, path: str, parts: list[tuple[int, int, int]]) -> None:
         """Writes ranges end to end: shard, first byte, and bytes, of which it may have fewer."""
         for shard, _, _ in parts:
-            if shard not in self._seen:
-                self._seen.add(shard)
-                self._wanted.append(shard)
+            self._want(shard)
         with open(path, "wb") as file:
             place = 0
             for (_, _, num_bytes), data in zip(
-                parts, self._pool.map(self._read, parts), strict=True
+                parts, self._pool.map(lambda part: self.read(*part), parts), strict=True
             ):
                 file.seek(place)
                 file.write(data)
                 place += num_bytes
-        line = sealed_line(self._manifest.digest)
-        manifest = read_first(join(self._corpus, FILE_NAME), len(line) + 1)
-        if manifest.decode(errors="replace").partition("\n")[0] != line:
+        if not is_unchanged(join(self._corpus, FILE_NAME), self._manifest.digest):
             raise _ReplacedError(replaced_message(self._corpus))
 
-    def _read(self, part: tuple[int, int, int]) -> bytes:
-        index, start, num_bytes = part
+    def _want(self, index: int) -> None:
+        if index not in self._seen:
+            self._seen.add(index)
+            self._wanted.append(index)
+
+    def read(self, index: int, start: int, num_bytes: int) -> bytes:
+        """Reads a range of a shard from the cache, or from the store until it is there.
+
+        Args:
+            index: of the shard, in the split.
+            start: the first byte.
+            num_bytes: how many; fewer at the end of the shard.
+
+        Raises:
+            UserError: the store cannot be read.
+        """
+        self._want(index)
         shard = self._shards[index]
         stop = min(start + num_bytes, shard.disk_bytes)
         with contextlib.suppress(OSError), open(self._kept / shard.file, "rb") as file:
@@ -241,3 +252,31 @@ class Fetcher:
                 path.unlink(missing_ok=True)
                 free += sizes[path].st_size
         return free >= num_bytes
+
+
+class Fetchers:
+    """The fetchers of a corpus, made when they are needed, by each process its own.
+
+    Args:
+        corpus: its directory, or its URI.
+        manifest: of it.
+        cache: where shards are kept; `None` where they are read from where they are.
+    """
+
+    def __init__(self, corpus: str, manifest: Manifest, cache: Cache | None) -> None:
+        self._arguments, self._cache = (corpus, manifest), cache
+        self._made: dict[tuple[int, str], Fetcher] = {}
+
+    def of(self, split: str) -> Fetcher | None:
+        """The fetcher of a split; `None` where there is no cache.
+
+        Raises:
+            OSError: the cache cannot be made.
+        """
+        key = os.getpid(), split  # a fork copies no threads
+        if self._cache is not None and key not in self._made:
+            self._made[key] = Fetcher(*self._arguments, split, self._cache)
+        return self._made.get(key)
+
+    def __reduce__(self) -> tuple[type, tuple[str, Manifest, Cache | None]]:
+        return Fetchers, (*self._arguments, self._cache)

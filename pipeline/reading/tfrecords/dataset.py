@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.reading.batches import RecordBatches, declare
-from pipeline.reading.groups import Loaded, Rows, cut, gather_rows, join
+from pipeline.reading.graph.groups import Loaded, Rows, cut, gather_rows, join
 from pipeline.reading.order import Order
 from pipeline.reading.tfrecords.runs import RecordFiles, Runs, read_runs
 

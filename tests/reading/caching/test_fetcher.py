@@ -196,7 +196,7 @@ def test_which_corpora_have_a_cache(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_nothing_of_an_answer_stays(stored: str, tmp_path: Path) -> None:
     corpus = open_corpus(stored, cache_dir=tmp_path)
     rows(corpus)
-    fetcher = corpus.shard_files("train", corpora_windows(), read_ahead=1).fetcher
+    fetcher = corpus.shards("train", corpora_windows(), read_ahead=1).fetcher()
     assert fetcher is not None
     wait_until(lambda: os.listdir(fetcher.folder) == [])
 

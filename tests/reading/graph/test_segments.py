@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import Corpus, OptionError
-from pipeline.reading.segments import mask_other_documents, segment
+from pipeline.reading.graph.segments import mask_other_documents, segment
 
 SEPARATOR = 9
 

@@ -4,70 +4,44 @@ import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
-from pipeline.layout.manifest import FILE_NAME, Manifest
 from pipeline.layout.names import around_shard_index
-from pipeline.layout.records import example_prefixes, record_bytes
+from pipeline.layout.records import example_prefixes
 from pipeline.reading.caching.asking import ask, forget
-from pipeline.reading.caching.fetcher import Fetcher
 from pipeline.reading.damage import assert_digest, damage_message, first_unread, replaced_message
-from pipeline.reading.geometry import Windows
-from pipeline.reading.groups import cut, join, search
+from pipeline.reading.graph.groups import cut, join, search
+from pipeline.reading.shards import SplitShards
 
 
 class ShardFiles:
     """The shards of a split that have windows, as a graph needs them.
 
     Args:
-        directory: of the corpus.
-        manifest: of the corpus.
-        split: the name of the split.
-        windows: which windows it is cut into.
-        read_ahead: reads under way at once.
-        fetcher: brings what is read to this machine; `None` where TensorFlow reads it itself.
+        shards: of the split.
 
     Attributes:
         first_windows: `[2·shards + 1]` int64; the number of the window that each shard starts
             with, for the shards laid twice end to end.
         stored: the dtype of the tokens.
+        fetcher: brings what is read to this machine; `None` where TensorFlow reads it itself.
     """
 
-    def __init__(
-        self,
-        directory: str,
-        manifest: Manifest,
-        split: str,
-        windows: Windows,
-        *,
-        read_ahead: int,
-        fetcher: Fetcher | None = None,
-    ):
-        shards = manifest.splits[split].shards
-        num_windows = np.diff(windows.first_windows([shard.num_tokens for shard in shards]))
-        self._indices = np.flatnonzero(num_windows)
+    def __init__(self, shards: SplitShards):
+        self._shards = shards
         # A shard's path is arithmetic: a graph of 100,000 shards holds two strings.
-        before, self._suffix = around_shard_index(shards[0].file)
-        self._prefix = f"{directory}/{before}"
-        per_shard = np.tile(num_windows[self._indices], 2)
-        self.first_windows = np.concatenate([[0], np.cumsum(per_shard, dtype=np.int64)])
-        self._manifest = f"{directory}/{FILE_NAME}"
-        self._digest = manifest.digest
-        self._replaced = replaced_message(directory)
-        self.fetcher = fetcher  # its threads live as long as the graph's maker
-        self.windows = windows
-        self.read_ahead = read_ahead
-        self.dtype = np.dtype(manifest.dtype)
+        before, self._suffix = around_shard_index(shards.all[0].file)
+        self._prefix = f"{shards.directory}/{before}"
+        self.first_windows = shards.first_windows
+        self.fetcher = shards.fetcher()  # its threads live as long as the graph's maker
+        self.windows = shards.windows
+        self.read_ahead = shards.read_ahead
+        self.dtype = shards.dtype
         self.stored = tf.as_dtype(self.dtype)
-        self.record_tokens = manifest.record_tokens
-        payload_bytes = manifest.record_tokens * self.dtype.itemsize
-        self.record_bytes = record_bytes(payload_bytes)
-        self.prefixes = example_prefixes(payload_bytes)
-
-    def num_tokens(self, num_windows: Any) -> Any:
-        """The tokens that hold as many consecutive windows of a shard."""
-        return (num_windows - 1) * self.windows.stride + self.windows.num_tokens
+        self.record_tokens = shards.record_tokens
+        self.record_bytes = shards.record_bytes
+        self.num_tokens = shards.num_tokens
+        self.prefixes = example_prefixes(shards.payload_bytes)
 
     def check_same(self) -> tf.Operation:
         """Asserts that the corpus is still the one that was opened.
@@ -77,7 +51,9 @@ class ShardFiles:
         """
         if self.fetcher is not None:
             return tf.no_op()
-        return assert_digest(self._manifest, self._digest, self._replaced)
+        shards = self._shards
+        replaced = replaced_message(shards.directory)
+        return assert_digest(shards.manifest_path, shards.manifest.digest, replaced)
 
     def window_at(self, shard: tf.Tensor, token: tf.Tensor) -> tf.Tensor:
         """The number of the window that starts at a token of a shard, of the shards laid twice."""
@@ -85,7 +61,7 @@ class ShardFiles:
 
     def index(self, shard: tf.Tensor) -> tf.Tensor:
         """The index in the split of a shard, by its index in `first_windows`."""
-        return tf.gather(tf.constant(self._indices), shard % len(self._indices))
+        return tf.gather(tf.constant(self._shards.indices), shard % len(self._shards.indices))
 
     def path(self, shard: tf.Tensor) -> tf.Tensor:
         """The path of a shard, a scalar string, by its index in `first_windows`."""

@@ -18,7 +18,7 @@ from pipeline.layout.manifest import Split
 from pipeline.layout.records import record_bytes
 from pipeline.reading.damage import asserted_damage
 from pipeline.reading.geometry import Windows
-from pipeline.reading.spans import Pieces, ShardFiles, cut_spans, read_pieces
+from pipeline.reading.graph.spans import Pieces, ShardFiles, cut_spans, read_pieces
 
 RECORD = record_bytes(100)
 
@@ -31,7 +31,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 
 
 def files_of(corpus: Corpus, windows: Windows) -> ShardFiles:
-    return ShardFiles(corpus.directory, corpus.manifest, "train", windows, read_ahead=2)
+    return ShardFiles(corpus.shards("train", windows, read_ahead=2))
 
 
 @pytest.mark.parametrize(("seq_len", "stride"), [(5, 3), (60, 1), (63, 10)])

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline import Corpus, OptionError
-from pipeline.reading import lanes as lanes_lib
+from pipeline.reading import geometry
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def check_batches(
     corpus, host = corpora[index], host % hosts
     options = {"seq_len": seq_len, "batch_size": rows * hosts}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lanes_lib, "_LANE_BYTES", lane_bytes)
+        patch.setattr(geometry, "_LANE_BYTES", lane_bytes)
         dataset = corpus.lanes(
             "train", **options, start_step=start_step, host_index=host, host_count=hosts
         )

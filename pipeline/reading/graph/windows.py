@@ -5,30 +5,40 @@ as tiles of `stride` tokens, and a window is a few consecutive tiles: gathering 
 fraction of gathering tokens.
 """
 
-from typing import Literal
-
 import tensorflow as tf
 
-from pipeline.errors import OptionError
-from pipeline.reading.batches import Batches
-from pipeline.reading.groups import Loaded, Rows, gather_rows
+from pipeline.reading.batches import Batches, Targets, declare
+from pipeline.reading.graph.groups import Loaded, Rows, gather_rows
+from pipeline.reading.graph.segments import mask_other_documents, segment
+from pipeline.reading.graph.spans import ShardFiles, cut_spans, join_spans, read_pieces
 from pipeline.reading.order import Order
-from pipeline.reading.spans import ShardFiles, cut_spans, join_spans, read_pieces
-
-Targets = Literal["sequence", "last"]
 
 
 def make_dataset(
-    files: ShardFiles, order: Order, batches: Batches, targets: Targets
+    files: ShardFiles, order: Order, batches: Batches, *, separator_id: int
 ) -> tf.data.Dataset:
-    """Returns the endless dataset of a host's rows of every batch, from `start_step` on.
+    """Returns the dataset of a host's rows of every batch, from `start_step` on.
+
+    Args:
+        files: the split.
+        order: position -> window.
+        batches: what is asked for.
+        separator_id: of the vocabulary.
 
     Returns:
-        `(inputs, targets)`: `[rows, seq_len]` int32 each, or `targets` `[rows]` int32.
+        As of `Corpus.windows`.
     """
-    start_row = batches.start_step * batches.host_rows
+    start_row, targets = batches.start_step * batches.host_rows, batches.targets
     all_rows = make_rows(files, order, Rows(batches), start_row=start_row, targets=targets)
-    return all_rows.rebatch(batches.host_rows, drop_remainder=True)
+    dataset = declare(
+        all_rows.rebatch(batches.host_rows, drop_remainder=True),
+        batches.num_left(order.num_windows),
+    )
+    if batches.segments:
+        return dataset.map(lambda x, y: ((x, *segment(x, separator_id)), y))
+    if not batches.across_documents:
+        return dataset.map(lambda x, y: mask_other_documents(x, y, separator_id))
+    return dataset
 
 
 def make_rows(
@@ -38,12 +48,7 @@ def make_rows(
 
     Returns:
         `(inputs, targets)`: `[n, seq_len]` int32 each, or `targets` `[n]` int32.
-
-    Raises:
-        OptionError: `targets` is neither `sequence` nor `last`.
     """
-    if targets not in ("sequence", "last"):
-        raise OptionError(f"`targets` must be sequence or last, got {targets!r}")
     windows = files.windows
 
     def load(first_windows: tf.Tensor, num_windows: tf.Tensor) -> Loaded:

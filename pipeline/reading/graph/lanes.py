@@ -14,12 +14,9 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.reading.batches import Batches
-from pipeline.reading.geometry import check_lanes, lane_start
-from pipeline.reading.groups import Rows
-from pipeline.reading.spans import ShardFiles, cut_spans, read_pieces
-
-_LANE_BYTES = 128 * 2**10  # of a lane, read by one seek
-_BLOCK_BYTES = 16 * 2**20  # of all lanes of a host, in memory about three times
+from pipeline.reading.geometry import check_lanes, lane_block_steps, lane_start
+from pipeline.reading.graph.groups import Rows
+from pipeline.reading.graph.spans import ShardFiles, cut_spans, read_pieces
 
 
 def make_lanes(
@@ -44,8 +41,9 @@ def make_lanes(
     own_starts = np.array(
         [lane_start(lane, rows.batch_size, num_tokens) for lane in rows.places.tolist()], np.int64
     )
-    lane_tokens = min(_LANE_BYTES, _BLOCK_BYTES // rows.count) // files.dtype.itemsize
-    steps = max(1, min(lane_tokens, num_tokens - 2) // seq_len)  # read at once
+    steps = lane_block_steps(
+        num_tokens, num_lanes=rows.count, seq_len=seq_len, itemsize=files.dtype.itemsize
+    )
 
     @tf.autograph.experimental.do_not_convert
     def load(block: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
