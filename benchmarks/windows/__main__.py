@@ -28,6 +28,7 @@ from rounds import measure_in_rounds  # noqa: E402
 CONTENDERS = {  # name -> (script, environment, its packages)
     "textreel, loop in a tf.function": ("textreel_function.py", None),
     "textreel, loop in Python": ("textreel_python.py", None),
+    "textreel, NumPy arrays": ("textreel_arrays.py", None),
     "window/flat_map, as documented": ("recipe.py", None),
     "keras timeseries_dataset_from_array": ("keras_timeseries.py", None),
     "nanoGPT get_batch": ("nanogpt.py", "litdata"),

@@ -52,7 +52,7 @@ def add_command(subparsers: Any) -> None:
     parser.add_argument(
         "--array_record",
         action="store_true",
-        help="also write array_record files, which tfds.data_source reads without TensorFlow",
+        help="also write array_record files, which as_data_source of TFDS reads without TensorFlow",
     )
     parser.add_argument(
         "--overwrite", action="store_true", help="replace the corpus that is in DIR"

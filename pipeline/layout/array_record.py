@@ -1,6 +1,6 @@
 """Array_record files beside the shards: the same records, for random access by PyTorch and JAX.
 
-`tfds.data_source` reads such files without TensorFlow. One holds the same Examples as the
+`as_data_source` of TFDS reads such files without TensorFlow. One holds the same Examples as the
 TFRecord file beside it, in the same order, and is made from it: its bytes follow from the
 shard's, so the manifest, which says what tokens a corpus has, does not mention it.
 """

@@ -76,7 +76,7 @@ def prepare(
         engine: runs the tasks instead of processes of this machine, such as
             `functools.partial(beam.run, options=…, folder=…)` (`preparing.engines.beam`), on
             workers that see `sources` and `output` under the same paths. Changes no byte.
-        array_record: also writes the records as array_record files, for `tfds.data_source`.
+        array_record: also writes the records as array_record files, for `as_data_source` of TFDS.
         overwrite: replaces a corpus that is there, finished or not.
         progress: shows a progress bar.
         on_found: is called with the sources, and what is left out, before they are read.

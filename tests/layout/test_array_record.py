@@ -1,4 +1,4 @@
-"""`--array_record`: the same records for `tfds.data_source`, the same bytes always."""
+"""`--array_record`: the same records for `as_data_source` of TFDS, the same bytes always."""
 
 import functools
 from pathlib import Path
