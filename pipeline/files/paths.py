@@ -48,8 +48,8 @@ def checked_path(path: str | os.PathLike[str], option: str) -> str:
         option: its name, for the message.
 
     Raises:
-        OptionError: it is none, or empty, or begins as a URI and is none (`gs:/bucket`, `C:/text`), or has
-            a scheme of which nothing is known.
+        OptionError: it is none, or empty, or begins as a URI and is none (`gs:/bucket`,
+            `C:/text`), or has a scheme of which nothing is known.
     """
     given = os.fspath(path) if isinstance(path, os.PathLike) else path
     if not given or not isinstance(given, str):
