@@ -1,9 +1,10 @@
 """The task of Keras's lstm_text_generation.py: the original beside textreel, in one run.
 
-    python benchmarks/original [--parts loss memory time] [--megabytes 2] [--rounds 3]
+    python benchmarks/original [--only loss memory time] [--megabytes 2] [--rounds 3]
 
 The original is `peers/original.py`. Text: the ASCII files of the installed Python packages, in
-lower case, as the original makes it. Writes `benchmarks/results/original.md` and two charts:
+lower case, as the original makes it. Writes `benchmarks/results/original.md` and two
+charts; with `--only`, or when stopped, the parts that are there, as `original.partial.md`:
 
 - loss: the same model on the same windows (`--targets last --seq_len 40 --stride 3`), the mean
   training loss of every hundred steps, over `--rounds` seeds of each.
@@ -18,50 +19,65 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tqdm import tqdm
+
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 sys.path.insert(0, str(HERE.parent))
 from installed_text import make_text  # noqa: E402
 from loss import Loss, measure_loss  # noqa: E402
 from memory import SIZES, Memory, measure_memory  # noqa: E402
+from peer_environments import versions_text  # noqa: E402
 from processor import describe  # noqa: E402
 from race import EVAL_STEPS, UPDATES, Race, measure_race  # noqa: E402
+from rounds import RESULTS, ended_by_signals, write_table  # noqa: E402
 
-RESULTS = HERE.parent / "results"
+PARTS = ("loss", "memory", "time")
 
 
 def main() -> None:
     """Measures, and writes the results."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--parts", nargs="+", default=["loss", "memory", "time"])
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--megabytes", type=float, default=2, help="text of loss and time")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--loss_steps", type=int, default=1000)
     parser.add_argument("--sizes", type=float, nargs="+", default=SIZES, help="MB, of memory")
     arguments = parser.parse_args()
-    target = RESULTS / "original.md"
     sections = [
         "# The original's task: lstm_text_generation.py beside textreel",
-        f"{describe()}.",
+        f"{describe()}. {versions_text(HERE, [])}.",
     ]
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        text = folder / "text.txt"
-        make_text(text, round(arguments.megabytes * 10**6))
-        text.write_text(text.read_text().lower())
-        if "loss" in arguments.parts:
-            measured = measure_loss(text, folder, arguments.rounds, arguments.loss_steps)
-            sections.append(describe_loss(measured, arguments))
-        if "memory" in arguments.parts:
-            rows = measure_memory(folder, arguments.sizes)
-            sections.append(describe_memory(rows))
-            draw_memory(rows, RESULTS / "original_memory.png")
-        if "time" in arguments.parts:
-            races = [measure_race(text, folder / f"race{n}", n) for n in range(arguments.rounds)]
-            sections.append(describe_time(races, arguments))
-            draw_time(races[0], RESULTS / "original_time.png")
-    target.write_text("\n\n".join(sections) + "\n")
-    print("\n\n".join(sections))
+    stopped = False
+    with tempfile.TemporaryDirectory() as name, ended_by_signals():
+        try:
+            for part in tqdm([part for part in PARTS if part in arguments.only], unit="part"):
+                sections.append(measure_part(part, Path(name), arguments))
+                tqdm.write(sections[-1])
+        except KeyboardInterrupt:
+            stopped = True
+    whole = set(arguments.only) == set(PARTS) and not stopped
+    write_table("original", "\n\n".join(sections).split("\n"), whole=whole)
+
+
+def measure_part(part: str, folder: Path, arguments: argparse.Namespace) -> str:
+    """The section of a part; draws its chart."""
+    if part == "memory":
+        rows = measure_memory(folder, arguments.sizes)
+        draw_memory(rows, RESULTS / "original_memory.png")
+        return describe_memory(rows)
+    text = folder / "text.txt"
+    make_text(text, round(arguments.megabytes * 10**6))
+    text.write_text(text.read_text().lower())
+    if part == "loss":
+        measured = measure_loss(text, folder, arguments.rounds, arguments.loss_steps)
+        return describe_loss(measured, arguments)
+    races = [
+        measure_race(text, folder / f"race{number}", number)
+        for number in tqdm(range(arguments.rounds), unit="race")
+    ]
+    draw_time(races[0], RESULTS / "original_time.png")
+    return describe_time(races, arguments)
 
 
 def describe_loss(measured: Loss, arguments: argparse.Namespace) -> str:

@@ -1,12 +1,14 @@
 """How fast text becomes tokens on disk: textreel beside its peers, in one run.
 
     python benchmarks/prepare --environments DIR [--megabytes 50] [--rounds 5] [--tokenizer FILE]
+        [--only NAME...]
 
 Every contender is a whole process, from its start until its output is synced to disk, on the same
 ASCII text, with the lookup table or the BPE given (but for nanoGPT's script, which is as it is).
 The rounds go through all contenders in turn. Peers run in virtual environments of their own, which
 are made in DIR from PyPI if they are not there. FILE, a published `tokenizer.json` such as Llama
-3's, makes one more row, named by its folder. Writes a table and a chart to `benchmarks/results`.
+3's, makes one more row, named by its folder. Writes a table and a chart to
+`benchmarks/results`; with `--only`, or when stopped, a table `.partial.md`.
 """
 
 import argparse
@@ -24,9 +26,9 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 from installed_text import make_text  # noqa: E402
 from peak_memory import resident_bytes  # noqa: E402
-from peer_environments import interpreter  # noqa: E402
+from peer_environments import interpreter, versions_text  # noqa: E402
 from processor import describe  # noqa: E402
-from rounds import measure_in_rounds  # noqa: E402
+from rounds import RESULTS, add_options, chosen, measure_in_rounds, write_table  # noqa: E402
 
 PEERS = {  # (kind, name) -> (script, environment)
     ("characters", "Hugging Face datasets"): ("datasets_char.py", "datasets"),
@@ -51,9 +53,12 @@ def measure(command: list[str]) -> tuple[float, float]:
             command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=variables
         )
         peak = 0
-        while process.poll() is None:
-            peak = max(peak, resident_bytes(process.pid))
-            time.sleep(0.02)
+        try:
+            while process.poll() is None:
+                peak = max(peak, resident_bytes(process.pid))
+                time.sleep(0.02)
+        finally:
+            process.kill()
         for file in Path(output).rglob("*"):
             if file.is_file():
                 with open(file, "rb") as opened:
@@ -91,7 +96,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--environments", type=Path, required=True)
     parser.add_argument("--megabytes", type=int, default=50)
-    parser.add_argument("--rounds", type=int, default=5)
+    add_options(parser)
     parser.add_argument("--tokenizer", type=Path)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -121,23 +126,28 @@ def main() -> None:
         }
         for vocabulary in ("byte", "char", trained):
             name = "BPE given" if vocabulary == trained else vocabulary
-            chosen = ["--vocabulary", vocabulary]
-            commands["rows", f"textreel {name}, JSON Lines"] = [*rows, "OUTPUT/c", *chosen]
-            commands["rows", f"textreel {name}, --document line"] = [*by_line, *chosen]
+            by = ["--vocabulary", vocabulary]
+            commands["rows", f"textreel {name}, JSON Lines"] = [*rows, "OUTPUT/c", *by]
+            commands["rows", f"textreel {name}, --document line"] = [*by_line, *by]
         if arguments.tokenizer:
             published = str(arguments.tokenizer)
             name = f"textreel, {arguments.tokenizer.resolve().parent.name}"
             commands["subwords", name] = [*prepare, "OUTPUT/c", "--vocabulary", published]
         for (kind, name), (script, packages) in PEERS.items():
+            if (kind, name) not in chosen({**commands, **PEERS}, arguments.only):
+                continue
             python = interpreter(arguments.environments, packages)
             more = [f"{trained}/tokenizer.json"] if kind == "subwords" else []
             commands[kind, name] = [python, str(HERE / "peers" / script), text, "OUTPUT", *more]
-        results, failed = measure_in_rounds(commands, measure, rounds=arguments.rounds)
+        wanted = chosen(commands, arguments.only)
+        measured = measure_in_rounds(wanted, measure, rounds=arguments.rounds, show=show)
+    results, failed = measured.results, measured.failed
+    environments = [environment for key, (_, environment) in PEERS.items() if key in wanted]
     lines = [
         f"# Text to tokens on disk: {arguments.megabytes} MB of ASCII, whole processes, synced",
         "",
         f"`python benchmarks/prepare --megabytes {arguments.megabytes}`, {describe()},"
-        f" medians of {arguments.rounds} rounds.",
+        f" {measured.rounds_text}. {versions_text(arguments.environments, environments)}.",
     ]
     for kind in ("characters", "subwords", "rows"):
         lines += [
@@ -156,10 +166,17 @@ def main() -> None:
         for (of, name), error in failed.items():
             if of == kind:
                 lines.append(f"| {name} | does not run here: {error} | | | |")
-    target = HERE.parent / "results" / f"prepare_{arguments.megabytes}MB"
-    target.with_suffix(".md").write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
-    draw(results, arguments.megabytes, target.with_suffix(".png"))
+    whole = not arguments.only and not measured.stopped
+    target = f"prepare_{arguments.megabytes}MB"
+    write_table(target, lines, whole=whole)
+    if whole:
+        draw(results, arguments.megabytes, RESULTS / f"{target}.png")
+
+
+def show(result: tuple[float, float]) -> str:
+    """What is printed of a result."""
+    seconds, megabytes = result
+    return f"{seconds:.2f} s, {megabytes:.0f} MB of memory"
 
 
 def draw(results: dict, megabytes: int, path: Path) -> None:

@@ -1,6 +1,7 @@
 """How fast shuffled records come, and how well shuffled: textreel beside `tf.data`'s own shuffle.
 
-    python benchmarks/records --folder DIR [--gigabytes 4] [--seconds 15] [--rounds 2]
+    python benchmarks/records --folder DIR [--gigabytes 4] [--seconds 15] [--rounds 5]
+        [--only NAME...]
 
 Makes a dataset of serialized Examples of lines of text in DIR, as TFDS writes them, and its index.
 Every contender is a process that reads batches of 256 records with the same memory: once from the
@@ -19,8 +20,9 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 from installed_text import make_text  # noqa: E402
+from peer_environments import versions_text  # noqa: E402
 from processor import describe  # noqa: E402
-from rounds import measure_in_rounds  # noqa: E402
+from rounds import add_options, chosen, measure_in_rounds, write_table  # noqa: E402
 
 from pipeline import index_records, open_records  # noqa: E402
 from pipeline.auditing.record_quality import measure_records  # noqa: E402
@@ -74,9 +76,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--gigabytes", type=float, default=4)
-    parser.add_argument("--rounds", type=int, default=2)
+    add_options(parser)
     parser.add_argument("--seconds", type=float, default=15)
     arguments = parser.parse_args()
+    contenders = chosen(CONTENDERS, arguments.only)
     folder = arguments.folder / "records"
     folder.mkdir(parents=True)
     try:
@@ -88,9 +91,9 @@ def main() -> None:
         common = [str(folder), str(SHUFFLE_BYTES), str(BATCH_SIZE), str(arguments.seconds)]
         script = str(HERE / "contender.py")
         commands = {
-            name: [sys.executable, script, *common, *kind] for name, kind in CONTENDERS.items()
+            name: [sys.executable, script, *common, *kind] for name, kind in contenders.items()
         }
-        results, failed = measure_in_rounds(commands, measure, rounds=arguments.rounds)
+        measured = measure_in_rounds(commands, measure, rounds=arguments.rounds, show=show)
         comparison = measure_records(records, batch_size=BATCH_SIZE, shuffle_bytes=SHUFFLE_BYTES)
     finally:
         shutil.rmtree(folder)
@@ -100,7 +103,8 @@ def main() -> None:
         f"{BATCH_SIZE}",
         "",
         f"`python benchmarks/records`, {describe()}, shared with other "
-        f"work; medians of {arguments.rounds} rounds (slowest-fastest). {len(records):,} records "
+        f"work; {measured.rounds_text} (slowest-fastest). {versions_text(folder, [])}. "
+        f"{len(records):,} records "
         f"of {records.record_bytes} bytes in the mean in {NUM_FILES} files; "
         f"{SHUFFLE_BYTES // 2**20} MiB for the shuffle; indexed in {indexing:.1f} s. Files "
         "and variance are those of the first 400 batches: of `interleave` at most 16 files, "
@@ -111,7 +115,7 @@ def main() -> None:
         " files in a batch | variance of a file's share (perfect: 1) |",
         "|---|---|---|---|---|---|---|",
     ]
-    for name, runs in results.items():
+    for name, runs in measured.results.items():
         rates = sorted(run["rate"] / 1000 for run in runs)
         middle = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
         lines.append(
@@ -119,7 +123,7 @@ def main() -> None:
             f"{middle['first']:.1f} | {middle['resume']:.1f} | {middle['memory']:,.0f} | "
             f"{middle['files']:.1f} | {middle['variance']:.2f} |"
         )
-    lines += [f"| {name} | does not run here: {error} |" for name, error in failed.items()]
+    lines += [f"| {name} | does not run here: {error} |" for name, error in measured.failed.items()]
     lines += [
         "",
         "What `textreel inspect INDEX --shuffle` says, of the whole epoch: variance "
@@ -128,9 +132,12 @@ def main() -> None:
         f"{comparison.ours.same_batch} (a perfect shuffle: "
         f"{comparison.ours.expected_same_batch:.0f}).",
     ]
-    target = HERE.parent / "results" / "records.md"
-    target.write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
+    write_table("records", lines, whole=contenders == CONTENDERS and not measured.stopped)
+
+
+def show(result: dict[str, float]) -> str:
+    """What is printed of a result."""
+    return f"{result['rate']:,.0f} examples/s, first batch after {result['first']:.1f} s"
 
 
 if __name__ == "__main__":

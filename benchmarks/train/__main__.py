@@ -1,12 +1,13 @@
 """How fast an LSTM trains: textreel beside its peers, in one run.
 
     python benchmarks/train --environments DIR [--megabytes 10] [--rounds 5] [--seconds 5]
+        [--only NAME...] [--precision float32|bfloat16...]
 
 Every contender is a process that trains the same model (Embedding 64 -> LSTM 256 -> Dense, a
 target at every place) on the same characters, in batches of 64 windows of 64, with Adam. The rate
 counts trained tokens after a warm-up. The rounds go through all contenders in turn. Peers run in
 virtual environments of their own, which are made in DIR from PyPI if they are not there. Writes a
-table and a chart to `benchmarks/results`.
+table and a chart to `benchmarks/results`; a part, or when stopped, `train.partial.md`.
 """
 
 import argparse
@@ -25,9 +26,9 @@ from pipeline import open_corpus
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 from installed_text import make_text  # noqa: E402
-from peer_environments import interpreter  # noqa: E402
+from peer_environments import interpreter, versions_text  # noqa: E402
 from processor import describe  # noqa: E402
-from rounds import measure_in_rounds  # noqa: E402
+from rounds import RESULTS, add_options, chosen, measure_in_rounds, write_table  # noqa: E402
 
 CONTENDERS = {  # (name, precision) -> (script, its arguments, environment)
     ("textreel train", "float32"): ("textreel_train.py", [], None),
@@ -77,11 +78,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--environments", type=Path, required=True)
     parser.add_argument("--megabytes", type=float, default=10)
-    parser.add_argument("--rounds", type=int, default=5)
+    add_options(parser, precision=True)
     parser.add_argument("--seconds", type=float, default=5)
-    parser.add_argument("--only", nargs="+", help="names of contenders, as in the table")
     arguments = parser.parse_args()
-    names = arguments.only or [name for name, _ in CONTENDERS]
+    contenders = {
+        key: contender
+        for key, contender in chosen(CONTENDERS, arguments.only).items()
+        if key[1] in arguments.precision
+    }
     with tempfile.TemporaryDirectory() as folder:
         ids, vocabulary_size = make_corpus(folder, round(arguments.megabytes * 10**6))
         sizes = [ids, str(vocabulary_size), str(arguments.seconds)]
@@ -92,28 +96,35 @@ def main() -> None:
                 *sizes,
                 *options,
             ]
-            for key, (script, options, packages) in CONTENDERS.items()
-            if key[0] in names
+            for key, (script, options, packages) in contenders.items()
         }
-        results, failed = measure_in_rounds(commands, measure, rounds=arguments.rounds)
-    target = HERE.parent / "results" / "train"
+        measured = measure_in_rounds(commands, measure, rounds=arguments.rounds, show=show)
+    results = measured.results
+    environments = [environment for _, _, environment in contenders.values()]
     lines = [
         "# Tokens a second in training: Embedding 64, LSTM 256, Dense, on a CPU",
         "",
         f"`python benchmarks/train`, {describe()}, {arguments.megabytes:g} MB of text, "
         f"{vocabulary_size} characters, batches of",
-        f"64 windows of 64, Adam without clipping; medians of {arguments.rounds} rounds "
+        f"64 windows of 64, Adam without clipping; {measured.rounds_text} "
         "(slowest-fastest), in thousands. The ratio is the",
         f"median over the rounds of the rate beside that of {REFERENCE} in the same precision "
         "and round.",
+        f"{versions_text(arguments.environments, environments)}.",
         "",
         "| | float32 | ratio | bfloat16 | ratio | waits for input |",
         "|---|---|---|---|---|---|",
-        *_rows(results, failed),
+        *_rows(results, measured.failed),
     ]
-    target.with_suffix(".md").write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
-    draw(results, target.with_suffix(".png"))
+    whole = contenders.keys() == CONTENDERS.keys() and not measured.stopped
+    write_table("train", lines, whole=whole)
+    if whole:
+        draw(results, RESULTS / "train.png")
+
+
+def show(result: dict[str, float]) -> str:
+    """What is printed of a result."""
+    return f"{result['tokens_per_second']:,.0f} tokens/s"
 
 
 def _rows(results: dict, failed: dict) -> list[str]:

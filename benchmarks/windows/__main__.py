@@ -1,11 +1,12 @@
 """How fast windows come: textreel beside its peers, in one run.
 
     python benchmarks/windows --environments DIR [--megabytes 50] [--rounds 5] [--seconds 1.5]
+        [--only NAME...]
 
 Every contender is a process that makes shuffled batches of inputs and targets of the same text of
 bytes, and counts windows. The rounds go through all contenders in turn. Peers run in virtual
 environments of their own, which are made in DIR from PyPI if they are not there. Writes a table
-and a chart to `benchmarks/results`.
+and a chart to `benchmarks/results`; with `--only`, or when stopped, `windows.partial.md`.
 """
 
 import argparse
@@ -21,9 +22,9 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 from installed_text import make_text  # noqa: E402
-from peer_environments import interpreter  # noqa: E402
+from peer_environments import interpreter, versions_text  # noqa: E402
 from processor import describe  # noqa: E402
-from rounds import measure_in_rounds  # noqa: E402
+from rounds import RESULTS, add_options, chosen, measure_in_rounds, write_table  # noqa: E402
 
 CONTENDERS = {  # name -> (script, environment, its packages)
     "textreel, loop in a tf.function": ("textreel_function.py", None),
@@ -53,9 +54,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--environments", type=Path, required=True)
     parser.add_argument("--megabytes", type=int, default=50)
-    parser.add_argument("--rounds", type=int, default=5)
+    add_options(parser)
     parser.add_argument("--seconds", type=float, default=1.5)
     arguments = parser.parse_args()
+    contenders = chosen(CONTENDERS, arguments.only)
     with tempfile.TemporaryDirectory() as folder:
         text = f"{folder}/text.txt"
         make_text(Path(text), arguments.megabytes * 10**6)
@@ -69,15 +71,18 @@ def main() -> None:
                 text,
                 str(arguments.seconds),
             ]
-            for name, (script, packages) in CONTENDERS.items()
+            for name, (script, packages) in contenders.items()
         }
-        results, failed = measure_in_rounds(commands, measure, rounds=arguments.rounds)
-    geometries = list(results["limit: one NumPy gather"][0])
+        measured = measure_in_rounds(commands, measure, rounds=arguments.rounds, show=show)
+    results = measured.results
+    geometries = list(dict.fromkeys(key for runs in results.values() for key in runs[0]))
+    environments = [environment for _, environment in contenders.values()]
     lines = [
         f"# Windows a second: {arguments.megabytes} MB of bytes, shuffled batches",
         "",
-        f"`python benchmarks/windows`, {describe()}, medians of {arguments.rounds} rounds"
-        " (slowest-fastest); columns are (seq_len, stride, batch_size), in thousands of windows.",
+        f"`python benchmarks/windows`, {describe()}, {measured.rounds_text}"
+        " (slowest-fastest); columns are (seq_len, stride, batch_size), in thousands of windows. "
+        f"{versions_text(arguments.environments, environments)}.",
         "",
         f"| | {' | '.join(geometries)} | first batch, s |",
         "|---|" + "---|" * (len(geometries) + 1),
@@ -93,11 +98,17 @@ def main() -> None:
             )
         first = statistics.median(first for run in runs for _, first in run.values())
         lines.append(f"| {name} | {' | '.join(cells)} | {first:.2f} |")
-    lines += [f"| {name} | does not run here: {error} |" for name, error in failed.items()]
-    target = HERE.parent / "results" / "windows"
-    target.with_suffix(".md").write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
-    draw(results, geometries, target.with_suffix(".png"))
+    lines += [f"| {name} | does not run here: {error} |" for name, error in measured.failed.items()]
+    whole = contenders.keys() == CONTENDERS.keys() and not measured.stopped
+    write_table("windows", lines, whole=whole)
+    if whole:
+        draw(results, geometries, RESULTS / "windows.png")
+
+
+def show(result: dict[str, tuple[float, float]]) -> str:
+    """What is printed of a result."""
+    rates = ", ".join(f"{geometry}: {rate:,.0f}" for geometry, (rate, _) in result.items())
+    return f"{rates} windows/s"
 
 
 def draw(results: dict, geometries: list[str], path: Path) -> None:
