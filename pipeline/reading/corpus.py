@@ -300,6 +300,7 @@ class Corpus:
 
     def shards(self, split: str, windows: Windows, *, read_ahead: int) -> SplitShards:
         """The shards of a split, to be read."""
+        self.split(split)  # refuses one that is not there
         return SplitShards(
             self.directory, self.manifest, split, windows, read_ahead, self._fetchers
         )

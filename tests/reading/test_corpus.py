@@ -50,6 +50,8 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     calls: dict[str, Any] = {
         "windows": {"seq_len": 4, "batch_size": 2},
         "lanes": {"seq_len": 4, "batch_size": 2},
+        "batches": {"seq_len": 4, "batch_size": 2},
+        "lane_batches": {"seq_len": 4, "batch_size": 2},
         "num_windows": {"seq_len": 4},
     }
     for name, options in calls.items():
