@@ -153,6 +153,17 @@ def azure(folder: Path) -> Iterator[Store]:
 
 
 @contextlib.contextmanager
+def another_way(store: Store, folder: Path) -> Iterator[Store]:
+    """The same server through a proxy of its own, as another machine would reach it."""
+    with Proxy(store.proxy.upstream, folder).running() as proxy:
+        changed = {store.proxy.url: proxy.url, str(store.proxy.ca): str(proxy.ca)}
+        environment = dict(store.environment)
+        for old, new in changed.items():
+            environment = {name: value.replace(old, new) for name, value in environment.items()}
+        yield dataclasses.replace(store, environment=environment, proxy=proxy)
+
+
+@contextlib.contextmanager
 def hub(folder: Path) -> Iterator[Store]:
     """A server of files that may only be read: `http://…/BUCKET/FILE`, ranges included.
 

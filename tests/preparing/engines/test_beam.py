@@ -1,18 +1,14 @@
 """The Beam engine: the same bytes and the same errors as the local one, on several runners."""
 
-import contextlib
 import functools
-import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+import clusters
 import pytest
 import tasks
 from corpora import files, text, write
@@ -27,7 +23,6 @@ from pipeline.preparing.shards import ShardTask
 DIRECT = ("--runner=DirectRunner", "--prism_location=/none")
 MULTI_PROCESSING = (*DIRECT, "--direct_running_mode=multi_processing", "--direct_num_workers=2")
 CAMPAIGN = pytest.mark.campaign
-Found = TypeVar("Found")
 
 
 def done(*arguments: object, **options: Any) -> "subprocess.CompletedProcess[str]":
@@ -46,45 +41,6 @@ def make_sources(folder: Path, num_characters: int = 4000) -> Path:
 
 def engine(folder: Path, *options: str) -> Engine:
     return functools.partial(beam.run, options=options or DIRECT, folder=folder)
-
-
-@contextlib.contextmanager
-def child(*command: object, **options: Any) -> "Iterator[subprocess.Popen[bytes]]":
-    """A child process, ended at the end."""
-    process = subprocess.Popen(
-        [sys.executable, *map(str, command)],
-        env=ENVIRONMENT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,  # it has children of its own
-        **options,
-    )
-    try:
-        yield process
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_for(condition: Callable[[], Found], seconds: float = 60) -> Found:
-    stop = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < stop, "waited in vain"
-        time.sleep(0.01)
-    return value
-
-
-def answers(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-        return True
-    return False
 
 
 @pytest.mark.parametrize(
@@ -269,17 +225,8 @@ def test_a_job_service_with_an_external_worker_pool(tmp_path: Path) -> None:
     sources = make_sources(tmp_path / "in")
     arguments = ("--vocabulary", "char", "--shard_bytes", 1000, "--record_tokens", 100)
     done("prepare", sources, "--output", tmp_path / "local", *arguments)
-    jobs, pool = free_port(), free_port()
-    with (
-        child("-m", "apache_beam.runners.portability.local_job_service_main", "--port", jobs),
-        child("-m", "apache_beam.runners.worker.worker_pool_main", "--service_port", pool,
-              cwd=tmp_path),
-    ):  # fmt: skip
-        wait_for(lambda: answers(jobs) and answers(pool))
-        runner = (
-            "--runner=PortableRunner", f"--job_endpoint=127.0.0.1:{jobs}",
-            "--environment_type=EXTERNAL", f"--environment_config=127.0.0.1:{pool}",
-        )  # fmt: skip
+    with clusters.job_service() as job_service, clusters.worker_pool(tmp_path) as pool:
+        runner = (*job_service, *pool.options)
         beam_arguments = (*arguments, "--engine", "beam", "--", *runner)
         done("prepare", sources, "--output", tmp_path / "beam", *beam_arguments)
         write(tmp_path / "bad", b"text \xff" + b"x" * 100)
@@ -302,33 +249,25 @@ def test_dask_with_two_workers(tmp_path: Path, kill: bool) -> None:
     arguments = ("--vocabulary", "char", "--shard_bytes", 1000, "--record_tokens", 100)
     done("prepare", sources, "--output", tmp_path / "local", *arguments)
     expected = files(tmp_path / "local")
-    scheduler_file = tmp_path / "scheduler.json"
-    dask = ("-m", "distributed.cli.dask_scheduler")
-    worker = (
-        "-m", "distributed.cli.dask_worker", "--scheduler-file", scheduler_file,
-        "--host", "127.0.0.1", "--nthreads", "1", "--no-nanny", "--no-dashboard",
-    )  # fmt: skip
-    with child(*dask, "--host", "127.0.0.1", "--port", "0", "--no-dashboard",
-               "--scheduler-file", scheduler_file):  # fmt: skip
-        wait_for(scheduler_file.exists)
-        address = wait_for(lambda: json.loads(scheduler_file.read_text() or "{}"))["address"]
-        with child(*worker, cwd=tmp_path) as victim, child(*worker, cwd=tmp_path):
-            command = (
-                sys.executable, "-m", "pipeline", "prepare", sources,
-                "--output", tmp_path / "beam", *arguments, "--engine", "beam", "--",
-                "--runner=apache_beam.runners.dask.dask_runner.DaskRunner",
-                f"--dask_client_address={address}", "--dask_npartitions=20",
-            )  # fmt: skip
-            run = subprocess.Popen(
-                [*map(str, command)], env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
-            )
-            with run:
-                if kill:
-                    found = (tmp_path / "beam").glob
-                    wait_for(lambda: len(list(found("*.tfrecord-*"))) > len(expected) // 10)
-                    victim.send_signal(signal.SIGKILL)
-                    assert len(list(found("*.tfrecord-*"))) < len(expected) // 2
-                _, errors = run.communicate(timeout=200)
-            assert run.returncode == 0, errors
-            assert (victim.poll() is not None) == kill
+    with (
+        clusters.dask_scheduler(tmp_path) as scheduler,
+        clusters.dask_worker(scheduler, tmp_path) as victim,
+        clusters.dask_worker(scheduler, tmp_path),
+    ):
+        command = (
+            sys.executable, "-m", "pipeline", "prepare", sources, "--output", tmp_path / "beam",
+            *arguments, "--engine", "beam", "--", *scheduler.options,
+        )  # fmt: skip
+        run = subprocess.Popen(
+            [*map(str, command)], env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
+        )
+        with run:
+            if kill:
+                found = (tmp_path / "beam").glob
+                clusters.wait_for(lambda: len(list(found("*.tfrecord-*"))) > len(expected) // 10)
+                victim.send_signal(signal.SIGKILL)
+                assert len(list(found("*.tfrecord-*"))) < len(expected) // 2
+            _, errors = run.communicate(timeout=200)
+        assert run.returncode == 0, errors
+        assert (victim.poll() is not None) == kill
     assert files(tmp_path / "beam") == expected
