@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from pipeline.errors import UserError
+from pipeline.sizes import count_text
 
 _Result = TypeVar("_Result")
 _ATTEMPTS = 6  # beside those of the libraries, which know fewer failures
 _FIRST_SECONDS, _MOST_SECONDS = 0.5, 16.0  # from one attempt to the next
+_LAST_SECONDS = 120.0  # no attempt after these: some libraries make many of their own in each
 _PASSING_STATUSES = {408, 409, 425, 429, 500, 502, 503, 504}
 _PRECONDITION_FAILED = 412  # some libraries say FileExistsError, some only this
 _STAYING = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError)
@@ -20,6 +22,7 @@ _STAYING = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryErr
 _NETWORK = {
     "ChecksumError",  # gcsfs
     "ClientError",  # aiohttp; that of botocore has a status
+    "ConnectionError",  # botocore and requests have their own
     "HTTPClientError",  # botocore
     "IncompleteRead",
     "RequestException",  # requests
@@ -57,6 +60,7 @@ def retried(uri: str, verb: str, call: Callable[[], _Result]) -> _Result:
         FileNotFoundError, FileExistsError: as the store says.
         StoreError: any other failure; it names the URI, what the store said, and how often.
     """
+    began = time.monotonic()
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             return call()
@@ -70,10 +74,10 @@ def retried(uri: str, verb: str, call: Callable[[], _Result]) -> _Result:
                 raise FileExistsError(f"{uri} is there already") from error
             if not passes(error):
                 raise StoreError(f"{uri} cannot be {verb}: {_said(error)}") from error
-            if attempt == _ATTEMPTS:
+            if attempt == _ATTEMPTS or time.monotonic() - began > _LAST_SECONDS:
                 raise StoreError(
-                    f"{uri} cannot be {verb}, {attempt} attempts long: {_said(error)}; when the "
-                    "store is reached again, run the same command"
+                    f"{uri} cannot be {verb}, {count_text(attempt, 'attempt')} long: "
+                    f"{_said(error)}; when the store is reached again, run the same command"
                 ) from error
         time.sleep(_pause(attempt))
     raise AssertionError

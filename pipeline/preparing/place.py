@@ -79,10 +79,12 @@ def target_of(directory: str, intent: dict[str, Any], overwrite: bool) -> str:
     if not exists(join(directory, FILE_NAME)) or journal.is_same(directory, intent):
         return directory
     if not overwrite:
+        held = "that is not whole, or not of these options and sources as they are now"
+        if is_in_store(directory):
+            held = "already, and a store does not say whether its sources have changed since"
         raise UserError(
-            f"`output` {directory} holds a corpus that is not whole, or not of these options and "
-            "sources as they are now; nothing was changed: name a new directory, or replace it "
-            "with `--overwrite`"
+            f"`output` {directory} holds a corpus {held}; nothing was changed: name a new "
+            "directory, or replace it with `--overwrite`"
         )
     return replacement.stage_of(directory)
 

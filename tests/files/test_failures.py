@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import storage
+from botocore.exceptions import EndpointConnectionError
 from storage_proxy import Fault, Request
 
 from pipeline.files import (
@@ -81,6 +82,7 @@ def test_a_store_that_stays_away_is_named_and_is_not_taken_for_an_empty_one(
     [
         (ConnectionResetError(), True),
         (TimeoutError(), True),
+        (EndpointConnectionError(endpoint_url="http://127.0.0.1:9"), True),
         (PermissionError(), False),
         (FileNotFoundError(), False),
         (ValueError("no such option"), False),
@@ -103,6 +105,16 @@ def test_there_are_so_many_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(StoreError, match="s3://b/x cannot be read, 6 attempts long: reset by peer"):
         failures.retried("s3://b/x", "read", call)
     assert waits == [1, 2, 3, 4, 5]
+
+
+def test_there_are_fewer_attempts_where_each_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(failures, "_LAST_SECONDS", -1.0)
+
+    def call() -> None:
+        raise ConnectionResetError("reset by peer")
+
+    with pytest.raises(StoreError, match="cannot be read, 1 attempt long"):
+        failures.retried("s3://b/x", "read", call)
 
 
 def test_a_condition_that_fails_says_that_something_is_there() -> None:

@@ -75,7 +75,7 @@ def test_a_whole_corpus_is_replaced_on_demand_alone(
     output = f"{store.new_bucket()}/corpus"
     prepare([texts], output, OTHERS, workers=1)
     before = contents(output)
-    with pytest.raises(UserError, match="holds a corpus; nothing was changed"):
+    with pytest.raises(UserError, match=r"holds a corpus already, .*; nothing was changed"):
         prepare([texts], output, OPTIONS, workers=1)
     assert contents(output) == before
     prepare([texts], output, OPTIONS, workers=1, overwrite=True)
