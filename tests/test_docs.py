@@ -75,8 +75,8 @@ def test_the_commands_of_a_page_run(
     name: str, place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page = next(page for page in PAGES if page.stem == name)
-    run("textreel prepare YOUR_TEXT -o CORPUS --vocabulary char".split())
-    run("textreel train CORPUS -o RUN".split())
+    run(["textreel", "prepare", "YOUR_TEXT", "-o", "CORPUS", "--vocabulary", "char"])
+    run(["textreel", "train", "CORPUS", "-o", "RUN"])
     for words in commands(page):
         if words[1:2] and words[1] in BY_PAGES and not ELSEWHERE.search(" ".join(words)):
             run(words)
