@@ -25,7 +25,7 @@ from trainer.run.checkpoint import find_best, find_newest, read_identity
 from trainer.run.checkpointer import Checkpointer
 from trainer.run.directory import prepare_output
 from trainer.run.identity import RunIdentity
-from trainer.run.initial import InitialWeights, find_initial
+from trainer.run.initial import InitialWeights, find_initial, give
 from trainer.run.opening import DIGESTS
 from trainer.steps.assembly import Assembly, assemble
 
@@ -85,12 +85,12 @@ def start_run(
             assembly.model, assembly.optimizer, lanes=assembly.lanes, average=assembly.average
         )
         vectors = None if opened.pretrained is None else opened.pretrained.vectors
+        initial_weights = [] if opened.initial is None else opened.initial.values()
         with assembly.strategy.scope():
             step = checkpointer.restore()
             if vectors is not None:
                 start_from(vectors, assembly.model.embedding)
-            if opened.initial is not None:
-                opened.initial.give(assembly.model)
+            give(initial_weights, assembly.model)
     reported = config
     if not agreement.is_chief:
         reported, quiet = dataclasses.replace(config, output=directory, events=None), True

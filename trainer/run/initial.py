@@ -35,22 +35,24 @@ class InitialWeights:
     note: str | None
     source: OpenedRun | None
 
-    def give(self, model: keras.Model) -> None:
-        """Replaces the weights of a built model; without a `source`, does nothing.
+    def values(self) -> list[Any]:
+        """Reads the weights of the other run, `model.weights` in order; none without a `source`.
 
-        Weights of layers alone: the streams of dropout are the model's own. To be called in the
-        scope of its strategy.
+        Weights of layers alone: the streams of dropout are the new model's own. To be called
+        outside of a strategy's scope, where the other model would have copies, too.
         """
         if self.source is None:
-            return
-        for weight, value in zip(model.weights, self._values(self.source), strict=True):
-            weight.assign(value)
-
-    def _values(self, source: OpenedRun) -> list[Any]:
+            return []
         with tf.device("CPU"):
-            other = build_model(source.config, source.vocabulary.size, use_cudnn=False)
-        restore_weights(source.checkpoint, other)
-        return [weight.numpy() for weight in other.weights]
+            model = build_model(self.source.config, self.source.vocabulary.size, use_cudnn=False)
+        restore_weights(self.source.checkpoint, model)
+        return [weight.numpy() for weight in model.weights]
+
+
+def give(values: list[Any], model: keras.Model) -> None:
+    """Replaces the weights of a built model by what `values` returned, where there is any."""
+    for weight, value in zip(model.weights if values else [], values, strict=True):
+        weight.assign(value)
 
 
 def find_initial(
