@@ -5,8 +5,8 @@ A figure that is a table's has a comment in its paragraph that says which cell:
     <!-- figure: 1.3 times | train.md | textreel train | ratio -->
     <!-- figure: 1.9 times | train.md | textreel train / Keras fit | float32 -->
 
-The cell is found by its row, to a comma or its end, and by its column; of two rows, the first over the
-second. What the cell says is rounded as the figure is; MB become the GB of the figure.
+The cell is found by its row, to a comma or its end, and by its column; of two rows, the first over
+the second. What the cell says is rounded as the figure is; MB become the GB of the figure.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""README and docs: every command in them can be parsed, and those that need no other machine run."""
+"""README and docs: every command in them can be parsed, and those that can run here do."""
 
 import re
 import shlex
@@ -9,6 +9,7 @@ import corpora
 import pytest
 from training import ROOT
 
+from pipeline.cli import parse_arguments
 from trainer import task
 from trainer.cli import build_parser
 
@@ -20,14 +21,11 @@ TINY += " --sample_tokens 8"
 
 
 def commands(page: Path) -> list[list[str]]:
-    """The command lines in a page's blocks, and in its sentences those without an ellipsis."""
+    """The command lines in a page's blocks."""
     text = page.read_text()
     blocks = "\n".join(re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S)).replace("\\\n", " ")
-    lines = [part for line in blocks.splitlines() for part in re.split(r"&&|\|", line)]
-    prose = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
-    spans = [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", prose)]
-    lines += [span for span in spans if "…" not in span]
-    split = [shlex.split(line, comments=True) for line in lines if is_ours(line.strip())]
+    lines = [part.strip() for line in blocks.splitlines() for part in re.split(r"&&| \| ", line)]
+    split = [shlex.split(line, comments=True) for line in lines if is_ours(line)]
     return [words for words in split if words]
 
 
@@ -35,19 +33,31 @@ def is_ours(line: str) -> bool:
     return line.startswith(("textreel", "python -m trainer.task"))
 
 
-def parse(words: list[str]) -> object:
-    if words[0] == "python":
-        return task.build_parser().parse_args(words[3:])
-    return build_parser().parse_args(words[1:])
+def exit_code(words: list[str]) -> int:
+    """What the parser says of a command line: 0, or 2."""
+    parser, first = (task.build_parser(), 3) if words[0] == "python" else (build_parser(), 1)
+    try:
+        parse_arguments(parser, words[first:])
+    except SystemExit as end:  # 0 for help, and the version
+        return int(str(end.code))
+    return 0
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_can_be_parsed(page: Path) -> None:
-    for words in commands(page):
-        try:
-            parse(words)
-        except SystemExit as end:  # help, and the version
-            assert end.code == 0, words
+    assert [words for words in commands(page) if exit_code(words)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_flag_in_a_sentence_is_there(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    prose = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S)
+    for span in re.findall(r"`(textreel [^`]+)`", prose):
+        words = [word.strip("[]") for word in span.split()[1:]]
+        with pytest.raises(SystemExit):
+            build_parser().parse_args([words[0], "--help"])
+        flags = [word.partition("=")[0] for word in words if word.startswith("--")]
+        shown = capsys.readouterr().out
+        assert [flag for flag in flags if flag not in shown] == [], span
 
 
 @pytest.fixture
@@ -94,5 +104,5 @@ def run(words: list[str]) -> None:
         words = [*words, *TINY.split()]
     if words[1] == "generate":
         words = [*words, "--tokens", "8"]
-    arguments = build_parser().parse_args(words[1:])
+    arguments = parse_arguments(build_parser(), words[1:])
     arguments.run(arguments)

@@ -10,7 +10,6 @@ from options import CHANGED, NEEDED, config_of, parsed
 from pipeline.errors import OptionError
 from trainer import task
 from trainer.config import TrainConfig
-from trainer.config.presets import PRESETS
 from trainer.task import add_arguments, build_parser
 
 
@@ -34,19 +33,6 @@ def test_defaults_of_the_environment_stand_in_for_required_options(
     add_arguments(parser)
     config = task.config_of(parser.parse_args(["corpus", "--events", "here"]))
     assert config == TrainConfig(corpus="corpus", output="there", events="here")
-
-
-@pytest.mark.parametrize("name", PRESETS)
-def test_what_is_typed_or_in_a_file_counts_more_than_a_preset(name: str, tmp_path: Path) -> None:
-    preset = PRESETS[name]
-    expected = dataclasses.replace(config_of(), **preset)
-    assert expected != config_of()
-    assert parsed(["--preset", name]) == expected
-    assert parsed(["--preset", name, "--steps=7000"]).steps == 7000
-    file = tmp_path / "options.toml"
-    file.write_text("steps = 7001\n")
-    both = parsed(["--preset", name, "--config", str(file)])
-    assert both == dataclasses.replace(expected, steps=7001)
 
 
 def test_help_shows_every_flag_with_its_default(capsys: pytest.CaptureFixture[str]) -> None:

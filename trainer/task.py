@@ -12,7 +12,6 @@ from pipeline.options import add_flags, from_flags
 from pipeline.parsing import CommandParser
 from pipeline.terminal import show, show_json
 from trainer.config import TrainConfig
-from trainer.config.presets import PRESETS
 from trainer.config.splits import check_corpus
 from trainer.config.train_config import settings_of
 from trainer.hosts.environment import find_hosts
@@ -52,7 +51,7 @@ def run(arguments: argparse.Namespace) -> None:
 def config_of(arguments: argparse.Namespace) -> TrainConfig:
     """Returns what flags ask for, and a file of options, and the directories of a Vertex AI job.
 
-    What is typed goes before what the file says, that before the preset, and that before the job.
+    What is typed goes before what the file says, and that before the job.
 
     Raises:
         OptionError: an option is missing, or breaks its rule.
@@ -60,8 +59,7 @@ def config_of(arguments: argparse.Namespace) -> TrainConfig:
         OSError: it cannot be read.
     """
     file = {} if arguments.config is None else settings_of(arguments.config)
-    preset = {} if arguments.preset is None else PRESETS[arguments.preset]
-    return from_flags(TrainConfig, arguments, {**_directories(), **preset, **file})
+    return from_flags(TrainConfig, arguments, {**_directories(), **file})
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,12 +70,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for options in TrainConfig.__bases__:
         group = parser.add_argument_group((options.__doc__ or "").partition(".")[0].lower())
         add_flags(group, options, _directories())
-    parser.add_argument(
-        "--preset",
-        choices=tuple(PRESETS),
-        help="options for a text of about 1 MB and minutes (small), of some MB and half an hour "
-        "(medium), or hours (large), of two cores; what is typed beside it counts more",
-    )
     parser.add_argument(
         "--config",
         metavar="FILE",

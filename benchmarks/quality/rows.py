@@ -70,8 +70,8 @@ def _shakespeare(seconds: float, name: str, goal: float) -> list[Row]:
     bfloat16 = "--precision=bfloat16"
     candidates = {
         "defaults": [],
-        "preset-small": ["--preset=small"],
-        "preset-small-bf16": ["--preset=small", bfloat16],
+        "lstm256": _lstm(256, "4e-3", *_SMALL_BATCH),
+        "lstm256-bf16": _lstm(256, "4e-3", *_SMALL_BATCH, bfloat16),
         "lstm384-bf16": _lstm(384, "3e-3", *_SMALL_BATCH, bfloat16),
         "lstm512-bf16": _lstm(512, "3e-3", *_SMALL_BATCH, bfloat16, "--dropout=0.1"),
         "lstm256-lanes": _lstm(256, "4e-3", *_SMALL_BATCH, "--lanes"),
@@ -107,10 +107,10 @@ ROWS = [
     ),
     *_shakespeare(180, "shakespeare-3min", 1.60),
     _ours(
-        "shakespeare-30min/preset-medium",
+        "shakespeare-30min/lstm512",
         SHAKESPEARE,
         1800,
-        "--preset=medium",
+        *_lstm(512, "3e-3", "--dropout=0.3", "--batch_size=32", "--seq_len=128", "--ema=0.998"),
         "--precision=bfloat16",
         goal=1.50,
     ),
@@ -123,10 +123,10 @@ ROWS = [
         goal=1.50,
     ),
     _ours(
-        "warpeace/preset-large",
+        "warpeace/lstm512x3",
         WAR_AND_PEACE,
         3600,
-        "--preset=large",
+        *_lstm(512, "2e-3", "--layers=3", "--dropout=0.3", "--seq_len=128", "--ema=0.998"),
         "--precision=bfloat16",
         goal=1.13,
     ),
