@@ -134,14 +134,14 @@ def test_a_run_that_has_lost_its_checkpoints_does_not_begin_anew(
     assert train(longer(char_corpus, copy), quiet=True).start_step == 9
 
 
-@pytest.mark.parametrize("name", ["r[ab]", "g*", "q?", "b\\x"])
+@pytest.mark.parametrize("name", ["r[ab]", "g*q?\\x"])
 def test_paths_are_no_patterns(
     char_corpus: Corpus, run: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     corpus = shutil.copytree(char_corpus.directory, tmp_path / name / "corpus")
-    for other in ("ra", "gg", "qq"):
+    for other in ("ra", "ggqqx"):
         shutil.copytree(run, tmp_path / other / "run")
-    before = {other: contents(tmp_path / other) for other in ("ra", "gg", "qq")}
+    before = {other: contents(tmp_path / other) for other in ("ra", "ggqqx")}
     mine, events = tmp_path / name / "run", str(tmp_path / name / "events")
     for steps in (6, 9):
         options = {"keep_checkpoints": 1, "events": events, "steps": steps, "eval_every": 3}
@@ -158,7 +158,7 @@ def test_paths_are_no_patterns(
         arguments = build_parser().parse_args(flags)
         arguments.run(arguments)
     assert Path(picture).exists()
-    assert {other: contents(tmp_path / other) for other in ("ra", "gg", "qq")} == before
+    assert {other: contents(tmp_path / other) for other in ("ra", "ggqqx")} == before
     assert capsys.readouterr().err == ""
 
 
