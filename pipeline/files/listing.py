@@ -68,9 +68,7 @@ def files_matching(pattern: str) -> list[str]:
     """
     if is_in_store(pattern):
         return sorted(store.matching(pattern))
-    start = pattern[: len(pattern) - len(local_path(pattern))]
-    found = glob.glob(local_path(pattern), recursive=True)
-    return sorted(start + path for path in found)
+    return sorted(glob.glob(local_path(pattern), recursive=True))
 
 
 def exists(path: str | os.PathLike[str]) -> bool:

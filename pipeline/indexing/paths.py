@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable
 
 from pipeline.errors import UserError
-from pipeline.files import exists, file_statuses, files_matching, is_uri
+from pipeline.files import checked_path, exists, file_statuses, files_matching, is_uri
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,8 +33,9 @@ def find_files(patterns: Iterable[str | os.PathLike[str]]) -> tuple[FoundFile, .
     Raises:
         UserError: a pattern that matches nothing, a path with nothing there, a directory, or a
             file that is named twice.
+        OptionError: a pattern that is neither a path nor a URI.
     """
-    given = [os.fspath(pattern) for pattern in patterns]
+    given = [checked_path(pattern, "patterns") for pattern in patterns]
     if not given:
         raise UserError("no file given; name at least one TFRecord file, or a pattern in quotes")
     paths = [_without_links(path) for pattern in given for path in _matches(pattern)]

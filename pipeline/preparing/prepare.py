@@ -297,20 +297,22 @@ def _check_documents(
 
     Warns (`TextWarning`) of another split without text.
     """
-    besides = f" beside {num_skipped} bad rows, which `on_bad_row` skips" if num_skipped else ""
+    besides = f" beside {num_skipped} bad rows (skipped, see `on_bad_row`)" if num_skipped else ""
     if not any(shard.text_bytes for split in shards.values() for shard in split):
         raise UserError(
-            f"the text is empty: no byte of it is in {count_text(len(sources), 'source')}, such as "
-            f"{sources[0].shown}{besides}; name others"
+            f"the text is empty: no byte of text{besides} in {count_text(len(sources), 'source')}, "
+            f"such as {sources[0].shown}; name others"
         )
     num_documents = sum(shard.num_documents for split in shards.values() for shard in split)
     is_separated = options.document not in DOCUMENTS and all(
         source.format.is_plain_text for source in sources
     )
     if is_separated and num_documents <= len(sources):
+        kinds = ", ".join(f"`{document}`" for document in DOCUMENTS)
         raise UserError(
             f"`document`: the separator {options.document!r} is not in the text "
-            f"({count_text(len(sources), 'source')}, such as {sources[0].path})"
+            f"({count_text(len(sources), 'source')}, such as {sources[0].shown}); name one that "
+            f"is, or one of {kinds}"
         )
     for split, written in shards.items():
         if any(shard.num_tokens for shard in written):

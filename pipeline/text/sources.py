@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Container, Iterable, Sequence
 
 from pipeline.errors import OptionError, UserError
-from pipeline.files import FileStatus, file_status, file_statuses, is_uri, read_first
+from pipeline.files import FileStatus, checked_path, file_status, file_statuses, is_uri, read_first
 from pipeline.terminal import as_utf8
 from pipeline.text.directories import EMPTY, Choice, list_files
 from pipeline.text.formats import FORMATS, PlainText
@@ -63,9 +63,9 @@ def find_sources(
     Raises:
         UserError: nothing there, a file named twice, something that is not a file, a known
             binary format, rows without their field, or no text at all.
-        OptionError: an option that has no effect on these sources.
+        OptionError: an option that has no effect on these sources; a path that is none.
     """
-    given = [path if isinstance(path, Stream) else os.fspath(path) for path in paths]
+    given = [path if isinstance(path, Stream) else checked_path(path, "sources") for path in paths]
     if not given:
         raise UserError("no source given; name at least one file or directory of text")
     choice, reading = choice or Choice(), reading or Reading()

@@ -41,10 +41,10 @@ def test_a_file_of_just_that_name_is_no_pattern(folder: Path) -> None:
 def test_files_are_as_they_are(folder: Path) -> None:
     for path in (str(folder / "a"), f"file://{folder / 'a'}"):
         (file,) = find_files([path])
-        assert (file.path, file.num_bytes) == (path, 1)
+        assert (file.path, file.num_bytes) == (str(folder / "a"), 1)
         assert file.modified // 10**9 == os.stat(folder / "a").st_mtime_ns // 10**9
     found = find_files([f"file://{folder}/b-*"])
-    assert [file.path for file in found] == [f"file://{folder}/b-{index}" for index in (0, 1)]
+    assert [file.path for file in found] == [str(folder / f"b-{index}") for index in (0, 1)]
 
 
 def test_a_place_has_one_path(folder: Path) -> None:
@@ -62,7 +62,8 @@ def test_a_place_has_one_path(folder: Path) -> None:
     [
         ([], "no file given; name at least one"),
         (["x*"], r"no file matches '/.*/x\*'; nothing to index"),
-        (["file://x*"], r"no file matches 'file:///.*/x\*'; nothing to index"),
+        (["file://x*"], r"no file matches '/.*/x\*'; nothing to index"),
+        (["gs:/bucket/x"], "`patterns` must be a path or a URI, got gs:/bucket/x; write"),
         (["x"], "no such file or directory: /.*/x$"),
         (["deep"], r"/deep is a directory; name the files in it, such as '/.*/deep/\*.tfrecord\*'"),
         (["*"], "/deep is a directory; name the files in it"),
@@ -83,6 +84,8 @@ def test_what_is_refused(folder: Path, patterns: list[str], message: str) -> Non
     given = [
         f"file://{folder}/{pattern.removeprefix('file://')}"
         if pattern.startswith("file://")
+        else pattern
+        if pattern.startswith("gs:")
         else folder / pattern
         for pattern in patterns
     ]

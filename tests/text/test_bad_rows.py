@@ -287,7 +287,10 @@ def test_commands_tell_of_them(sources: Path, tmp_path: Path) -> None:
 
 def test_all_of_them_bad_is_no_text(tmp_path: Path) -> None:
     source = write(tmp_path / "x.jsonl", b"\n".join(BAD))
-    with pytest.raises(UserError, match="no byte of text beside 8 bad rows"):
+    with pytest.raises(
+        UserError,
+        match=r"no byte of text beside 8 bad rows \(skipped, see `on_bad_row`\) in 1 source",
+    ):
         prepared(tmp_path, source, **SKIP)
 
 

@@ -10,42 +10,37 @@ from tfrecords import write_records
 from pipeline import UserError, index_records
 from pipeline.text.directories import HIDDEN, LINKS, OWN, Choice, list_files
 
-PREFIXES = ["", "file://"]
+
+def listed(directory: Path, **choice: object) -> list[str]:
+    found = list_files(str(directory), Choice(**choice))  # type: ignore[arg-type]
+    return [os.path.relpath(file, directory) for file in found.files]
 
 
-def listed(directory: Path, prefix: str = "", **choice: object) -> list[str]:
-    found = list_files(f"{prefix}{directory}", Choice(**choice))  # type: ignore[arg-type]
-    return [os.path.relpath(file.removeprefix("file://"), directory) for file in found.files]
-
-
-@pytest.mark.parametrize("prefix", PREFIXES)
-def test_files_are_sorted_by_the_parts_of_their_paths(tmp_path: Path, prefix: str) -> None:
+def test_files_are_sorted_by_the_parts_of_their_paths(tmp_path: Path) -> None:
     names = ["a/b/c", "a/z", "a-b", "a.txt", "b"]
     for name in reversed(names):
         write(tmp_path / name, "x")
-    assert listed(tmp_path, prefix) == names
+    assert listed(tmp_path) == names
 
 
-@pytest.mark.parametrize("prefix", PREFIXES)
-def test_hidden_ones_are_left_out_and_told(tmp_path: Path, prefix: str) -> None:
+def test_hidden_ones_are_left_out_and_told(tmp_path: Path) -> None:
     hidden = [".DS_Store", "._a.txt", "_SUCCESS", "b/.part-0.crc"]
     folders = [".git/", ".ipynb_checkpoints/", "b/__MACOSX/"]
     for name in ["a.txt", "b/c.txt", *hidden, *(f"{folder}x.txt" for folder in folders)]:
         write(tmp_path / name, "x")
-    assert listed(tmp_path, prefix) == ["a.txt", "b/c.txt"]
-    left_out = list_files(f"{prefix}{tmp_path}", Choice()).left_out
-    assert left_out == {HIDDEN: sorted(f"{prefix}{tmp_path}/{name}" for name in hidden + folders)}
-    assert listed(tmp_path, prefix, glob="*.txt") == ["a.txt", "b/c.txt"]
-    assert listed(tmp_path, prefix, glob="._*") == ["._a.txt"], "named so, it is meant"
-    assert listed(tmp_path, prefix, hidden=True, glob="*.txt") == [
+    assert listed(tmp_path) == ["a.txt", "b/c.txt"]
+    left_out = list_files(str(tmp_path), Choice()).left_out
+    assert left_out == {HIDDEN: sorted(f"{tmp_path}/{name}" for name in hidden + folders)}
+    assert listed(tmp_path, glob="*.txt") == ["a.txt", "b/c.txt"]
+    assert listed(tmp_path, glob="._*") == ["._a.txt"], "named so, it is meant"
+    assert listed(tmp_path, hidden=True, glob="*.txt") == [
         "._a.txt", ".git/x.txt", ".ipynb_checkpoints/x.txt", "a.txt", "b/__MACOSX/x.txt", "b/c.txt",
     ]  # fmt: skip
     with pytest.raises(UserError, match="all of it is left out: 1 hidden, their names begin with"):
-        list_files(f"{prefix}{write(tmp_path / 'd/.e', 'x').parent}", Choice())
+        list_files(f"{write(tmp_path / 'd/.e', 'x').parent}", Choice())
 
 
-@pytest.mark.parametrize("prefix", PREFIXES)
-def test_what_we_made_is_left_out_and_told(tmp_path: Path, prefix: str) -> None:
+def test_what_we_made_is_left_out_and_told(tmp_path: Path) -> None:
     write(tmp_path / "a.txt", "x")
     make(tmp_path / "b", "some text", splits=TRAIN)
     (tmp_path / "b/text.txt").unlink()
@@ -56,12 +51,12 @@ def test_what_we_made_is_left_out_and_told(tmp_path: Path, prefix: str) -> None:
     write(tmp_path / "export/model.keras", "x")
     write(tmp_path / "unfinished/.prepare/plan.json", "x")
     write(tmp_path / "tfds/dataset_info.json", "{}")
-    assert listed(tmp_path, prefix) == ["a.txt", "tfds/dataset_info.json"]
-    left_out = list_files(f"{prefix}{tmp_path}", Choice()).left_out
+    assert listed(tmp_path) == ["a.txt", "tfds/dataset_info.json"]
+    left_out = list_files(str(tmp_path), Choice()).left_out
     folders = ["b/corpus/", "export/", "index/", "run/", "unfinished/"]
-    assert left_out[OWN] == [f"{prefix}{tmp_path}/{folder}" for folder in folders]
+    assert left_out[OWN] == [f"{tmp_path}/{folder}" for folder in folders]
     with pytest.raises(UserError, match="corpus is a corpus of textreel's, no text: name what to"):
-        list_files(f"{prefix}{tmp_path}/b/corpus", Choice())
+        list_files(f"{tmp_path}/b/corpus", Choice())
 
 
 def test_each_directory_is_read_once(tmp_path: Path) -> None:

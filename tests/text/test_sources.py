@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from corpora import write
 from samples import COMPRESS, json_lines, parquet
+from storage import Store
 from tfrecords import write_records
 
 from pipeline.errors import OptionError, UserError
-from pipeline.files import read_first
+from pipeline.files import put_file, read_first, write_text
 from pipeline.text.directories import EMPTY, HIDDEN, Choice
 from pipeline.text.formats import JsonArray, JsonLines, Parquet, PlainText
 from pipeline.text.pieces import Reading, Source, Stream
@@ -41,13 +42,26 @@ def test_names_are_relative_to_what_the_paths_share(tmp_path: Path) -> None:
     assert names(first.parent, second.parent) == ["one/x.txt", "two/x.txt"]
 
 
-def test_names_of_uris_are_relative_too_but_not_beside_local_files(tmp_path: Path) -> None:
+def test_names_of_uris_are_relative_too_but_not_beside_local_files(
+    s3: Store, tmp_path: Path
+) -> None:
+    bucket = s3.new_bucket()
+    first, second = f"{bucket}/one/x.txt", f"{bucket}/two/x.txt"
+    write_text(first, "x"), write_text(second, "x"), write_text(f"{bucket}/one/.hidden", "x")
+    assert names(first) == ["x.txt"]
+    assert names(first, second) == ["one/x.txt", "two/x.txt"]
+    assert names(f"{bucket}/one") == ["x.txt"]
+    assert find_sources([bucket]).left_out == {HIDDEN: [f"{bucket}/one/.hidden"]}
+    assert names(first, write(tmp_path / "x.txt", "x")) == [first, "x.txt"]
+    with pytest.raises(UserError, match=f"no such file or directory: {bucket}/none"):
+        find_sources([f"{bucket}/none"])
+
+
+def test_uris_of_files_of_this_machine_are_their_paths(tmp_path: Path) -> None:
     first, second = write(tmp_path / "one/x.txt", "x"), write(tmp_path / "two/x.txt", "x")
-    assert names(f"file://{first}") == ["x.txt"]
-    assert names(f"file://{first}", f"file://{second}") == ["one/x.txt", "two/x.txt"]
+    assert names(f"file://{first}", second) == ["one/x.txt", "two/x.txt"]
     assert names(f"file://{first.parent}") == ["x.txt"]
-    assert names(f"file://{first}", second) == [f"file://{first}", "x.txt"]
-    with pytest.raises(UserError, match="no such file or directory: file://"):
+    with pytest.raises(UserError, match=r"no such file or directory: /.*/none"):
         find_sources([f"file://{tmp_path}/none"])
 
 
@@ -276,9 +290,10 @@ def test_known_binary_formats_are_refused_unless_they_are_meant(tmp_path: Path) 
 
 
 def test_behind_a_uri_known_names_are_believed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    s3: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A look costs a request."""
+    bucket = s3.new_bucket()
     looked = []
     monkeypatch.setattr(
         "pipeline.text.sources.read_first",
@@ -286,9 +301,10 @@ def test_behind_a_uri_known_names_are_believed(
     )
     for name in ("a.txt", "b.jsonl", "c.txt.gz", "d", "e.json"):
         data = b'{"text": "a"}\n'
-        write(tmp_path / name, gzip.compress(data) if name.endswith("gz") else data)
+        file = write(tmp_path / name, gzip.compress(data) if name.endswith("gz") else data)
+        put_file(file, f"{bucket}/{name}")
     (*_, json, _) = find_sources(
-        [f"file://{tmp_path}/{name}" for name in ("a.txt", "c.txt.gz", "b.jsonl", "e.json", "d")],
+        [f"{bucket}/{name}" for name in ("a.txt", "c.txt.gz", "b.jsonl", "e.json", "d")],
         reading=Reading(text_field="text"),
     ).sources
     assert isinstance(json.format, JsonLines)

@@ -53,5 +53,5 @@ def test_a_file_is_a_document_unless_it_is_said_otherwise() -> None:
 
 def test_a_separator_that_is_nowhere_is_refused(tmp_path: Path) -> None:
     plain = write(tmp_path / "x.txt", "text")
-    with pytest.raises(UserError, match=r"the separator '@@@' stands in none"):
+    with pytest.raises(UserError, match=r"the separator '@@@' is not in the text .*x.txt\); name"):
         prepared(tmp_path, plain, splits=TRAIN, document="@@@")
