@@ -316,7 +316,7 @@ def test_a_difference_is_an_error_that_shows_the_text(
     path = write(tmp_path / "tokenizer.json", trained().to_json())
     monkeypatch.setattr(Encoding, "encode", lambda *_: np.array([5, 6, 7], np.uint32))
     message = r"a.txt: gigatoken and tokenizers disagree .*the cat sat"
-    with pytest.warns(TextWarning), pytest.raises(UserError, match=message):
+    with pytest.raises(UserError, match=message):
         prepare([source], tmp_path / "out", PrepareOptions(vocabulary=str(path)), workers=1)
 
 
