@@ -89,7 +89,7 @@ def test_tasks_and_results_go_to_the_temporary_location(tmp_path: Path) -> None:
         options=[*DIRECT, f"--temp_location={tmp_path / 'shared'}"],
     )  # fmt: skip
     assert len(seen[0]) == 1
-    assert seen[0][0].startswith("textreel-")
+    assert seen[0][0].startswith(".textreel-"), "hidden: no source"
     assert list((tmp_path / "shared").iterdir()) == []
 
 
