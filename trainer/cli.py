@@ -4,7 +4,7 @@ import argparse
 import sys
 
 import pipeline.cli
-from trainer.commands import completion, curves, demo, evaluate, export, generate, train
+from trainer.commands import completion, curves, demo, evaluate, export, generate, report, train
 from trainer.config.saved import training_of
 from trainer.hosts.meeting import tell_of_usage
 
@@ -22,7 +22,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     subparsers = parser.add_commands()
     pipeline.cli.add_commands(subparsers, training_of)
-    for command in (train, evaluate, generate, export, curves, demo):
+    for command in (train, evaluate, generate, export, curves, report, demo):
         command.add_command(subparsers)
     completion.add_command(subparsers, build_parser)
     pipeline.cli.add_help_command(subparsers, parser)

@@ -90,7 +90,7 @@ def draw_curves(runs: Sequence[str], output: str | os.PathLike[str], *, x: str =
     axes.grid(color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.xaxis.set_major_formatter(_thousands)
+    axes.xaxis.set_major_formatter(axis_text)
     axes.legend(frameon=False, fontsize="small")
     with whole_file(output) as file:
         figure.savefig(file, format="png")
@@ -181,7 +181,7 @@ def _metrics_of(run: str) -> list[Entry]:
     return entries
 
 
-def _thousands(value: float, position: float) -> str:
+def axis_text(value: float, position: float) -> str:
     """An axis's number, wherever on it: 1500000 -> "1.5M"."""
     del position
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):

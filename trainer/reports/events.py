@@ -5,6 +5,7 @@ where a run goes on after it was stopped, without which TensorBoard shows the po
 were measured twice.
 """
 
+import contextlib
 import itertools
 import os
 import socket
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pipeline.files import is_in_store, join, make_directory, put_file
+from pipeline.files import is_in_store, join, local_copy, make_directory, put_file
 
 _Event = tf.compat.v1.Event
 _Metadata = tf.compat.v1.SummaryMetadata
@@ -124,6 +125,28 @@ class EventWriter:
             self.flush()
         self._writer.close()
         self._scratch.cleanup()
+
+
+def read_texts(path: str) -> tuple[int, dict[tuple[str, int], str]]:
+    """Reads the texts of an event file, which may be growing: half an event at its end is left out.
+
+    Args:
+        path: the file, or its URI.
+
+    Returns:
+        From which step on earlier files no longer count, and (name, step) -> text.
+    """
+    first_step, texts = 0, {}
+    with local_copy(path) as local, contextlib.suppress(tf.errors.DataLossError):
+        for record in tf.data.TFRecordDataset(local):
+            event = _Event.FromString(record.numpy())
+            if event.session_log.status == tf.compat.v1.SessionLog.START:
+                first_step = event.step
+            for value in event.summary.value:
+                if value.metadata.plugin_data.plugin_name == "text":
+                    lines = tf.make_ndarray(value.tensor).item().decode().split("\n")
+                    texts[value.tag, event.step] = "\n".join(line[4:] for line in lines)
+    return first_step, texts
 
 
 def histogram_buckets(values: np.ndarray) -> np.ndarray:
