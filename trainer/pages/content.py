@@ -4,6 +4,7 @@ Of a large corpus stretches at even distances are read, so that time and memory 
 """
 
 import dataclasses
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -116,7 +117,7 @@ def sample_windows(corpus: Corpus, *, per_split: int = 3) -> list[SampleWindow]:
             cuts = [0, *(ends + 1), len(tokens) + 1]
             parts = tuple(
                 corpus.vocabulary.decode(tokens[first : last - 1])
-                for first, last in zip(cuts[:-1], cuts[1:], strict=True)
+                for first, last in itertools.pairwise(cuts)
             )
             sample = SampleWindow(split=name, shard=shard.file, first_token=start, parts=parts)
             if sample not in samples:

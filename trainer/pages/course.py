@@ -13,6 +13,7 @@ from pipeline.files import join, names_in
 from pipeline.reading.corpus import Corpus, open_corpus
 from trainer.config.saved import run_config
 from trainer.config.train_config import TrainConfig
+from trainer.quiet import import_tensorflow
 from trainer.reports.metrics import METRICS_FILE, Entry, read_metrics
 
 _EVENTS_PREFIX = "events.out.tfevents."  # of TensorBoard's files
@@ -159,6 +160,7 @@ def read_samples(config: TrainConfig) -> list[GeneratedText]:
     names = [name for name in names_in(directory) if name.startswith(_EVENTS_PREFIX)]
     if not names:
         return []
+    import_tensorflow(shown=False)
     from trainer.reports.events import read_texts
 
     found: dict[tuple[str, int], str] = {}

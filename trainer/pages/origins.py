@@ -1,4 +1,4 @@
-"""Origins of the rows of batches: where in a split they stand, shuffled and in the order of text."""
+"""Origins of the rows of batches: where in a split they stand, shuffled and as the text goes."""
 
 import dataclasses
 

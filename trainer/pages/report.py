@@ -191,9 +191,9 @@ def _shuffle_rows(comparison: Any) -> list[tuple[str, ...]]:
     kinds = (comparison.ours, comparison.perfect, comparison.buffer)
     rows = {
         "variance of a source's share in a batch (perfect: 1)": "{0.variance:.2f}",
-        "autocorrelation of that share, over 1 to 64 batches (perfect: 0)": "{0.autocorrelation:.3f}",
+        "autocorrelation of that share, lags 1 to 64 (perfect: 0)": "{0.autocorrelation:.3f}",
         "neighbours in the text that stand in one batch": "{0.same_batch:,}",
-        "neighbours in the text: batches' rows between them (median)": "{0.median_distance:,.0f}",
+        "rows between neighbours in the text (median)": "{0.median_distance:,.0f}",
         "sources in a batch (mean)": "{0.sources:.1f}",
     }
     return [(name, *(form.format(kind) for kind in kinds)) for name, form in rows.items()]

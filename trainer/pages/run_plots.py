@@ -12,11 +12,13 @@ _MOST_ROWS = 12  # of a run, in a table
 
 
 def run_plots(courses: Sequence[Course]) -> dict[str, Plot]:
-    """Draws the courses of runs: name -> plot; of runs without a finite loss, no curve of it."""
+    """Draws the courses of runs: name -> plot; none of what no run has measured."""
     labels = run_labels([course.run for course in courses])
-    plots = [_draw_waits(courses, labels)]
+    plots = []
     if any(curve(course.entries, None, "steps").y.size for course in courses):
         plots += [_draw_bits(courses, labels, x) for x in ("tokens", "seconds")]
+    if any(entry.get("input_wait") is not None for run in courses for entry in run.entries):
+        plots.append(_draw_waits(courses, labels))
     return {plot.name: plot for plot in plots}
 
 
