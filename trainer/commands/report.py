@@ -1,7 +1,6 @@
 """`textreel report`: a corpus and its runs on one page, to look at."""
 
 import argparse
-import os
 from typing import Any
 
 from pipeline.commands.flags import add_quiet, shows_progress
@@ -60,7 +59,7 @@ def _run(arguments: argparse.Namespace) -> None:
     options = ReportOptions(
         seq_len=arguments.seq_len, batch_size=arguments.batch_size, audit=arguments.audit
     )
-    write_report(
+    num_bytes = write_report(
         arguments.corpus,
         arguments.runs,
         arguments.output,
@@ -68,4 +67,4 @@ def _run(arguments: argparse.Namespace) -> None:
         progress=shows_progress(arguments),
     )
     if not arguments.quiet:
-        show(f"wrote {arguments.output}, {size_text(os.path.getsize(arguments.output))}")
+        show(f"wrote {arguments.output}, {size_text(num_bytes)}")

@@ -156,7 +156,7 @@ def _rows(corpus: Corpus, config: TrainConfig, step: int) -> tuple[TracedWindow 
 
 def read_samples(config: TrainConfig) -> list[GeneratedText]:
     """Reads the texts in a run's event files, in the order of the steps; imports TensorFlow."""
-    directory = config.events_directory
+    directory = join(config.events_directory, "train")
     names = [name for name in names_in(directory) if name.startswith(_EVENTS_PREFIX)]
     if not names:
         return []

@@ -54,7 +54,7 @@ def write_report(
     options: ReportOptions,
     *,
     progress: bool = False,
-) -> None:
+) -> int:
     """Writes the report of a corpus and of runs on it, or on others.
 
     Args:
@@ -63,6 +63,9 @@ def write_report(
         output: the page; one that is there is replaced.
         options: what it looks at.
         progress: shows progress bars.
+
+    Returns:
+        The size of the page, in bytes.
 
     Raises:
         UserError: the corpus or a run is none, or damaged, or a library is missing.
@@ -85,9 +88,10 @@ def write_report(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["printable"] = printable
-    page = environment.from_string(template).render(values)
+    page = environment.from_string(template).render(values).encode("utf-8", "backslashreplace")
     with whole_file(output) as file:
-        file.write(page.encode("utf-8", "backslashreplace"))
+        file.write(page)
+    return len(page)
 
 
 def _corpus_values(corpus: Corpus, options: ReportOptions, *, progress: bool) -> dict[str, Any]:
