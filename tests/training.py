@@ -97,16 +97,18 @@ def assert_same_bits(first: dict[str, Any], second: dict[str, Any]) -> None:
 
 
 def read_events(run: Path) -> dict[str, dict[int, Any]]:
-    """Returns what a run's event files hold: tag -> step -> value."""
+    """Returns what a run's event files hold: tag -> step -> value; `train/loss`."""
     import tensorflow as tf
 
     found: dict[str, dict[int, Any]] = {}
-    for path in sorted((run / "events").glob("events.out.*")):
+    for path in sorted((run / "events").glob("*/events.out.*")):
         for record in tf.data.TFRecordDataset(str(path)):
             event = tf.compat.v1.Event.FromString(record.numpy())
             for value in event.summary.value:
                 content = tf.make_ndarray(value.tensor).item()
-                found.setdefault(value.tag, {})[event.step] = content
+                plugin = value.metadata.plugin_data.plugin_name
+                tag = f"{path.parent.name}/{value.tag}" if plugin == "scalars" else value.tag
+                found.setdefault(tag, {})[event.step] = content
     return found
 
 

@@ -100,7 +100,7 @@ def test_two_workers_train_what_one_does_each_on_its_rows(
     assert "validation at step 12" in out
     assert other_out == ""
     assert not [line for line in other_err.splitlines() if line.startswith("step ")]
-    assert len(list((run / "events").glob("events.out.*"))) == 1
+    assert len(list((run / "events/train").glob("events.out.*"))) == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         *("one", "two", "two-fed-0.npz", "two-fed-1.npz")
     ]

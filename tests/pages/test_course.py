@@ -30,7 +30,7 @@ def test_samples_of_steps_that_were_done_again_come_once(tmp_path: Path) -> None
     corpus = make(tmp_path, text(2000))
     config = tiny(corpus.directory, tmp_path / "run")
     for start_step, written in ((0, "first"), (5, "again")):
-        writer = EventWriter(config.events_directory, start_step=start_step)
+        writer = EventWriter(f"{config.events_directory}/train", start_step=start_step)
         for step in range(start_step + 1, start_step + 11):
             writer.text("sample/temperature_0.5", f"{written}\nof {step}", step=step)
             writer.scalar("train/loss", 1.0, step=step)

@@ -16,7 +16,7 @@ from trainer.reports.events import EventWriter, histogram_buckets
 
 def test_no_histograms_unless_asked(char_corpus: Corpus, tmp_path: Path) -> None:
     train(tiny(char_corpus.directory, tmp_path, steps=2), quiet=True)
-    events = EventAccumulator(str(tmp_path / "events"))
+    events = EventAccumulator(str(tmp_path / "events/train"))
     events.Reload()
     assert not [tag for tag in events.Tags()["tensors"] if tag.startswith("weights/")]
 

@@ -62,9 +62,9 @@ def test_a_run_leaves_vectors_and_histograms_that_tensorboard_reads(
     char_corpus: Corpus, tmp_path: Path
 ) -> None:
     train(tiny(char_corpus.directory, tmp_path, histograms_every=5), quiet=True)
-    events = EventAccumulator(str(tmp_path / "events"), {"tensors": 0, "scalars": 0})
+    events = EventAccumulator(str(tmp_path / "events/train"), {"tensors": 0, "scalars": 0})
     events.Reload()
-    assert [event.step for event in events.Tensors("train/bits_per_byte")] == [4, 8, 12]
+    assert [event.step for event in events.Tensors("bits_per_byte")] == [4, 8, 12]
     tags = sorted(tag for tag in events.Tags()["tensors"] if tag.startswith("weights/"))
     assert len(tags) == 1 + 2 * 3 + 2  # embedding, two LSTM layers, logits
     sizes = []
@@ -79,7 +79,7 @@ def test_a_run_leaves_vectors_and_histograms_that_tensorboard_reads(
     lstms = (8 + 16 + 1) * 64 + (16 + 16 + 1) * 64
     assert sum(sizes) == size * 8 + lstms + (16 + 1) * size
 
-    vectors, symbols = read(tmp_path / "events")
+    vectors, symbols = read(tmp_path / "events/train")
     assert vectors.shape == (size, 8)
     assert symbols == [
         symbol_text(character.encode()) for character in char_corpus.vocabulary.characters

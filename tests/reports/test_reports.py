@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
 from training import read_events, tiny
 
 from pipeline import Corpus
@@ -36,6 +37,11 @@ def test_events_hold_curves_and_samples(char_corpus: Corpus, tmp_path: Path) -> 
         "sample/temperature_0",
         "sample/temperature_1.5",
     }
+    # TensorBoard draws what has one name in several runs into one picture.
+    runs = EventMultiplexer().AddRunsFromDirectory(str(tmp_path / "events")).Reload().Runs()
+    assert runs.keys() == {"train", "validation"}
+    both = set(runs["train"]["tensors"]) & set(runs["validation"]["tensors"])
+    assert both == {"tokens", "seconds", "loss", "bits_per_byte"}
     assert list(events["train/loss"]) == [4, 8, 12]
     assert list(events["validation/loss"]) == [6, 12]
     assert result.evaluation is not None

@@ -20,6 +20,7 @@ from pipeline.files import is_in_store, join, local_copy, make_directory, put_fi
 
 _Event = tf.compat.v1.Event
 _Metadata = tf.compat.v1.SummaryMetadata
+TRAIN_EVENTS = "train"  # the directory that also has texts and histograms
 _NUM_BUCKETS = 30  # as TensorBoard's own
 _count = itertools.count()  # of the files of this process
 STORE_SECONDS = 60.0  # between two puts of a file into a store

@@ -6,10 +6,11 @@ from typing import Any
 
 import keras
 
+from pipeline.files import join
 from pipeline.vocabulary.base import Vocabulary
 from trainer.config import TrainConfig
 from trainer.evaluation.evaluator import Evaluation
-from trainer.reports.events import EventWriter
+from trainer.reports.events import TRAIN_EVENTS, EventWriter
 from trainer.reports.meter import TrainingFigures, peak_memory
 from trainer.reports.metrics import Entry, MetricsFile
 from trainer.reports.projector import write_embeddings
@@ -36,7 +37,11 @@ class Reports:
         self._config = config
         self._metrics = MetricsFile(config.output, start_step=start_step)
         self._progress = Progress(num_steps=config.steps, start_step=start_step, quiet=quiet)
-        self._events = EventWriter(config.events_directory, start_step=start_step)
+        # Two runs of TensorBoard, whose curves of the same name lie over each other.
+        self._events = {
+            kind: EventWriter(join(config.events_directory, kind), start_step=start_step)
+            for kind in (TRAIN_EVENTS, "validation")
+        }
         self._rate_changes = False
         seconds = [entry.get("seconds") for entry in self._metrics.kept if entry["kind"] == "train"]
         self.start_seconds = float(seconds[-1] or 0.0) if seconds else 0.0
@@ -75,24 +80,26 @@ class Reports:
         figures = {name: value for name, value in figures.items() if value is not None}
         self._metrics.add({"kind": kind, **figures})
         for name in figures.keys() - {"step"}:
-            self._events.scalar(f"{kind}/{name}", figures[name], step=figures["step"])
+            self._events[kind].scalar(name, figures[name], step=figures["step"])
 
     def sample(self, step: int, temperature: float, text: str) -> None:
         """Reports a text that the model generated."""
-        self._events.text(f"sample/temperature_{temperature:g}", text, step=step)
+        self._events[TRAIN_EVENTS].text(f"sample/temperature_{temperature:g}", text, step=step)
         self.message(f"--- sample at temperature {temperature:g}\n{text}")
 
     def weights(self, step: int, model: keras.Model) -> None:
         """Reports how the weights are distributed."""
         for variable in model.trainable_variables:
-            self._events.histogram(f"weights/{variable.path}", variable.numpy(), step=step)
+            values = variable.numpy()
+            self._events[TRAIN_EVENTS].histogram(f"weights/{variable.path}", values, step=step)
 
     def embeddings(self, model: keras.Model, vocabulary: Vocabulary) -> None:
         """Writes the tokens' vectors for TensorBoard's projector, where the model has such."""
         embedding = getattr(model, "embedding", None)
         if isinstance(embedding, keras.layers.Embedding):
             vectors = embedding.embeddings.numpy()
-            write_embeddings(self._config.events_directory, vectors, vocabulary)
+            directory = join(self._config.events_directory, TRAIN_EVENTS)
+            write_embeddings(directory, vectors, vocabulary)
 
     def finished(
         self, step: int, *, checkpoint: str, seconds: float, tokens_per_second: float
@@ -119,13 +126,15 @@ class Reports:
             at_once: whether this holds for files in a store, which are written anew for it.
         """
         self._metrics.flush(at_once=at_once)
-        self._events.flush(at_once=at_once)
+        for events in self._events.values():
+            events.flush(at_once=at_once)
 
     def close(self) -> None:
         """Ends the bar and the files; messages still print."""
         self._progress.close()
         self._metrics.close()
-        self._events.close()
+        for events in self._events.values():
+            events.close()
 
 
 def _is_finite(value: Any) -> bool:
