@@ -200,7 +200,10 @@ def _shuffle_rows(comparison: Any) -> list[tuple[str, ...]]:
         "rows between neighbours in the text (median)": "{0.median_distance:,.0f}",
         "sources in a batch (mean)": "{0.sources:.1f}",
     }
-    return [(name, *(form.format(kind) for kind in kinds)) for name, form in rows.items()]
+    return [
+        (name, *(form.format(kind).replace("nan", "–") for kind in kinds))
+        for name, form in rows.items()
+    ]
 
 
 def _run_values(courses: Sequence[Course]) -> dict[str, Any]:
