@@ -119,7 +119,7 @@ class CodePoints:
         self._num_bytes = 0  # given to the decoder so far
 
     def decode(self, block: bytes, *, final: bool = False) -> np.ndarray:
-        """Returns `[n]` code points: uint8 where the block is ASCII, else uint32."""
+        """Returns `[n]` code points: uint8 of an ASCII block, else uint16 if they fit, or uint32."""
         held_back = len(self._decoder.getstate()[0])
         if held_back == 0 and block.isascii():
             self._num_bytes += len(block)
@@ -131,6 +131,9 @@ class CodePoints:
             error.start, error.end = error.start + start, error.end + start
             raise
         self._num_bytes += len(block)
+        units = text.encode("utf-16-le")
+        if len(units) == 2 * len(text):  # no pairs of surrogates: half the memory of UTF-32
+            return np.frombuffer(units, "<u2")
         return np.frombuffer(text.encode("utf-32-le"), "<u4")
 
 
@@ -142,21 +145,23 @@ class _ByteEncoder:
 
 class _CharEncoder:
     def __init__(self, vocabulary: CharVocabulary):
-        self._ids = vocabulary.ids_of_code_points
+        ids = vocabulary.ids_of_code_points
         self._dtype = vocabulary.dtype
         self._code_points = CodePoints()
-        ascii_ids = self._ids[:256].copy()
+        # A table as narrow as the ids stays in the cache, and what it gives needs no copy.
+        self._missing = vocabulary.size
+        self._ids = np.where(ids < 0, self._missing, ids).astype(np.min_scalar_type(self._missing))
         self._ascii_table = None  # `bytes.translate` is several times faster than a gather
-        if self._dtype.itemsize == 1 and (ascii_ids[:128] >= 0).all():
-            self._ascii_table = ascii_ids.astype(np.uint8).tobytes()
+        if self._dtype.itemsize == 1 and (ids[:128] >= 0).all():
+            self._ascii_table = ids[:256].astype(np.uint8).tobytes()
 
     def encode(self, block: bytes, *, final: bool = False) -> np.ndarray:
         code_points = self._code_points.decode(block, final=final)
         if self._ascii_table and code_points.dtype == np.uint8:
             return np.frombuffer(block.translate(self._ascii_table), np.uint8)
-        ids = self._ids[code_points]
-        if len(ids) and ids.min() < 0:
-            missing = np.unique(code_points[ids < 0])
+        ids = self._ids.take(code_points, mode="clip")  # no code point is outside: it checks none
+        if len(ids) and ids.max() == self._missing:
+            missing = np.unique(code_points[ids == self._missing])
             shown = ", ".join(f"{chr(point)!r} (U+{point:04X})" for point in missing[:10])
             more = f" and {len(missing) - 10} more" if len(missing) > 10 else ""
             raise UserError(
@@ -164,7 +169,7 @@ class _CharEncoder:
                 "own text have ids (`--vocabulary byte` has one for everything, and `--unknown "
                 "replace` makes them U+FFFD)"
             )
-        return ids.astype(self._dtype)
+        return ids.astype(self._dtype, copy=False)
 
 
 def _text_of(code_points: np.ndarray) -> str:

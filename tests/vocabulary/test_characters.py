@@ -108,3 +108,16 @@ def test_a_vocabulary_is_small_on_its_way_to_a_worker() -> None:
                 there.encode("aQb")
         else:
             assert there.decode(there.encode("aQb")) == text
+
+
+@pytest.mark.parametrize("size", [255, 256, 257, 65_535, 65_536, 65_537])
+def test_sizes_about_those_of_the_dtypes(size: int) -> None:
+    """The id that means "none" is no symbol's; code points below and above U+FFFF."""
+    points = np.setdiff1d(np.arange(size + 0x800), np.arange(0xD800, 0xE000))[:size]
+    vocabulary = CharVocabulary(points)
+    text = "".join(map(chr, points[1:]))
+    ids = vocabulary.encoder().encode(text.encode(), final=True)
+    assert ids.dtype == vocabulary.dtype
+    np.testing.assert_array_equal(ids, np.arange(1, size))
+    with pytest.raises(UserError, match=rf"U\+{points[-1] + 1:04X}"):
+        vocabulary.encoder().encode(chr(points[-1] + 1).encode(), final=True)
