@@ -21,18 +21,24 @@ disk, and at `vocabulary`. A batch is a pure function of its step, so nothing ha
 would have to be saved, and any number of hosts reads the same batches. `mix` joins several
 corpora; `reference_windows` is the slow recipe that the fast windows equal. `open_records` reads
 TFRecord files that have an index in the same order, a record for a window.
+
+Each name is imported when it is first used: a command that needs few of them starts sooner.
 """
 
-from pipeline.errors import OptionError, UserError
-from pipeline.indexing.build import index_records
-from pipeline.layout.record_index import RecordIndex, open_index
-from pipeline.preparing.options import PrepareOptions
-from pipeline.preparing.prepare import prepare
-from pipeline.reading.corpus import Corpus
-from pipeline.reading.mixture import mix
-from pipeline.reading.opening import open_corpus
-from pipeline.reading.reference import reference_windows
-from pipeline.reading.tfrecords.records import Records, open_records
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipeline.errors import OptionError, UserError
+    from pipeline.indexing.build import index_records
+    from pipeline.layout.record_index import RecordIndex, open_index
+    from pipeline.preparing.options import PrepareOptions
+    from pipeline.preparing.prepare import prepare
+    from pipeline.reading.corpus import Corpus
+    from pipeline.reading.mixture import mix
+    from pipeline.reading.opening import open_corpus
+    from pipeline.reading.reference import reference_windows
+    from pipeline.reading.tfrecords.records import Records, open_records
 
 __all__ = [
     "Corpus",
@@ -49,3 +55,29 @@ __all__ = [
     "prepare",
     "reference_windows",
 ]
+
+_MODULES = {
+    "Corpus": "pipeline.reading.corpus",
+    "OptionError": "pipeline.errors",
+    "PrepareOptions": "pipeline.preparing.options",
+    "RecordIndex": "pipeline.layout.record_index",
+    "Records": "pipeline.reading.tfrecords.records",
+    "UserError": "pipeline.errors",
+    "index_records": "pipeline.indexing.build",
+    "mix": "pipeline.reading.mixture",
+    "open_corpus": "pipeline.reading.opening",
+    "open_index": "pipeline.layout.record_index",
+    "open_records": "pipeline.reading.tfrecords.records",
+    "prepare": "pipeline.preparing.prepare",
+    "reference_windows": "pipeline.reading.reference",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,22 +1,36 @@
 """Command line of the preprocessor: `textreel prepare` is also `python -m pipeline prepare`."""
 
 import argparse
+import importlib
 import importlib.metadata
 import os
 import platform
 import signal
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from absl import app
 
-from pipeline.commands import index, inspect, plan, prepare, repair, trace, verify
 from pipeline.errors import OptionError, UserError, os_error_text
-from pipeline.parsing import CommandParser
+from pipeline.parsing import CommandParser, SubcommandParser
 from pipeline.terminal import escape_what_cannot_be_shown, show, show_error, show_warnings
 
+if TYPE_CHECKING:
+    from pipeline.commands.trace import TrainingOf
+
 _LIBRARIES = ("tensorflow", "keras", "numpy")
+_COMMANDS = {  # in `pipeline.commands`
+    "prepare": "turn files of text into a corpus of tokens",
+    "plan": "a dry run of prepare: shards, tokens, disk, time, memory, and steps of training",
+    "inspect": "what a corpus is, or an index of TFRecord files, on one screen",
+    "verify": "check every digest, count and fingerprint of a corpus, and that splits share no "
+    "text",
+    "repair": "rebuild from the sources the shards that fail `verify`, byte for byte",
+    "index": "find where the records of TFRecord files begin, whoever wrote these",
+    "trace": "the text of a batch that was or will be trained on, and where in the sources it "
+    "stands; of an index, where its records stand",
+}
 
 
 def main_with(
@@ -123,16 +137,33 @@ def _version(package: str) -> str:
         return "of a source tree" if package == "textreel" else "not installed"
 
 
-def add_commands(subparsers: Any, training_of: trace.TrainingOf | None = None) -> None:
-    """Adds the commands to what `ArgumentParser.add_subparsers` returned.
+def add_command(subparsers: Any, module: str, text: str, **options: Any) -> None:
+    """Adds a command, whose module is imported when the command is used.
+
+    Args:
+        subparsers: what `CommandParser.add_commands` returned.
+        module: has `add_arguments`, and the command's name as its last part.
+        text: what the command does, in a line.
+        options: those of `add_arguments`.
+    """
+
+    def add_arguments(parser: SubcommandParser) -> None:
+        importlib.import_module(module).add_arguments(parser, **options)
+
+    name = module.rpartition(".")[2]
+    subparsers.add_parser(name, help=text, description=text, add_arguments=add_arguments)
+
+
+def add_commands(subparsers: Any, training_of: "TrainingOf | None" = None) -> None:
+    """Adds the commands to what `CommandParser.add_commands` returned.
 
     Args:
         subparsers: gets the commands.
-        training_of: see `commands.trace.add_command`.
+        training_of: see `commands.trace.add_arguments`.
     """
-    for command in (prepare, plan, inspect, verify, repair, index):
-        command.add_command(subparsers)
-    trace.add_command(subparsers, training_of)
+    for name, text in _COMMANDS.items():
+        options = {"training_of": training_of} if name == "trace" else {}
+        add_command(subparsers, f"pipeline.commands.{name}", text, **options)
 
 
 def build_parser() -> argparse.ArgumentParser:

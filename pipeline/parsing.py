@@ -8,7 +8,7 @@ import argparse
 import difflib
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 from absl.flags import argparse_flags
@@ -31,7 +31,8 @@ class CommandParser(argparse_flags.ArgumentParser):
         for action in self._actions:
             if action.dest != "help":
                 action.help = argparse.SUPPRESS
-        self._has_own_usage = options.get("usage") is not None
+        self.usage: str | None = self.usage
+        self._short_usage: str | None = None
         self.set_defaults(parser=self)
 
     def add_commands(self) -> Any:
@@ -40,7 +41,7 @@ class CommandParser(argparse_flags.ArgumentParser):
             title="commands",
             metavar="COMMAND",
             prog=self.prog,
-            parser_class=_SubcommandParser,
+            parser_class=SubcommandParser,
         )
 
     def parse_known_args(
@@ -87,7 +88,7 @@ class CommandParser(argparse_flags.ArgumentParser):
         return [action for action in self._actions if action.help is not argparse.SUPPRESS]
 
     def _shorten_usage(self) -> None:
-        if self._has_own_usage:
+        if self.usage != self._short_usage:  # it has one of its own
             return
         words = [self.prog.replace("%", "%%")]
         for action in self._visible():
@@ -96,7 +97,7 @@ class CommandParser(argparse_flags.ArgumentParser):
                 words.append(f"{value}…" if action.nargs in ("+", argparse.PARSER) else value)
             elif action.required:
                 words.append(f"{action.option_strings[0]} {value}")
-        self.usage = " ".join([*words, "[OPTION…]"])
+        self.usage = self._short_usage = " ".join([*words, "[OPTION…]"])
 
     def _unknown_text(self, unknown: list[str]) -> str:
         options = [word.partition("=")[0] for word in unknown if word.startswith("-")]
@@ -117,11 +118,33 @@ class CommandParser(argparse_flags.ArgumentParser):
             )
 
 
-class _SubcommandParser(CommandParser):
-    """absl's flags stand before the command."""
+class SubcommandParser(CommandParser):
+    """The parser of a command, without absl's flags: they stand before the command.
 
-    def __init__(self, **options: Any) -> None:
+    Args:
+        add_arguments: adds what the command takes, when that is asked for and not before: a command
+            imports nothing for the others.
+        options: those of `argparse.ArgumentParser`.
+    """
+
+    def __init__(
+        self, add_arguments: Callable[["SubcommandParser"], None] | None = None, **options: Any
+    ) -> None:
         super().__init__(inherited_absl_flags=None, **options)
+        self._add_arguments = add_arguments
+
+    def fill(self) -> None:
+        """Adds what the command takes, if that has not been done."""
+        add, self._add_arguments = self._add_arguments, None
+        if add is not None:
+            add(self)
+
+    def parse_known_args(
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """See `CommandParser.parse_known_args`."""
+        self.fill()
+        return super().parse_known_args(args, namespace)
 
 
 def integer(text: str) -> int:

@@ -193,3 +193,14 @@ def test_what_is_wrong_is_told_before_tensorflow_is_loaded(
         assert told.startswith("False "), command
         assert message in told
     assert not (tmp_path / "new").exists()
+
+
+def test_a_command_imports_nothing_for_the_others() -> None:
+    """Help and a wrong command need no NumPy, `plan` no reports of training."""
+    code = (
+        "import sys; from trainer.cli import build_parser; build_parser().format_help(); "
+        "early = {'numpy', 'trainer.config', 'pipeline.preparing.prepare'} & set(sys.modules); "
+        "assert not early, early; build_parser().parse_args(['plan', 'text']); "
+        "assert 'trainer.task' not in sys.modules and 'pipeline.commands.verify' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -8,29 +8,30 @@ The names of `pipeline` and of `trainer` in one place:
     textreel.train(textreel.TrainConfig(corpus="CORPUS", output="RUN"))
     print("".join(textreel.generate("RUN", prompt="Once upon")))
 
-TensorFlow is imported when something of the trainer is used, not before.
+Each name is imported when it is first used, and TensorFlow with the trainer's.
 """
 
 from typing import TYPE_CHECKING, Any
 
+import pipeline
 import trainer
-from pipeline import (
-    Corpus,
-    OptionError,
-    PrepareOptions,
-    RecordIndex,
-    Records,
-    UserError,
-    index_records,
-    mix,
-    open_corpus,
-    open_index,
-    open_records,
-    prepare,
-    reference_windows,
-)
 
 if TYPE_CHECKING:
+    from pipeline import (
+        Corpus,
+        OptionError,
+        PrepareOptions,
+        RecordIndex,
+        Records,
+        UserError,
+        index_records,
+        mix,
+        open_corpus,
+        open_index,
+        open_records,
+        prepare,
+        reference_windows,
+    )
     from trainer import ReplicaDropout, TrainConfig, evaluate, export, generate, train
 
 __all__ = [
@@ -57,9 +58,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in trainer.__all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(trainer, name)
+    for package in (pipeline, trainer):
+        if name in package.__all__:
+            return getattr(package, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

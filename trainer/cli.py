@@ -2,12 +2,23 @@
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
 
 import pipeline.cli
-from trainer.commands import completion, curves, demo, evaluate, export, generate, report, train
-from trainer.config.saved import training_of
-from trainer.hosts.meeting import tell_of_usage
 
+if TYPE_CHECKING:
+    from pipeline.auditing.trace import Training
+
+_COMMANDS = {  # in `trainer.commands`
+    "train": "train a model on a corpus, or resume a run",
+    "evaluate": "measure a trained model on a split, every window once",
+    "generate": "generate text with a trained model",
+    "export": "write a trained model as a SavedModel and a .keras file that need no textreel",
+    "curves": "draw the training and validation losses of runs into one PNG",
+    "report": "make one HTML page of a corpus and of runs: what is in it, and how training went",
+    "demo": "prepare, train and generate on Python's own sources, in a few minutes",
+    "completion": "print a script that lets your shell complete commands and options",
+}
 _START = """first:  textreel demo --quick      (all of it, in a minute, on text that is here)
 then:   textreel prepare YOUR_TEXT -o CORPUS
         textreel train CORPUS -o RUN
@@ -21,18 +32,30 @@ def build_parser() -> argparse.ArgumentParser:
         "textreel", "Any amount of text -> a trained language model.", _START
     )
     subparsers = parser.add_commands()
-    pipeline.cli.add_commands(subparsers, training_of)
-    for command in (train, evaluate, generate, export, curves, report, demo):
-        command.add_command(subparsers)
-    completion.add_command(subparsers, build_parser)
+    pipeline.cli.add_commands(subparsers, _training_of)
+    for name, text in _COMMANDS.items():
+        options = {"build_parser": build_parser} if name == "completion" else {}
+        pipeline.cli.add_command(subparsers, f"trainer.commands.{name}", text, **options)
     pipeline.cli.add_help_command(subparsers, parser)
     return parser
 
 
 def main() -> None:
     """The entry point of the command `textreel`."""
-    trains = sys.argv[1:2] == ["train"]
-    pipeline.cli.main_with(build_parser, on_usage_error=tell_of_usage if trains else lambda: None)
+    pipeline.cli.main_with(build_parser, on_usage_error=_tell_others)
+
+
+def _training_of(run: str) -> "Training | None":
+    from trainer.config.saved import training_of
+
+    return training_of(run)
+
+
+def _tell_others() -> None:
+    if sys.argv[1:2] == ["train"]:
+        from trainer.hosts.meeting import tell_of_usage
+
+        tell_of_usage()
 
 
 if __name__ == "__main__":

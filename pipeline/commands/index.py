@@ -2,20 +2,18 @@
 
 import argparse
 import time
-from typing import Any
 
 from pipeline.commands.flags import add_quiet, add_workers, shows_progress
 from pipeline.indexing.build import index_records
 from pipeline.layout.record_index import RecordIndex
 from pipeline.options import path_flag
+from pipeline.parsing import CommandParser
 from pipeline.sizes import count_text, size_text
 from pipeline.terminal import show
 
 
-def add_command(subparsers: Any) -> None:
-    """Adds `index` to what `ArgumentParser.add_subparsers` returned."""
-    text = "find where the records of TFRecord files begin, whoever wrote these"
-    parser = subparsers.add_parser("index", help=text, description=text)
+def add_arguments(parser: CommandParser) -> None:
+    """Adds what `index` takes to its parser."""
     parser.add_argument(
         "files",
         nargs="+",

@@ -13,7 +13,7 @@ from pipeline.layout.manifest import Split
 from pipeline.layout.record_index import RecordIndex, is_index
 from pipeline.layout.records import read_records
 from pipeline.options import flag_text, path_flag
-from pipeline.parsing import integer
+from pipeline.parsing import CommandParser, integer
 from pipeline.reading.batches import DEFAULT_BATCH_SIZE, DEFAULT_SEQ_LEN
 from pipeline.reading.corpus import Corpus
 from pipeline.reading.opening import open_corpus
@@ -24,10 +24,8 @@ from pipeline.terminal import show, show_json
 _SHOWN_FILES = 10
 
 
-def add_command(subparsers: Any) -> None:
-    """Adds `inspect` to what `ArgumentParser.add_subparsers` returned."""
-    text = "what a corpus is, or an index of TFRecord files, on one screen"
-    parser = subparsers.add_parser("inspect", help=text, description=text)
+def add_arguments(parser: CommandParser) -> None:
+    """Adds what `inspect` takes to its parser."""
     parser.add_argument(
         "directory",
         type=path_flag,

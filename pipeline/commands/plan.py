@@ -10,7 +10,7 @@ from pipeline.commands.flags import add_corpus_flags, add_json, add_workers
 from pipeline.commands.found import found_text
 from pipeline.errors import OptionError
 from pipeline.options import check_int, from_flags
-from pipeline.parsing import integer
+from pipeline.parsing import CommandParser, integer
 from pipeline.preparing.engines.local import checked_workers
 from pipeline.preparing.options import PrepareOptions
 from pipeline.preparing.plan import make_plan
@@ -23,10 +23,8 @@ from pipeline.text.sources import Found, find_sources
 from pipeline.text.streams import is_stream
 
 
-def add_command(subparsers: Any) -> None:
-    """Adds `plan` to what `ArgumentParser.add_subparsers` returned."""
-    text = "a dry run of prepare: shards, tokens, disk, time, memory, and steps of training"
-    parser = subparsers.add_parser("plan", help=text, description=text)
+def add_arguments(parser: CommandParser) -> None:
+    """Adds what `plan` takes to its parser."""
     add_corpus_flags(parser)
     add_workers(parser)
     parser.add_argument("--seq_len", type=integer, metavar="N", help="count windows of this length")

@@ -7,7 +7,6 @@ import shlex
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 from pipeline.auditing.balance import amounts_of_manifest, one_sided_splits, one_sided_text
 from pipeline.commands.flags import add_corpus_flags, add_quiet, add_workers, shows_progress
@@ -16,6 +15,7 @@ from pipeline.errors import OptionError
 from pipeline.files import checked_path, is_in_store, join, split_path
 from pipeline.layout.manifest import Manifest
 from pipeline.options import from_flags, path_flag
+from pipeline.parsing import CommandParser
 from pipeline.preparing import journal
 from pipeline.preparing.engines import Engine, beam
 from pipeline.preparing.engines.local import checked_workers
@@ -26,10 +26,8 @@ from pipeline.sizes import count_text, size_text
 from pipeline.terminal import show
 
 
-def add_command(subparsers: Any) -> None:
-    """Adds `prepare` to what `ArgumentParser.add_subparsers` returned."""
-    text = "turn files of text into a corpus of tokens"
-    parser = subparsers.add_parser("prepare", help=text, description=text)
+def add_arguments(parser: CommandParser) -> None:
+    """Adds what `prepare` takes to its parser."""
     add_corpus_flags(parser)
     add_workers(parser)
     add_quiet(parser)

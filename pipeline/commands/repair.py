@@ -1,19 +1,17 @@
 """`textreel repair`: rebuild what is damaged."""
 
 import argparse
-from typing import Any
 
 from pipeline.auditing.repair import repair
 from pipeline.commands.flags import add_quiet, add_workers, shows_progress
 from pipeline.options import path_flag
+from pipeline.parsing import CommandParser
 from pipeline.preparing.engines.local import checked_workers
 from pipeline.terminal import show
 
 
-def add_command(subparsers: Any) -> None:
-    """Adds `repair` to what `ArgumentParser.add_subparsers` returned."""
-    text = "rebuild from the sources the shards that fail `verify`, byte for byte"
-    parser = subparsers.add_parser("repair", help=text, description=text)
+def add_arguments(parser: CommandParser) -> None:
+    """Adds what `repair` takes to its parser."""
     parser.add_argument("corpus", type=path_flag, metavar="CORPUS", help="directory of the corpus")
     parser.add_argument(
         "sources",

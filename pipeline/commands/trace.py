@@ -11,7 +11,7 @@ from pipeline.auditing.trace import TracedLane, TracedWindow, Training, trace, t
 from pipeline.commands.flags import add_json, refuse_corpus_flags
 from pipeline.layout.record_index import is_index
 from pipeline.options import check_int, path_flag
-from pipeline.parsing import integer
+from pipeline.parsing import CommandParser, integer
 from pipeline.reading.batches import DEFAULT_BATCH_SIZE, DEFAULT_SEQ_LEN, Batches
 from pipeline.reading.opening import open_corpus
 from pipeline.reading.tfrecords.records import open_records
@@ -20,19 +20,14 @@ from pipeline.terminal import show, show_json
 TrainingOf = Callable[[str], Training | None]  # the directory of a run -> what it trains on
 
 
-def add_command(subparsers: Any, training_of: TrainingOf | None = None) -> None:
-    """Adds `trace` to what `ArgumentParser.add_subparsers` returned.
+def add_arguments(parser: CommandParser, training_of: TrainingOf | None = None) -> None:
+    """Adds what `trace` takes to its parser.
 
     Args:
-        subparsers: gets the command.
+        parser: that of the command.
         training_of: returns what a run trains on, `None` of a directory that is no run; without
             it, the command takes corpora alone.
     """
-    text = (
-        "the text of a batch that was or will be trained on, and where in the sources it stands; "
-        "of an index, where its records stand"
-    )
-    parser = subparsers.add_parser("trace", help=text, description=text)
     a_run = "" if training_of is None else ", or of a run, which knows all but the step"
     parser.add_argument(
         "directory",

@@ -15,6 +15,7 @@ from pipeline.auditing.verify import Findings, verify
 from pipeline.commands.flags import add_json, add_quiet, add_workers, shows_progress
 from pipeline.errors import UserError
 from pipeline.options import path_flag
+from pipeline.parsing import CommandParser
 from pipeline.preparing.engines.local import checked_workers
 from pipeline.sizes import count_text
 from pipeline.terminal import show, show_json
@@ -22,10 +23,8 @@ from pipeline.terminal import show, show_json
 _MAX_SHOWN = 10
 
 
-def add_command(subparsers: Any) -> None:
-    """Adds `verify` to what `ArgumentParser.add_subparsers` returned."""
-    text = "check every digest, count and fingerprint of a corpus, and that splits share no text"
-    parser = subparsers.add_parser("verify", help=text, description=text)
+def add_arguments(parser: CommandParser) -> None:
+    """Adds what `verify` takes to its parser."""
     parser.add_argument("corpus", type=path_flag, metavar="CORPUS", help="directory of the corpus")
     add_workers(parser)
     add_json(parser)

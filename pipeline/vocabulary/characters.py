@@ -119,7 +119,7 @@ class CodePoints:
         self._num_bytes = 0  # given to the decoder so far
 
     def decode(self, block: bytes, *, final: bool = False) -> np.ndarray:
-        """Returns `[n]` code points: uint8 of an ASCII block, else uint16 if they fit, or uint32."""
+        """Returns `[n]` code points, as uint8 of ASCII, else the narrower of uint16 and uint32."""
         held_back = len(self._decoder.getstate()[0])
         if held_back == 0 and block.isascii():
             self._num_bytes += len(block)

@@ -2,10 +2,10 @@
 
 import argparse
 from collections.abc import Callable
-from typing import Any
 
 import shtab
 
+from pipeline.parsing import CommandParser
 from pipeline.terminal import show
 
 _HOW = """to have it in every new shell:
@@ -16,21 +16,16 @@ _HOW = """to have it in every new shell:
 _FILES = ("FILE", "DIR", "CORPUS", "RUN", "INDEX", "SOURCE")
 
 
-def add_command(subparsers: Any, build_parser: Callable[[], argparse.ArgumentParser]) -> None:
-    """Adds `completion` to what `ArgumentParser.add_subparsers` returned.
+def add_arguments(
+    parser: CommandParser, build_parser: Callable[[], argparse.ArgumentParser]
+) -> None:
+    """Adds what `completion` takes to its parser.
 
     Args:
-        subparsers: gets the command.
+        parser: that of the command.
         build_parser: returns the parser of all commands.
     """
-    text = "print a script that lets your shell complete commands and options"
-    parser = subparsers.add_parser(
-        "completion",
-        help=text,
-        description=text,
-        epilog=_HOW,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser.epilog, parser.formatter_class = _HOW, argparse.RawDescriptionHelpFormatter
     parser.add_argument("shell", choices=("bash", "zsh", "tcsh"), metavar="bash|zsh|tcsh")
     parser.set_defaults(run=lambda arguments: show(script(build_parser(), arguments.shell)))
 
@@ -46,6 +41,7 @@ def _complete_files(parser: argparse.ArgumentParser) -> None:
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for command in action.choices.values():
+                command.fill()
                 _complete_files(command)
         elif set(str(action.metavar).split("|")) & set(_FILES):
             action.complete = shtab.FILE  # type: ignore[attr-defined]

@@ -1,18 +1,16 @@
 """`textreel curves`: the losses of runs in one picture."""
 
 import argparse
-from typing import Any
 
 from pipeline.commands.flags import add_quiet, shows_progress
 from pipeline.options import path_flag
+from pipeline.parsing import CommandParser
 from pipeline.sizes import count_text
 from pipeline.terminal import show, status
 
 
-def add_command(subparsers: Any) -> None:
-    """Adds `curves` to what `ArgumentParser.add_subparsers` returned."""
-    text = "draw the training and validation losses of runs into one PNG"
-    parser = subparsers.add_parser("curves", help=text, description=text)
+def add_arguments(parser: CommandParser) -> None:
+    """Adds what `curves` takes to its parser."""
     parser.add_argument(
         "runs",
         nargs="+",

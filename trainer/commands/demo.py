@@ -9,7 +9,6 @@ import shlex
 import sysconfig
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from pipeline import Corpus, PrepareOptions, UserError, open_corpus, prepare
 from pipeline.commands.prepare import made_text
 from pipeline.files import join
 from pipeline.options import path_flag
+from pipeline.parsing import CommandParser
 from pipeline.preparing.engines.local import default_workers
 from pipeline.progress import can_show_bars
 from pipeline.sizes import count_text, size_text
@@ -28,10 +28,8 @@ _PROMPT = "def "
 _ORIGINAL_SEQ_LEN, _ORIGINAL_STRIDE = 40, 3
 
 
-def add_command(subparsers: Any) -> None:
-    """Adds `demo` to what `ArgumentParser.add_subparsers` returned."""
-    text = "prepare, train and generate on Python's own sources, in a few minutes"
-    parser = subparsers.add_parser("demo", help=text, description=text)
+def add_arguments(parser: CommandParser) -> None:
+    """Adds what `demo` takes to its parser."""
     parser.add_argument(
         "-o",
         "--output",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.commands.flags import add_json, add_quiet
 from pipeline.options import path_flag
+from pipeline.parsing import CommandParser
 from pipeline.sizes import count_text
 from pipeline.terminal import show, show_json
 from trainer.commands.flags import add_checkpoint, add_code, add_run, allows_code, read_named_run
@@ -15,10 +16,8 @@ if TYPE_CHECKING:
     from trainer.evaluation.evaluate import RunEvaluation, SplitEvaluation
 
 
-def add_command(subparsers: Any) -> None:
-    """Adds `evaluate` to what `ArgumentParser.add_subparsers` returned."""
-    text = "measure a trained model on a split, every window once"
-    parser = subparsers.add_parser("evaluate", help=text, description=text)
+def add_arguments(parser: CommandParser) -> None:
+    """Adds what `evaluate` takes to its parser."""
     add_run(parser)
     parser.add_argument(
         "--corpus",

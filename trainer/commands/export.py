@@ -1,19 +1,17 @@
 """`textreel export`: a trained model for programs that do not have textreel."""
 
 import argparse
-from typing import Any
 
 from pipeline.commands.flags import add_quiet
 from pipeline.options import path_flag
+from pipeline.parsing import CommandParser
 from pipeline.sizes import size_text
 from pipeline.terminal import show, status
 from trainer.commands.flags import add_checkpoint, add_code, add_run, allows_code, read_named_run
 
 
-def add_command(subparsers: Any) -> None:
-    """Adds `export` to what `ArgumentParser.add_subparsers` returned."""
-    text = "write a trained model as a SavedModel and a .keras file that need no textreel"
-    parser = subparsers.add_parser("export", help=text, description=text)
+def add_arguments(parser: CommandParser) -> None:
+    """Adds what `export` takes to its parser."""
     add_run(parser)
     parser.add_argument(
         "-o",

@@ -4,25 +4,23 @@ import argparse
 import dataclasses
 import io
 import sys
-from typing import Any
 
 from pipeline.commands.flags import add_json, add_quiet
 from pipeline.errors import UserError
 from pipeline.files import read_text
 from pipeline.options import add_flags, from_flags, path_flag
-from pipeline.parsing import integer
+from pipeline.parsing import CommandParser, integer
 from pipeline.terminal import show, show_json
 from trainer.commands.flags import add_checkpoint, add_code, add_run, allows_code, read_named_run
 from trainer.generation.request import Request
 
 
-def add_command(subparsers: Any) -> None:
-    """Adds `generate` to what `ArgumentParser.add_subparsers` returned."""
-    text = "generate text with a trained model"
-    more = (
-        "; a terminal shows control characters as escapes, a file or a pipe gets them as they are"
+def add_arguments(parser: CommandParser) -> None:
+    """Adds what `generate` takes to its parser."""
+    parser.description = (
+        f"{parser.description}; a terminal shows control characters as escapes, a file or a pipe "
+        "gets them as they are"
     )
-    parser = subparsers.add_parser("generate", help=text, description=text + more)
     add_run(parser)
     add_checkpoint(parser)
     add_code(parser)

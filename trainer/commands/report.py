@@ -1,20 +1,17 @@
 """`textreel report`: a corpus and its runs on one page, to look at."""
 
 import argparse
-from typing import Any
 
 from pipeline.commands.flags import add_quiet, shows_progress
 from pipeline.options import path_flag
-from pipeline.parsing import integer
+from pipeline.parsing import CommandParser, integer
 from pipeline.reading.batches import DEFAULT_BATCH_SIZE, DEFAULT_SEQ_LEN
 from pipeline.sizes import size_text
 from pipeline.terminal import show, status
 
 
-def add_command(subparsers: Any) -> None:
-    """Adds `report` to what `ArgumentParser.add_subparsers` returned."""
-    text = "make one HTML page of a corpus and of runs: what is in it, and how training went"
-    parser = subparsers.add_parser("report", help=text, description=text)
+def add_arguments(parser: CommandParser) -> None:
+    """Adds what `report` takes to its parser."""
     parser.add_argument("corpus", type=path_flag, metavar="CORPUS", help="directory of the corpus")
     parser.add_argument(
         "--run",

@@ -1,12 +1,10 @@
 """`textreel train`: the same flags and the same work as `python -m trainer.task`."""
 
-from typing import Any
-
+from pipeline.parsing import CommandParser
 from trainer import task
 
 
-def add_command(subparsers: Any) -> None:
-    """Adds `train` to what `ArgumentParser.add_subparsers` returned."""
-    text = "train a model on a corpus, or resume a run"
-    parser = subparsers.add_parser("train", usage=task.USAGE, help=text, description=text)
+def add_arguments(parser: CommandParser) -> None:
+    """Adds what `train` takes to its parser."""
+    parser.usage = task.USAGE
     task.add_arguments(parser)
