@@ -30,6 +30,7 @@ from peer_environments import interpreter, versions_text  # noqa: E402
 from processor import describe  # noqa: E402
 from rounds import RESULTS, add_options, chosen, measure_in_rounds, write_table  # noqa: E402
 
+TRANSFORMER = ["--model=transformer", "--layers=4", "--units=256", "--heads=4"]
 CONTENDERS = {  # (name, precision) -> (script, its arguments, environment)
     ("textreel train", "float32"): ("textreel_train.py", [], None),
     ("textreel train", "bfloat16"): ("textreel_train.py", ["--precision=bfloat16"], None),
@@ -42,10 +43,20 @@ CONTENDERS = {  # (name, precision) -> (script, its arguments, environment)
     ("PyTorch nn.LSTM, compile", "float32"): ("torch_lstm.py", ["compile"], "torch"),
     ("JAX scan, optax", "float32"): ("jax_scan.py", [], "jax"),
     ("JAX scan, optax", "bfloat16"): ("jax_scan.py", ["bfloat16"], "jax"),
+    ("textreel train, Transformer", "float32"): ("textreel_train.py", TRANSFORMER, None),
+    ("textreel train, Transformer", "bfloat16"): (
+        "textreel_train.py",
+        [*TRANSFORMER, "--precision=bfloat16"],
+        None,
+    ),
+    ("nanoGPT's Transformer", "float32"): ("torch_transformer.py", [], "torch"),
+    ("nanoGPT's Transformer", "bfloat16"): ("torch_transformer.py", ["bfloat16"], "torch"),
+    ("nanoGPT's Transformer, compile", "float32"): ("torch_transformer.py", ["compile"], "torch"),
     ("limit: the matrix products", "float32"): ("limit_products.py", [], None),
     ("limit: the matrix products", "bfloat16"): ("limit_products.py", ["bfloat16"], None),
 }
 REFERENCE = "PyTorch nn.LSTM"
+TRANSFORMER_REFERENCE = "nanoGPT's Transformer"
 
 
 def measure(command: list[str]) -> dict[str, float]:
@@ -108,7 +119,8 @@ def main() -> None:
         f"{vocabulary_size} characters, batches of",
         f"64 windows of 64, Adam without clipping; {measured.rounds_text} "
         "(slowest-fastest), in thousands. The ratio is the",
-        f"median over the rounds of the rate beside that of {REFERENCE} in the same precision "
+        f"median over the rounds of the rate beside that of {REFERENCE}, of a Transformer "
+        f"(4 layers of 256, 4 heads) beside {TRANSFORMER_REFERENCE}, in the same precision "
         "and round.",
         f"{versions_text(arguments.environments, environments)}.",
         "",
@@ -131,6 +143,7 @@ def _rows(results: dict, failed: dict) -> list[str]:
     lines = []
     for name in dict.fromkeys(name for name, _ in [*results, *failed]):
         cells, waits = [], []
+        reference = TRANSFORMER_REFERENCE if "Transformer" in name else REFERENCE
         for precision in ("float32", "bfloat16"):
             runs = results.get((name, precision))
             if runs is None:
@@ -140,7 +153,7 @@ def _rows(results: dict, failed: dict) -> list[str]:
             rates = [run["tokens_per_second"] / 1000 for run in runs]
             cells.append(f"{statistics.median(rates):.0f} ({min(rates):.0f}-{max(rates):.0f})")
             others = [
-                run["tokens_per_second"] / 1000 for run in results.get((REFERENCE, precision), [])
+                run["tokens_per_second"] / 1000 for run in results.get((reference, precision), [])
             ]
             ratios = [one / other for one, other in zip(rates, others, strict=False)]
             cells.append(f"{statistics.median(ratios):.2f}" if ratios else "-")
