@@ -10,7 +10,8 @@ import numpy as np
 from pipeline.auditing.trace import TracedLane, TracedWindow, trace, trace_lanes
 from pipeline.errors import UserError
 from pipeline.files import join, names_in
-from pipeline.reading.corpus import Corpus, open_corpus
+from pipeline.reading.corpus import Corpus
+from pipeline.reading.opening import open_corpus
 from trainer.config.saved import run_config
 from trainer.config.train_config import TrainConfig
 from trainer.quiet import import_tensorflow

@@ -15,7 +15,8 @@ from pipeline.errors import UserError
 from pipeline.files import whole_file
 from pipeline.options import flag_text
 from pipeline.reading.batches import DEFAULT_BATCH_SIZE, DEFAULT_SEQ_LEN
-from pipeline.reading.corpus import Corpus, open_corpus
+from pipeline.reading.corpus import Corpus
+from pipeline.reading.opening import open_corpus
 from pipeline.sizes import size_text, time_text
 from pipeline.terminal import printable
 from pipeline.vocabulary.base import Vocabulary
