@@ -1,6 +1,5 @@
 """`textreel trace`: of a corpus by flags, of a run by what the run says."""
 
-import argparse
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,8 @@ from pipeline import Corpus, OptionError, index_records, open_records
 from pipeline.auditing.passages import Passage
 from pipeline.auditing.record_trace import trace_records
 from pipeline.auditing.trace import TracedWindow, Training, trace, trace_lanes
-from pipeline.commands.trace import add_command, record_text, row_text
+from pipeline.commands.trace import add_arguments, record_text, row_text
+from pipeline.parsing import CommandParser
 from pipeline.reading.batches import Batches
 
 OPTIONS = {"seq_len": 30, "stride": 11, "batch_size": 8, "seed": 3}
@@ -67,9 +67,9 @@ def shown(capsys: pytest.CaptureFixture[str], training: Training | None, *argume
         asked.append(directory)
         return training
 
-    parser = argparse.ArgumentParser()
-    add_command(parser.add_subparsers(), training_of)
-    parsed = parser.parse_args(["trace", *map(str, arguments)])
+    parser = CommandParser()
+    add_arguments(parser, training_of)
+    parsed = parser.parse_args([*map(str, arguments)])
     parsed.run(parsed)
     assert asked == [str(arguments[0])]
     return capsys.readouterr().out
@@ -131,9 +131,9 @@ def test_records_of_an_index(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         (("--row=3",), {"batch_size": 64, "rows": [3]}),
     ):
         expected = [record_text(row) for row in trace_records(records, step=40, **options)]
-        parser = argparse.ArgumentParser()
-        add_command(parser.add_subparsers())
-        parsed = parser.parse_args(["trace", index, "--step", "40", *flags])
+        parser = CommandParser()
+        add_arguments(parser)
+        parsed = parser.parse_args([index, "--step", "40", *flags])
         parsed.run(parsed)
         assert capsys.readouterr().out.splitlines() == expected
     (row,) = trace_records(records, step=40, batch_size=64, rows=[3])
@@ -141,6 +141,6 @@ def test_records_of_an_index(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         f"row 3 (epoch 1, record {row.record:,}): {path} record {row.number:,} at byte {row.offset}"
     )
     for flag in ("--split=train", "--seq_len=3", "--stride=1", "--lanes"):
-        parsed = parser.parse_args(["trace", index, "--step", "40", flag])
+        parsed = parser.parse_args([index, "--step", "40", flag])
         with pytest.raises(OptionError, match=r"has no effect on records: .* is an index of TFR"):
             parsed.run(parsed)
