@@ -109,7 +109,7 @@ def test_lanes_are_put_together_and_spread(tmp_path: Path) -> None:
         lanes: Any = Lanes()
         made = Checkpointer(tmp_path, identity=IDENTITY, keep=2)
         made.go_on_from(find_newest(tmp_path), None)
-        made.track(*build(seed=1), lanes)
+        made.track(*build(seed=1), lanes=lanes)
         if own is not None:
             lanes.own = own
             made.save(3)
