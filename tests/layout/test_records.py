@@ -17,6 +17,7 @@ from pipeline.layout.records import (
     RecordWriter,
     example_of,
     example_prefixes,
+    parse_records,
     read_payload,
     read_records,
     record_bytes,
@@ -140,3 +141,13 @@ def test_a_record_of_a_size_that_no_payload_gives_is_refused(tmp_path: Path) -> 
     assert next(records) == b"ours"
     with pytest.raises(UserError, match=r"record 1 at byte \d+: it is no Example with one feature"):
         next(records)
+
+
+def test_a_record_of_another_length_in_a_range_is_found() -> None:
+    data = records_of(10, 10) + records_of(8, 8) + records_of(10, 10)
+    with pytest.raises(UserError, match=r"record 6 at byte \d+: it has another length"):
+        parse_records(data, first_record=5, full_payload_bytes=10)
+    assert parse_records(records_of(18, 10), first_record=5, full_payload_bytes=10) == [
+        bytes(range(10)),
+        bytes(range(10, 18)),
+    ]

@@ -7,7 +7,7 @@ import pytest
 from blake3 import blake3
 
 from pipeline import UserError
-from pipeline.layout.sealed import digest_of, first_line, read_sealed, sealed
+from pipeline.layout.sealed import digest_of, first_line, is_unchanged, read_sealed, sealed
 
 CONTENT = {"a": [1, {"b": None}], "é": "\n"}
 
@@ -35,3 +35,12 @@ def test_a_sealed_text_that_is_no_json_is_damaged(tmp_path: Path) -> None:
         (tmp_path / "x.json").write_text(first_line(digest) + "\n" + rest)
         with pytest.raises(UserError, match="no valid JSON"):
             read_sealed(tmp_path / "x.json")
+
+
+def test_a_look_at_the_first_line_says_whether_a_file_is_still_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    assert not is_unchanged(str(path), digest_of(CONTENT))
+    path.write_text(sealed(CONTENT))
+    assert is_unchanged(str(path), digest_of(CONTENT))
+    path.write_text(sealed({"a": 2}))
+    assert not is_unchanged(str(path), digest_of(CONTENT))

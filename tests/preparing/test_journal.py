@@ -14,6 +14,7 @@ from resuming import OPTIONS, start, wait_for_shards
 from terminal import run_program
 
 from pipeline import PrepareOptions, UserError, open_corpus, prepare
+from pipeline.files import StoreError
 from pipeline.layout.manifest import FORMAT
 from pipeline.preparing import journal, shards
 from pipeline.preparing.engines import Advance
@@ -251,3 +252,45 @@ def test_what_was_begun_otherwise_is_protected_where_some_of_it_is_finished(
         journal.vocabulary_of(tmp_path, changed)
     journal.forget(tmp_path)
     assert not journal.is_same(tmp_path, BEGUN)
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> str:
+    """A place in a store."""
+    return f"disk:/{tmp_path}/out"
+
+
+def test_in_a_store_the_first_of_two_prepares_begins(stored: str) -> None:
+    with journal.locked(stored), journal.locked(stored):  # there is no lock
+        journal.begin(stored, {"options": {}}, "v")
+        journal.begin(stored, {"options": {}}, "v")  # the same plan: they help each other
+        with pytest.raises(UserError, match="another prepare, of other options or sources, has ju"):
+            journal.begin(stored, {"options": {"name": "other"}}, "v")
+    assert journal.begun(stored) == {"options": {}, "vocabulary": "v"}
+    journal.end(stored)
+    assert journal.begun(stored) is None
+
+
+def test_in_a_store_a_finished_shard_is_known_by_its_size(stored: str, tmp_path: Path) -> None:
+    path = f"{stored}/shard"
+    written = WrittenShard(
+        num_tokens=3, num_records=1, num_bytes=4, blake3="ab", num_text_bytes=3, documents=(1,)
+    )
+    journal.record(path, written)
+    assert journal.finished(path) is None
+    write(tmp_path / "out/shard", b"1234")
+    assert journal.finished(path) == written
+    write(tmp_path / "out/shard", b"123")
+    assert journal.finished(path) is None
+    assert journal.temporary_path(path).startswith(f"{stored}/.prepare/shard.")
+
+
+def test_a_store_that_fails_is_not_taken_for_one_without_a_journal(
+    stored: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: str) -> None:
+        raise StoreError(f"{path} cannot be read")
+
+    monkeypatch.setattr(journal, "read_sealed", fail)
+    with pytest.raises(StoreError, match="cannot be read"):
+        journal.begun(stored)

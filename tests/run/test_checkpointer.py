@@ -22,6 +22,7 @@ from trainer.run.checkpoint import (
 )
 from trainer.run.checkpointer import Checkpointer
 from trainer.run.identity import RunIdentity
+from trainer.steps.averaging import WeightAverage
 
 
 @pytest.mark.parametrize("kind", NUM_VARIABLES)
@@ -222,3 +223,36 @@ def test_without_room_for_a_checkpoint_the_last_one_stays_whole(
     assert files == str(["ckpt-6.data-00000-of-00001", "ckpt-6.index"])
     assert start_step == "6"
     assert checkpoint_arrays(str(folder / "ckpt-12"))
+
+
+def test_hosts_compare_what_they_found(tmp_path: Path) -> None:
+    made = checkpointer(tmp_path, *build(seed=1))
+    assert set(made.found().values()) == {None}
+    made.save(3)
+    made.save_best(3, 1.5, "validation")
+    found, again = (checkpointer(tmp_path, *build(seed=1)).found() for _ in range(2))
+    assert found == again
+    newest, best = found.values()
+    assert newest[0] == 3
+    assert best == (3, 1.5, "validation")
+    # Another training's checkpoint of the same step is another one.
+    (tmp_path / "other").mkdir()
+    checkpointer(tmp_path / "other", *build(seed=2)).save(3)
+    (other, _) = checkpointer(tmp_path / "other", *build(seed=2)).found().values()
+    assert other[0] == 3
+    assert other != newest
+
+
+def test_the_weights_to_use_are_the_average_where_there_is_one(tmp_path: Path) -> None:
+    model, optimizer = build(seed=1)
+    made = Checkpointer(tmp_path, identity=IDENTITY, keep=2)
+    made.go_on_from(None, None)
+    average = WeightAverage(tf.distribute.get_strategy(), model, decay=0.9)
+    for variable in average.variables:
+        variable.assign_add(tf.ones_like(variable))
+    made.track(model, optimizer, average=average)
+    path = made.save(1)
+    used = build(seed=2)[0]
+    restore_weights(path, used)
+    for weight, expected in zip(used.trainable_variables, average.variables, strict=True):
+        assert np.array_equal(weight.numpy(), expected.numpy())

@@ -207,3 +207,8 @@ def test_a_run_with_brackets_is_saved_restored_and_cleaned_alone(tmp_path: Path)
     assert checkpointer(run, again, other_optimizer).restore() == 5
     for one, two in zip(model.variables, again.variables, strict=True):
         np.testing.assert_array_equal(one, two)
+
+
+def test_a_file_in_place_of_a_directory_has_no_checkpoints(tmp_path: Path) -> None:
+    (tmp_path / DIRECTORY).write_bytes(b"")
+    assert find(str(tmp_path / DIRECTORY)) is None
