@@ -79,7 +79,15 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(
-    "name", ["README", "tutorial", "training", "generating", "command_line", "json", "migrating"]
+    "name",
+    [
+        "README",
+        "training",
+        *(
+            pytest.param(name, marks=pytest.mark.campaign)
+            for name in ("tutorial", "generating", "command_line", "json", "migrating")
+        ),
+    ],
 )
 def test_the_commands_of_a_page_run(
     name: str, place: Path, capsys: pytest.CaptureFixture[str]
