@@ -152,7 +152,7 @@ def test_vertex_ai_gets_the_model_at_the_end(
     flags = [char_corpus.directory, *TINY, "--steps", "1", "--eval_every", "0"]
     code, out, err = call("trainer.task", *flags)
     assert code == 0, err
-    assert out.endswith(f"exported the newest checkpoint to file://{tmp_path}/model/\n")
+    assert out.endswith(f"exported the model to file://{tmp_path}/model/\n")
     assert (tmp_path / "model" / "saved_model.pb").exists()
 
 

@@ -193,11 +193,11 @@ def test_a_module_in_the_current_directory_is_found(
     assert int(run_child(IN_A_DIRECTORY)) > 0
 
 
-def test_the_example_of_the_readme_runs(
+def test_the_example_of_the_docs_runs(
     char_corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    readme = (ROOT / "README.md").read_text()
-    (code,) = re.findall(r"```python\n(# mine\.py.*?)```", readme, re.DOTALL)
+    page = (ROOT / "docs/training.md").read_text()
+    (code,) = re.findall(r"```python\n(# mine\.py.*?)```", page, re.DOTALL)
     write(tmp_path / "mine.py", code)
     monkeypatch.chdir(tmp_path)
     config = tiny(char_corpus.directory, tmp_path / "run", model="mine:build", steps=4)

@@ -20,6 +20,7 @@ from pipeline.preparing import journal, shards
 from pipeline.preparing.engines import Advance
 from pipeline.preparing.journal import WrittenShard
 from pipeline.preparing.shards import ShardTask
+from pipeline.text.bad_rows import BadRow, Skipped
 
 
 def test_the_second_prepare_says_who_holds_the_directory(
@@ -274,7 +275,13 @@ def test_in_a_store_the_first_of_two_prepares_begins(stored: str) -> None:
 def test_in_a_store_a_finished_shard_is_known_by_its_size(stored: str, tmp_path: Path) -> None:
     path = f"{stored}/shard"
     written = WrittenShard(
-        num_tokens=3, num_records=1, num_bytes=4, blake3="ab", num_text_bytes=3, documents=(1,)
+        num_tokens=3,
+        num_records=1,
+        num_bytes=4,
+        blake3="ab",
+        num_text_bytes=3,
+        documents=(1,),
+        skipped={"x.jsonl": Skipped(num_rows=2, first=(BadRow(7, "byte", "not UTF-8"),))},
     )
     journal.record(path, written)
     assert journal.finished(path) is None
