@@ -352,7 +352,7 @@ def test_published_tokenizers(tmp_path: Path) -> None:
     assert documents(open_corpus(tmp_path / "OUT"), "train") == ["café and <think> ".encode() * 500]
     result = textreel(*arguments, "S", "--normalize", "--overwrite", cwd=tmp_path)
     assert result.returncode == 2
-    assert "`normalize` has no effect: S changes no text" in result.stderr
+    assert "--normalize has no effect: S changes no text" in result.stderr
     result = textreel(*arguments, "S", "--overwrite", cwd=tmp_path)
     assert result.returncode == 0
     assert "the library tokenizers encodes instead, with the same ids" in result.stderr

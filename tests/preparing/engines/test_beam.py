@@ -177,9 +177,9 @@ def test_it_goes_on_where_another_engine_stopped(
         (["--engine", "beam", "--", "--runnner=DirectRunner"], 2, "no option --runnner"),
         (["--engine", "beam", "--", "--direct_num_workers=x"], 2, "refuses `--direct_num_workers"),
         (["--engine", "beam", "--", "--runner=a.b.C"], 2, "No module named 'a'"),
-        (["--engine", "beam", "--workers", "2"], 2, "`--workers` has no effect"),
+        (["--engine", "beam", "--workers", "2"], 2, "error: --workers has no effect"),
         (["--", "--runner=DirectRunner"], 2, "only `prepare --engine beam` takes"),
-        (["--engine", "spark"], 2, "invalid choice"),
+        (["--engine", "spark"], 2, "--engine must be one of local, beam, got 'spark'"),
         (
             ["--engine", "beam", "--vocabulary", "char", "--", *DIRECT],
             1,
