@@ -243,8 +243,8 @@ def test_patterns_match_as_in_a_shell_sorted(tmp_path: Path, prefix: str) -> Non
     for name in ("b", "a", "c", "d1", "d/e"):
         write(tmp_path / name, name)
     place = f"{prefix}{tmp_path}"
-    assert files_matching(f"{place}/[ab]") == [f"{place}/a", f"{place}/b"]
-    assert files_matching(f"{place}/d?") == [f"{place}/d1"]
+    assert files_matching(f"{place}/[ab]") == [f"{tmp_path}/a", f"{tmp_path}/b"]
+    assert files_matching(f"{place}/d?") == [f"{tmp_path}/d1"]
     assert files_matching(f"{place}/x*") == []
 
 

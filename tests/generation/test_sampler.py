@@ -174,6 +174,7 @@ def test_a_directory_that_is_no_run(run: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"`run` .* is not the directory of a run"):
         generate(tmp_path / "none")
     shutil.copytree(run, tmp_path / "new")
-    shutil.rmtree(tmp_path / "new" / DIRECTORY)
+    for directory in (DIRECTORY, BEST_DIRECTORY):
+        shutil.rmtree(tmp_path / "new" / directory)
     with pytest.raises(UserError, match="has no checkpoint yet; `textreel train` writes one"):
         generate(tmp_path / "new")

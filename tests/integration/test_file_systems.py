@@ -91,7 +91,7 @@ def test_without_locks_nothing_is_begun(tmp_path: Path, library: Path) -> None:
     assert (
         f"error: {output}/.prepare: the file system has no locks (No locks avail" in result.stderr
     )
-    assert "give an `--output` on another file system" in result.stderr
+    assert "give an --output on another file system" in result.stderr
     assert not (output / "manifest.json").exists()
 
 
