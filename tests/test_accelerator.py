@@ -69,6 +69,7 @@ def test_the_profile_says_which_kernels_ran(data: list[str], tmp_path: Path) -> 
     assert row[1:] == ("none of cuDNN's", "yes")
 
 
+@pytest.mark.campaign
 def test_a_signal_and_two_processes(data: list[str], tmp_path: Path) -> None:
     (row,) = checks.termination(tmp_path / "t", [*data, *FLAGS], seconds=1)
     assert re.fullmatch(r"saved step \d+, exit code 143 after \d+\.\d s", row.result)

@@ -120,8 +120,8 @@ def test_the_command_fails_where_there_are_any(tmp_path: Path) -> None:
     assert result.returncode == 1
     near = find_near_duplicates(corpus.directory)
     assert (
-        f"near-duplicates: {near.num_found['test']} of {near.num_passages['test']} passages of"
-        in (result.stdout)
+        f"near-duplicates: of {near.num_passages['test']} passages of test, "
+        f"{near.num_found['test']} in a larger split" in result.stdout
     )
     first = near.most_similar[0]
     assert (
@@ -152,5 +152,5 @@ def test_a_damaged_corpus_is_named_first(tmp_path: Path) -> None:
         find_near_duplicates(corpus.directory)
     result = textreel("verify", corpus.directory, "--near_duplicates")
     assert result.returncode == 1
-    assert "is damaged, 1 shards of it" in result.stderr
+    assert "is damaged, 1 shard of it" in result.stderr
     assert "Traceback" not in result.stderr

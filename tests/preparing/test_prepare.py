@@ -458,7 +458,9 @@ def test_sources_without_a_byte_of_text_are_no_corpus(
 ) -> None:
     write(tmp_path / "in" / name, content)
     options = {"vocabulary": vocabulary, "splits": TRAIN, **options}
-    with pytest.raises(UserError, match=rf"no byte of text in 1 source, such as .*{name}; name others"):
+    with pytest.raises(
+        UserError, match=rf"no byte of text in 1 source, such as .*{name}; name others"
+    ):
         prepare([tmp_path / "in"], tmp_path / "out", PrepareOptions(**options))
     assert not (tmp_path / "out").exists()
     write(tmp_path / "whole.txt", "text")
