@@ -130,7 +130,7 @@ def test_the_command_fails_where_there_are_any(tmp_path: Path) -> None:
     )
     total = sum(near.num_found.values())
     assert f"… and {total - 10:,} more" in result.stdout
-    assert f"{total} passages are nearly in two splits; take the copies out" in result.stderr
+    assert f"({total} of them): take the copies out of the sources" in result.stderr
     assert "`--glob`" in result.stderr
     for index in range(100):
         write(tmp_path / f"own/{index}", sentence(random.Random(index), 100))
