@@ -137,7 +137,7 @@ def test_the_command_fails_where_there_are_any(tmp_path: Path) -> None:
     prepared(tmp_path / "2", tmp_path / "own", splits={"train": 0.8, "test": 0.2})
     result = textreel("verify", tmp_path / "2/corpus", "--near_duplicates")
     assert (result.returncode, result.stderr) == (0, "")
-    assert "near-duplicates: 0 of " in result.stdout
+    assert " passages of test, 0 in a larger split" in result.stdout
     result = textreel_without("rensa", "verify", corpus.directory, "--near_duplicates")
     assert result.returncode == 1
     assert "pip install 'textreel[duplicates]'" in result.stderr
