@@ -102,7 +102,7 @@ def check_windows(split: str, shard_tokens: Sequence[int], windows: Windows) -> 
         raise UserError(
             f"split {split!r} has no window of `seq_len` {windows.seq_len}: a window needs "
             f"{windows.num_tokens} tokens in one shard, and the longest shard has "
-            f"{max(shard_tokens):,} (the split: {sum(shard_tokens)}); use a shorter `seq_len` or "
+            f"{max(shard_tokens):,} (the split: {sum(shard_tokens):,}); use a shorter `seq_len` or "
             "prepare more text"
         )
     return num_windows

@@ -86,7 +86,7 @@ def test_a_damaged_newest_one_is_said_kept_and_written_anew(
 ) -> None:
     change(copy / DIRECTORY / f"ckpt-9{suffix}")
     left = {path.name: path.read_bytes() for path in (copy / DIRECTORY).glob("ckpt-9*")}
-    text = "".join(generate(copy, tokens=5))
+    text = "".join(generate(copy, tokens=5, checkpoint="newest"))
     said = capsys.readouterr().err
     assert f"warning: {copy}/{DIRECTORY}/ckpt-9 is damaged (" in said
     assert "going on from the newest whole one, of step 6" in said
