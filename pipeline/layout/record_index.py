@@ -293,7 +293,8 @@ def _change(file: IndexedFile, status: Any) -> str | None:
     if status.is_directory:
         return f"{file.path} is a directory"
     if status.num_bytes != file.num_bytes:
-        return f"{file.path} had {count_text(file.num_bytes, 'byte')} then, and {status.num_bytes:,} now"
+        before = count_text(file.num_bytes, "byte")
+        return f"{file.path} had {before} then, and {status.num_bytes:,} now"
     if not _is_same_time(status.modified, file.modified):
         return f"{file.path} was written again since"
     return None
