@@ -1,6 +1,7 @@
 """Evaluation of a trained run on any split of a corpus: `textreel evaluate`."""
 
 import dataclasses
+import itertools
 import math
 import os
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from trainer.evaluation.stateful import stateful_nats
 from trainer.run.checkpoint import restore_weights
 from trainer.run.opening import open_run
 from trainer.steps.assembly import assemble
+
+_RECORDS = 64  # taken at once: a count of a large vocabulary costs as much as many tokens
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -151,11 +154,12 @@ def token_counts(corpus: Corpus, split: str) -> np.ndarray:
 
 
 def split_tokens(corpus: Corpus, split: str) -> Iterator[np.ndarray]:
-    """Yields the tokens of a split in order, a record at a time.
+    """Yields the tokens of a split in order, some records at a time.
 
     Raises:
         UserError: a record is damaged.
     """
     for shard in corpus.splits[split].shards:
-        for payload in read_records(join(corpus.directory, shard.file)):
-            yield np.frombuffer(payload, corpus.vocabulary.dtype)
+        payloads = read_records(join(corpus.directory, shard.file))
+        while some := list(itertools.islice(payloads, _RECORDS)):
+            yield np.frombuffer(b"".join(some), corpus.vocabulary.dtype)
