@@ -67,31 +67,42 @@ class Encoding:
             self._fast, self.slow_because = None, "gigatoken encodes some text otherwise"
         parts = _parts(_WORDS_PROBE.encode(), 1)
         ids = [number for part in parts for number in self.reference(part.decode())]
-        self._has_parts = ids == self.reference(_WORDS_PROBE) and not any(
+        has_parts = ids == self.reference(_WORDS_PROBE) and not any(
             _WORD_END.search(token.encode()) for token in (*self._added, *tokenizer.specials)
         )
+        self._has_parts = has_parts and self._fast is not None
 
     def encode(self, unit: bytes) -> np.ndarray:
         """Returns the ids of a text that is encoded as a whole, `[n]` integers."""
-        if self._fast and self._has_parts and self._is_doubtful(unit):
-            parts = _parts(unit, _PART_BYTES)
-            return np.concatenate([self._encode_whole(part) for part in parts])
-        return self._encode_whole(unit)
+        if not self._is_doubtful(unit):
+            return self._encode_fast(unit)
+        if not self._has_parts:
+            return self._encode_slow(unit)
+        return np.concatenate([self._encode_whole(part) for part in _parts(unit, _PART_BYTES)])
 
     def _is_doubtful(self, unit: bytes) -> bool:
         """Whether `tokenizers` must encode at least some of it."""
-        return has_newest_characters(unit) or any(token in unit for token in self._doubtful)
+        return (
+            self._fast is None
+            or has_newest_characters(unit)
+            or any(token in unit for token in self._doubtful)
+        )
 
     def _encode_whole(self, unit: bytes) -> np.ndarray:
-        if self._fast is None or self._is_doubtful(unit):
-            return np.array(self._reference_of_unit(unit.decode()), np.uint32)
+        return self._encode_slow(unit) if self._is_doubtful(unit) else self._encode_fast(unit)
+
+    def _encode_slow(self, unit: bytes) -> np.ndarray:
+        return np.array(self._reference_of_unit(unit.decode()), np.uint32)
+
+    def _encode_fast(self, unit: bytes) -> np.ndarray:
+        assert self._fast is not None
         if self._normalizer and not unit.isascii():
             text = unit.decode()
             # Python's tables are newer: what is normalised by them is so by older ones.
             if not unicodedata.is_normalized("NFC", text):
                 normalized = self._slow.normalizer.normalize_str(text)
                 if any(token in text or token in normalized for token in self._added):
-                    return np.array(self._reference_of_unit(text), np.uint32)
+                    return self._encode_slow(unit)
                 unit = normalized.encode()
         return self._fast.encode(unit)
 
@@ -106,12 +117,11 @@ class Encoding:
         """
         joined = b"\0".join(texts)
         decoded = joined.decode()
-        if (
-            self._fast is None
-            or self._is_doubtful(joined)
-            or (self._normalizer and not unicodedata.is_normalized("NFC", decoded))
+        if self._is_doubtful(joined) or (
+            self._normalizer and not unicodedata.is_normalized("NFC", decoded)
         ):
             return None
+        assert self._fast is not None
         return self._fast.encode_many(texts)
 
     def reference(self, text: str) -> list[int]:
