@@ -8,7 +8,6 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from types import FrameType
 from typing import NoReturn
 
 # SIGUSR1: Slurm sends it by `--signal=USR1@60`, a minute before the time is over.
@@ -35,24 +34,13 @@ class StopRequest:
             on_signal: called by another thread as soon as one comes, even while the main thread
                 is in compiled code, where Python runs no handlers.
         """
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.getsignal(number) for number in _SIGNALS}
 
-        def note(number: int, frame: FrameType | None) -> None:
+        def note(number: int, restore: Callable[[], None]) -> None:
             self.signal_number = number
-            for other, handler in before.items():
-                signal.signal(other, handler)
+            restore()
 
-        for number in before:
-            signal.signal(number, note)
-        try:
-            with _woken(lambda number: on_signal()):
-                yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        with _handling(note, lambda number: on_signal()):
+            yield
 
 
 @contextlib.contextmanager
@@ -69,18 +57,36 @@ def obeying_at_once(on_signal: Callable[[int], None]) -> Iterator[None]:
         KeyboardInterrupt: SIGINT came.
         SystemExit: another of them did; see `exit_after`.
     """
+    with _handling(lambda number, restore: exit_after(number), on_signal):
+        yield
+
+
+@contextlib.contextmanager
+def _handling(
+    handle: Callable[[int, Callable[[], None]], None], on_signal: Callable[[int], None]
+) -> Iterator[None]:
+    """Handles these signals for as long as the context lasts, in the main thread alone.
+
+    Args:
+        handle: called with the signal's number, and with what brings the handlers before it back.
+        on_signal: see `_woken`.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {number: signal.getsignal(number) for number in _SIGNALS}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
     for number in before:
-        signal.signal(number, lambda number, frame: exit_after(number))
+        signal.signal(number, lambda number, frame: handle(number, restore))
     try:
         with _woken(on_signal):
             yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        restore()
 
 
 @contextlib.contextmanager
