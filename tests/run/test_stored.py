@@ -14,7 +14,7 @@ from training import assert_same_bits, checkpoint_arrays
 
 from pipeline import UserError
 from trainer.run.checkpoint import BEST_DIRECTORY, DIRECTORY
-from trainer.run.stored import files_by_step, find, read_values, readable
+from trainer.run.stored import Found, files_by_step, find, read_values, readable
 
 INDEX, DATA = ".index", ".data-00000-of-00001"
 
@@ -212,3 +212,11 @@ def test_a_run_with_brackets_is_saved_restored_and_cleaned_alone(tmp_path: Path)
 def test_a_file_in_place_of_a_directory_has_no_checkpoints(tmp_path: Path) -> None:
     (tmp_path / DIRECTORY).write_bytes(b"")
     assert find(str(tmp_path / DIRECTORY)) is None
+
+
+def test_the_digest_is_of_the_content_wherever_it_lies(directory: Path) -> None:
+    found = find(str(directory))
+    assert found is not None
+    stored = Found(directory=f"disk:/{directory}", step=found.step, lost={})
+    assert stored.digest() == found.digest()
+    assert Found(directory=str(directory), step=6, lost={}).digest() != found.digest()

@@ -18,7 +18,7 @@ from typing import Any
 import tensorflow as tf
 
 from pipeline.errors import UserError, first_line
-from pipeline.files import entries, fetch_file, is_in_store, join, names_in
+from pipeline.files import entries, fetch_file, is_in_store, join, names_in, read_bytes
 
 UNFINISHED = "unfinished"  # in a directory of checkpoints: the one that is being written
 _FILE = re.compile(r"ckpt-(0|[1-9]\d{0,17})\.(index|data-\d{5}-of-\d{5})")
@@ -62,8 +62,7 @@ class Found:
 
     def digest(self) -> str:
         """Returns the start of its index's SHA-256: that has the checksums of all values."""
-        with tf.io.gfile.GFile(f"{self.path}.index", "rb") as index:
-            return hashlib.sha256(index.read()).hexdigest()[:16]
+        return hashlib.sha256(read_bytes(f"{self.path}.index")).hexdigest()[:16]
 
     def warnings(self) -> list[str]:
         """Says what is lost, a line each."""
