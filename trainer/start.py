@@ -135,13 +135,13 @@ def _open(config: TrainConfig, directory: str) -> _Opened:
     newest, best = find_newest(run), find_best(run)
     saved = None if newest is None else read_identity(newest.path).settings
     pretrained = load_pretrained(config, corpus.vocabulary, saved)
-    initial = find_initial(config, corpus.vocabulary, saved)
-    settings = config.identity()
-    if initial is not None:
-        settings["init_from"] = initial.digest
     if pretrained is not None:
         config = dataclasses.replace(config, embedding_dim=pretrained.dim)
-        settings = {**config.identity(), "pretrained_embeddings": pretrained.digest}
+    initial = find_initial(config, corpus.vocabulary, saved)
+    settings = config.identity()
+    for name, taken in zip(DIGESTS, (initial, pretrained), strict=True):
+        if taken is not None:
+            settings[name] = taken.digest
     identity = RunIdentity(
         corpus=corpus.fingerprint, vocabulary=corpus.vocabulary.fingerprint, settings=settings
     )

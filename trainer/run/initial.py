@@ -77,7 +77,8 @@ def find_initial(
         return None
     if saved is not None:
         return _begun(run, saved)
-    opened = open_run(run, allow_code=config.is_custom_model)
+    which = default_checkpoint(run)
+    opened = open_run(run, checkpoint=which, allow_code=config.is_custom_model)
     if opened.vocabulary.fingerprint != vocabulary.fingerprint:
         raise UserError(
             f"`init_from` {run} has another vocabulary than the corpus: the run's has the "
@@ -93,12 +94,11 @@ def find_initial(
             f"`init_from` {run} has a model of other sizes: {'; '.join(differences)}. Give those "
             "of that run"
         )
-    found = find_checkpoint(run)
     average = " (their average, of --ema)" if opened.config.ema else ""
     return InitialWeights(
-        digest=found.digest(),
+        digest=opened.found.digest(),
         note=f"starting from the weights{average} of {run} after "
-        f"{count_text(found.step, 'step')}, its {default_checkpoint(run)} checkpoint; the "
+        f"{count_text(opened.found.step, 'step')}, its {which} checkpoint; the "
         "optimizer, its schedule and the order of the text begin anew",
         source=opened,
     )

@@ -12,6 +12,7 @@ from trainer.config import TrainConfig
 from trainer.config.saved import CONFIG_FILE, read_run
 from trainer.run.checkpoint import find_checkpoint, read_identity
 from trainer.run.identity import RunIdentity, difference_texts
+from trainer.run.stored import Found
 
 # Paths whose content, by its digest, is in a run's identity: the options do not have that.
 DIGESTS = ("init_from", "pretrained_embeddings")
@@ -24,12 +25,17 @@ class OpenedRun:
     Attributes:
         config: its options.
         vocabulary: text <-> ids.
-        checkpoint: path prefix of the checkpoint that was asked for, which is whole.
+        found: the checkpoint that was asked for, which is whole.
     """
 
     config: TrainConfig
     vocabulary: Vocabulary
-    checkpoint: str
+    found: Found
+
+    @property
+    def checkpoint(self) -> str:
+        """Path prefix of the checkpoint's files."""
+        return self.found.path
 
 
 def open_run(
@@ -62,7 +68,7 @@ def open_run(
         )
     for line in found.warnings():
         show(f"textreel: {line}", file=sys.stderr)
-    return OpenedRun(config=config, vocabulary=vocabulary, checkpoint=found.path)
+    return OpenedRun(config=config, vocabulary=vocabulary, found=found)
 
 
 def _check_config(
