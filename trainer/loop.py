@@ -92,7 +92,6 @@ class _Loop:
         config = run.config
         self._run = run
         self._hosts = hosts
-        self._has_begun = False
         self._config = config
         self._reports = run.reports
         self._step = self._saved_step = run.step
@@ -162,9 +161,9 @@ class _Loop:
         for next_step in steps:
             if next_step == self._step:
                 continue
-            with contextlib.nullcontext() if self._has_begun else self._starting():
+            is_first = self._step == run.step
+            with self._starting() if is_first else contextlib.nullcontext():
                 self._run_steps(iterator, next_step - self._step)
-            self._has_begun = True
             self._handle_events()
             reason = self._early_stopping.reason_to_stop(self._step)
             if reason is not None:
