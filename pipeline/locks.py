@@ -16,7 +16,7 @@ from pipeline.errors import UserError
 from pipeline.files import os_errors_name
 
 THIS_PROCESS = "this process"
-_LOCK = "lock"
+LOCK = "lock"
 # POSIX has EINVAL for files that cannot be locked, Linux ENOLCK for NFS without its lock daemon.
 _NO_LOCKS = (errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 _held: set[str] = set()  # by this process
@@ -85,15 +85,15 @@ def held_folder(directory: Path, name: str, *, doing: str) -> Iterator[None]:
         return f"{directory} is being {doing} by {holder}; {remedy}"
 
     try:
-        with held(folder / _LOCK, busy=busy):
+        with held(folder / LOCK, busy=busy):
             try:
                 for leftover in folder.glob("*.incomplete"):
                     leftover.unlink()
                 yield
             finally:
                 with contextlib.suppress(OSError):
-                    if os.listdir(folder) == [_LOCK]:
-                        (folder / _LOCK).unlink()
+                    if os.listdir(folder) == [LOCK]:
+                        (folder / LOCK).unlink()
                         folder.rmdir()
                         if is_new:
                             directory.rmdir()

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from pipeline.auditing.verify import verify
 from pipeline.errors import UserError
 from pipeline.files import (
+    absolute_path,
     checked_output,
-    is_in_store,
     join,
     make_directory,
     move,
@@ -74,8 +74,7 @@ def repair(
             remove_tree(aside)
             make_directory(aside)
             found = _find_sources(manifest, options, sources)
-            aside = aside if is_in_store(aside) else os.path.abspath(aside)
-            tasks = _tasks(aside, manifest, options, bad, found)
+            tasks = _tasks(absolute_path(aside), manifest, options, bad, found)
             _rebuild(manifest, tasks, vocabulary, run, progress=progress)
             for file in bad:
                 move(join(aside, file), join(directory, file))

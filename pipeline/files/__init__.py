@@ -32,6 +32,7 @@ from pipeline.files.listing import (
 from pipeline.files.local import identity_of, is_same_file, os_errors_name, sync_directory
 from pipeline.files.paths import (
     AnyPath,
+    absolute_path,
     checked_output,
     checked_path,
     is_in_store,
@@ -61,6 +62,7 @@ __all__ = [
     "AnyPath",
     "FileStatus",
     "StoreError",
+    "absolute_path",
     "checked_output",
     "checked_path",
     "digest",

@@ -93,6 +93,12 @@ def checked_output(path: str | os.PathLike[str], option: str) -> str:
     return given
 
 
+def absolute_path(path: str | os.PathLike[str]) -> str:
+    """Returns a path that holds wherever a process stands; that of a store holds as it is."""
+    path = os.fspath(path)
+    return path if is_in_store(path) else os.path.abspath(local_path(path))
+
+
 def join(directory: str | os.PathLike[str], name: str) -> str:
     """The path of a file in a directory; `pathlib` would take a slash from a URI."""
     return os.fspath(directory).rstrip("/") + "/" + name

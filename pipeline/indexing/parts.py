@@ -18,9 +18,9 @@ from blake3 import blake3
 from pipeline.errors import UserError
 from pipeline.files import (
     StoreError,
+    absolute_path,
     digest,
     file_status,
-    is_in_store,
     join,
     whole_file,
 )
@@ -50,8 +50,7 @@ class PartTask:
 
 def make_tasks(directory: str, files: Sequence[FoundFile], check: bool) -> list[PartTask]:
     """Makes the task of each file of an index, to be made in a directory."""
-    place = directory if is_in_store(directory) else os.path.abspath(directory)
-    folder = join(place, FOLDER)  # absolute: a worker may stand elsewhere
+    folder = join(absolute_path(directory), FOLDER)  # a worker may stand elsewhere
     keys = (blake3(os.fsencode(file.path)).hexdigest()[:32] for file in files)
     return [
         PartTask(file=file, part=join(folder, key), check=check)

@@ -5,7 +5,14 @@ import os
 from collections.abc import Iterable
 
 from pipeline.errors import UserError
-from pipeline.files import checked_path, exists, file_statuses, files_matching, is_uri
+from pipeline.files import (
+    absolute_path,
+    checked_path,
+    exists,
+    file_statuses,
+    files_matching,
+    is_uri,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,7 +63,7 @@ def find_files(patterns: Iterable[str | os.PathLike[str]]) -> tuple[FoundFile, .
 
 
 def _matches(pattern: str) -> list[str]:
-    path = pattern if is_uri(pattern) else os.path.abspath(pattern)
+    path = absolute_path(pattern)
     if not any(character in path for character in "*?[") or exists(path):
         return [path]
     matches = files_matching(path)

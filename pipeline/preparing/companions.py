@@ -1,11 +1,10 @@
 """Companions of the shards: the files that follow from them and from the manifest."""
 
 import dataclasses
-import os
 
 from blake3 import blake3
 
-from pipeline.files import is_in_store, join, write_text
+from pipeline.files import absolute_path, join, write_text
 from pipeline.layout.array_record import remove_array_records, write_array_record
 from pipeline.layout.dataset_info import dataset_info
 from pipeline.layout.manifest import Manifest
@@ -42,7 +41,7 @@ def write_companions(
     if ARRAY_RECORD not in manifest.file_formats:
         return
     # absolute: a worker may stand elsewhere
-    place = directory if is_in_store(directory) else os.path.abspath(directory)
+    place = absolute_path(directory)
     paths = [join(place, shard.file) for shard in manifest.shards]
     total = sum(shard.disk_bytes for shard in manifest.shards)
     with progress_bar("writing array_record files", total, progress) as bar:

@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.errors import OptionError, TextWarning, UserError
 from pipeline.files import (
     StoreError,
+    absolute_path,
     checked_output,
     checked_path,
     is_in_store,
@@ -120,7 +121,7 @@ def prepare(
             intent = journal.intent_of(options, found)
             if replaced is not None and intent == {name: replaced.get(name) for name in intent}:
                 return load_manifest(directory)
-            if not overwrite and replacement.is_made(directory, options, found, formats):
+            if not overwrite and replacement.is_made(directory, intent, found, formats):
                 if on_kept is not None:
                     on_kept()
                 return load_manifest(directory)
@@ -130,10 +131,7 @@ def prepare(
             place.check_remains(target)
             plan = make_plan(found, options)
             vocabulary = _vocabulary(target, intent, plan, options, known, run, progress)
-            # absolute: a worker may stand elsewhere
-            tasks = make_tasks(
-                plan, options, target if is_in_store(target) else os.path.abspath(target)
-            )
+            tasks = make_tasks(plan, options, absolute_path(target))  # a worker may stand elsewhere
             if vocabulary.remark:
                 warnings.warn(f"`vocabulary`: {vocabulary.remark}", TextWarning, stacklevel=2)
             manifest = _write(

@@ -6,10 +6,9 @@ any moment leaves the old corpus whole, or the new one: the next prepare finishe
 """
 
 import contextlib
-import dataclasses
 import fnmatch
-import json
 import os
+from typing import Any
 
 from pipeline.files import (
     AnyPath,
@@ -27,39 +26,43 @@ from pipeline.layout.dataset_info import FEATURES_FILE, INFO_FILE
 from pipeline.layout.loading import load_manifest
 from pipeline.layout.manifest import FILE_NAME
 from pipeline.layout.names import ARRAY_RECORD, TFRECORD, array_record_path, shards_pattern
+from pipeline.locks import LOCK
 from pipeline.preparing import journal
-from pipeline.preparing.options import PrepareOptions
 from pipeline.text.pieces import Source
 from pipeline.vocabulary.loading import VOCABULARY_FILES
 
 
 def is_made(
     directory: AnyPath,
-    options: PrepareOptions,
+    intent: dict[str, Any],
     sources: tuple[Source, ...],
     formats: tuple[str, ...],
 ) -> bool:
     """Whether a directory, which is held, has just this corpus: by names, sizes and times.
 
     Stores do not say which of two objects is older, so there the answer is no.
+
+    Args:
+        directory: where it would be.
+        intent: see `journal.intent_of`.
+        sources: what it would be made of.
+        formats: in which its records are.
     """
     path = join(directory, FILE_NAME)
     if any(is_in_store(each) for each in (directory, *(source.path for source in sources))):
         return False
-    if not exists(path) or set(names_in(join(directory, journal.FOLDER))) - {"lock"}:
+    if not exists(path) or set(names_in(join(directory, journal.FOLDER))) - {LOCK}:
         return False  # something is under way, such as a repair
     manifest = load_manifest(directory)
     before = [(source.name, source.source_bytes) for source in manifest.sources]
     made = file_status(path).modified
     return (
-        manifest.options == json.loads(json.dumps(dataclasses.asdict(options)))
+        manifest.options == intent["options"]
         and manifest.file_formats == formats
         and before == [(source.name, source.source_bytes) for source in sources]
         and not any(source.stream or source.modified > made for source in sources)
         and all(
-            _has_size(join(directory, shard.file), shard.disk_bytes)
-            for split in manifest.splits.values()
-            for shard in split.shards
+            _has_size(join(directory, shard.file), shard.disk_bytes) for shard in manifest.shards
         )
     )
 

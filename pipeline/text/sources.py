@@ -11,7 +11,15 @@ from collections import defaultdict
 from collections.abc import Container, Iterable, Sequence
 
 from pipeline.errors import OptionError, UserError
-from pipeline.files import FileStatus, checked_path, file_status, file_statuses, is_uri, read_first
+from pipeline.files import (
+    FileStatus,
+    absolute_path,
+    checked_path,
+    file_status,
+    file_statuses,
+    is_uri,
+    read_first,
+)
 from pipeline.terminal import as_utf8
 from pipeline.text.directories import EMPTY, Choice, list_files
 from pipeline.text.formats import FORMATS, PlainText
@@ -84,7 +92,7 @@ def find_sources(
             modified = file_status(source.path).modified
             sources.append(dataclasses.replace(source, modified=modified))
             continue
-        path = path if is_uri(path) else os.path.abspath(path)
+        path = absolute_path(path)
         status = file_status(path)
         files = [path]
         statuses = {path: status}

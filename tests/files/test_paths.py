@@ -9,7 +9,7 @@ from training import ROOT
 
 from pipeline import UserError, open_corpus, prepare
 from pipeline.errors import OptionError
-from pipeline.files import checked_path, is_in_store, join, split_path
+from pipeline.files import absolute_path, checked_path, is_in_store, join, split_path
 
 BAD = ["gs:/bucket/x", "gs:bucket", "s3:/b", "GS:/b", "file:x", "file://x", "C:/x", "C:\\x", "C:"]
 UNKNOWN = ["foo://bucket/x", "memory://x", "local://x"]
@@ -96,3 +96,12 @@ def test_neither_does_the_library(
     with pytest.raises(UserError):
         open_corpus(path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["text"]
+
+
+def test_an_absolute_path_holds_wherever_a_process_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert absolute_path("a/../b") == f"{tmp_path}/b"
+    assert absolute_path(f"file://{tmp_path}/b") == absolute_path(Path("b")) == f"{tmp_path}/b"
+    assert absolute_path("s3://bucket/a") == "s3://bucket/a"

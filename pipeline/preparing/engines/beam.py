@@ -19,10 +19,9 @@ from typing import Any, cast
 
 from pipeline.errors import OptionError, UserError
 from pipeline.files import (
+    absolute_path,
     exists,
-    is_in_store,
     join,
-    local_path,
     make_directory,
     open_file,
     read_bytes,
@@ -74,8 +73,7 @@ def run(
 
     pipeline_options = _pipeline_options(options)
     place = pipeline_options.view_as(GoogleCloudOptions).temp_location or os.fspath(folder)
-    place = place if is_in_store(place) else os.path.abspath(local_path(place))
-    scratch = join(place, f".textreel-{uuid.uuid4().hex}")
+    scratch = join(absolute_path(place), f".textreel-{uuid.uuid4().hex}")
     make_directory(scratch)
     try:
         positions = _store_tasks(scratch, function, tasks)
