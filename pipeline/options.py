@@ -142,6 +142,12 @@ def flag_text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
+def options_text(options: Mapping[str, Any]) -> str:
+    """Returns the options that are given, as a user would type them, for people."""
+    given = {name: value for name, value in options.items() if value is not None}
+    return ", ".join(f"{name} {flag_text(value)}" for name, value in given.items())
+
+
 def check_text(options: Any, *names: str) -> None:
     """Refuses the named options where they are empty.
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from pipeline.files import join
 from pipeline.layout.manifest import Shard
 from pipeline.layout.records import read_payload
 from pipeline.reading.corpus import Corpus
@@ -47,7 +48,7 @@ def read_tokens(corpus: Corpus, shard: Shard, start: int, stop: int) -> np.ndarr
     record_tokens = corpus.manifest.record_tokens
     itemsize = corpus.vocabulary.dtype.itemsize
     payload = read_payload(
-        f"{corpus.directory}/{shard.file}",
+        join(corpus.directory, shard.file),
         first_record=start // record_tokens,
         last_record=(stop - 1) // record_tokens,
         full_payload_bytes=record_tokens * itemsize,

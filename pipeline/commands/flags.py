@@ -31,6 +31,21 @@ def add_corpus_flags(parser: argparse.ArgumentParser) -> None:
     add_flags(parser, PrepareOptions)
 
 
+def add_output(
+    parser: argparse.ArgumentParser, text: str, *, metavar: str = "DIR", default: str | None = None
+) -> None:
+    """Adds `--output`, which must be given where it has no default."""
+    parser.add_argument(
+        "-o",
+        "--output",
+        required=default is None,
+        default=default,
+        type=path_flag,
+        metavar=metavar,
+        help=text if default is None else f"{text} (default: %(default)s)",
+    )
+
+
 def add_workers(parser: argparse.ArgumentParser) -> None:
     """Adds `--workers`."""
     parser.add_argument(

@@ -3,7 +3,7 @@
 import argparse
 import time
 
-from pipeline.commands.flags import add_quiet, add_workers, shows_progress
+from pipeline.commands.flags import add_output, add_quiet, add_workers, shows_progress
 from pipeline.indexing.build import index_records
 from pipeline.layout.record_index import RecordIndex
 from pipeline.options import path_flag
@@ -21,14 +21,7 @@ def add_arguments(parser: CommandParser) -> None:
         metavar="FILES",
         help="a TFRecord file, or a pattern in quotes: 'DIR/train-*.tfrecord*'; also gs://…",
     )
-    parser.add_argument(
-        "-o",
-        "--output",
-        required=True,
-        type=path_flag,
-        metavar="INDEX",
-        help="directory of the index",
-    )
+    add_output(parser, "directory of the index", metavar="INDEX")
     parser.add_argument(
         "--check",
         action="store_true",

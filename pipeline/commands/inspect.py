@@ -12,7 +12,7 @@ from pipeline.commands.found import skipped_lines
 from pipeline.layout.manifest import Split
 from pipeline.layout.record_index import RecordIndex, is_index
 from pipeline.layout.records import read_records
-from pipeline.options import flag_text, path_flag
+from pipeline.options import options_text, path_flag
 from pipeline.parsing import CommandParser, integer
 from pipeline.reading.batches import DEFAULT_BATCH_SIZE, DEFAULT_SEQ_LEN
 from pipeline.reading.corpus import Corpus
@@ -114,7 +114,7 @@ def _corpus_values(corpus: Corpus) -> dict[str, Any]:
             "fingerprint": vocabulary.fingerprint,
         },
         "num_sources": len(manifest.sources),
-        "source_bytes": sum(source.source_bytes for source in manifest.sources),
+        "source_bytes": manifest.source_bytes,
         "splits": {
             name: {
                 "num_tokens": split.num_tokens,
@@ -187,19 +187,13 @@ def shuffle_text(comparison: Comparison, *, of: str = "windows") -> str:
 def corpus_text(corpus: Corpus) -> str:
     """Returns what a corpus is, for people."""
     manifest = corpus.manifest
-    options = ", ".join(
-        f"{name} {flag_text(value)}"
-        for name, value in manifest.options.items()
-        if value is not None
-    )
-    source_bytes = sum(source.source_bytes for source in manifest.sources)
     lines = [
         f"{corpus.directory}: {manifest.name}, fingerprint {corpus.fingerprint[:12]}",
-        f"options:     {options}",
+        f"options:     {options_text(manifest.options)}",
         f"vocabulary:  {corpus.vocabulary.kind}, {corpus.vocabulary.size:,} ids, stored as "
         f"{manifest.dtype}, separator {manifest.separator_id}, "
         f"fingerprint {corpus.vocabulary.fingerprint[:12]}",
-        f"sources:     {len(manifest.sources):,}, {size_text(source_bytes)}; the first is "
+        f"sources:     {len(manifest.sources):,}, {size_text(manifest.source_bytes)}; the first is "
         f"{manifest.sources[0].name}",
         f"{'split':<12} {'tokens':>17} {'documents':>11} {'shards':>7} {'on disk':>9} text/token",
     ]

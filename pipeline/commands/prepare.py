@@ -9,12 +9,18 @@ import time
 from pathlib import Path
 
 from pipeline.auditing.balance import amounts_of_manifest, one_sided_splits, one_sided_text
-from pipeline.commands.flags import add_corpus_flags, add_quiet, add_workers, shows_progress
+from pipeline.commands.flags import (
+    add_corpus_flags,
+    add_output,
+    add_quiet,
+    add_workers,
+    shows_progress,
+)
 from pipeline.commands.found import found_text, skipped_lines
 from pipeline.errors import OptionError
 from pipeline.files import checked_path, is_in_store, join, split_path
 from pipeline.layout.manifest import Manifest
-from pipeline.options import from_flags, path_flag
+from pipeline.options import from_flags
 from pipeline.parsing import CommandParser
 from pipeline.preparing import journal
 from pipeline.preparing.engines import Engine, beam
@@ -31,14 +37,7 @@ def add_arguments(parser: CommandParser) -> None:
     add_corpus_flags(parser)
     add_workers(parser)
     add_quiet(parser)
-    parser.add_argument(
-        "-o",
-        "--output",
-        required=True,
-        type=path_flag,
-        metavar="DIR",
-        help="directory of the corpus",
-    )
+    add_output(parser, "directory of the corpus")
     parser.add_argument(
         "--engine",
         choices=["local", "beam"],

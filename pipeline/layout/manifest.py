@@ -165,6 +165,11 @@ class Manifest:
     files: dict[str, str]
 
     @property
+    def source_bytes(self) -> int:
+        """The size of its sources where they lay."""
+        return sum(source.source_bytes for source in self.sources)
+
+    @property
     def num_skipped(self) -> int:
         """Rows that were skipped."""
         return sum(skipped.num_rows for skipped in self.skipped)

@@ -2,7 +2,7 @@
 
 import argparse
 
-from pipeline.commands.flags import add_quiet, shows_progress
+from pipeline.commands.flags import add_output, add_quiet, shows_progress
 from pipeline.options import path_flag
 from pipeline.parsing import CommandParser
 from pipeline.sizes import count_text
@@ -18,14 +18,7 @@ def add_arguments(parser: CommandParser) -> None:
         metavar="RUN",
         help="directory of a run: the RUN of `textreel train CORPUS -o RUN`",
     )
-    parser.add_argument(
-        "-o",
-        "--output",
-        default="curves.png",
-        type=path_flag,
-        metavar="FILE",
-        help="the picture (default: %(default)s)",
-    )
+    add_output(parser, "the picture", metavar="FILE", default="curves.png")
     parser.add_argument(
         "--x",
         choices=["steps", "tokens", "seconds"],

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import Corpus, PrepareOptions, UserError, open_corpus, prepare
+from pipeline.commands.flags import add_output
 from pipeline.commands.prepare import made_text
 from pipeline.files import join
-from pipeline.options import path_flag
 from pipeline.parsing import CommandParser
 from pipeline.preparing.engines.local import default_workers
 from pipeline.progress import can_show_bars
@@ -30,14 +30,7 @@ _ORIGINAL_SEQ_LEN, _ORIGINAL_STRIDE = 40, 3
 
 def add_arguments(parser: CommandParser) -> None:
     """Adds what `demo` takes to its parser."""
-    parser.add_argument(
-        "-o",
-        "--output",
-        default="textreel-demo",
-        type=path_flag,
-        metavar="DIR",
-        help="directory for the corpus and the run (default: %(default)s)",
-    )
+    add_output(parser, "directory for the corpus and the run", default="textreel-demo")
     parser.add_argument("--quick", action="store_true", help="train less; under a minute in all")
     parser.set_defaults(run=run)
 

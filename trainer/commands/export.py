@@ -2,8 +2,7 @@
 
 import argparse
 
-from pipeline.commands.flags import add_quiet
-from pipeline.options import path_flag
+from pipeline.commands.flags import add_output, add_quiet
 from pipeline.parsing import CommandParser
 from pipeline.sizes import size_text
 from pipeline.terminal import show, status
@@ -13,14 +12,7 @@ from trainer.commands.flags import add_checkpoint, add_code, add_run, allows_cod
 def add_arguments(parser: CommandParser) -> None:
     """Adds what `export` takes to its parser."""
     add_run(parser)
-    parser.add_argument(
-        "-o",
-        "--output",
-        required=True,
-        type=path_flag,
-        metavar="DIR",
-        help="directory to make",
-    )
+    add_output(parser, "directory to make")
     add_checkpoint(parser)
     add_code(parser)
     add_quiet(parser)

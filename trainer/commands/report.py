@@ -2,7 +2,7 @@
 
 import argparse
 
-from pipeline.commands.flags import add_quiet, shows_progress
+from pipeline.commands.flags import add_output, add_quiet, shows_progress
 from pipeline.options import path_flag
 from pipeline.parsing import CommandParser, integer
 from pipeline.reading.batches import DEFAULT_BATCH_SIZE, DEFAULT_SEQ_LEN
@@ -22,14 +22,7 @@ def add_arguments(parser: CommandParser) -> None:
         metavar="RUN",
         help="directories of runs: the RUN of `textreel train CORPUS -o RUN`",
     )
-    parser.add_argument(
-        "-o",
-        "--output",
-        default="report.html",
-        type=path_flag,
-        metavar="FILE",
-        help="the page (default: %(default)s)",
-    )
+    add_output(parser, "the page", metavar="FILE", default="report.html")
     for option, default in {"seq_len": DEFAULT_SEQ_LEN, "batch_size": DEFAULT_BATCH_SIZE}.items():
         parser.add_argument(
             f"--{option}",

@@ -3,7 +3,7 @@
 import dataclasses
 
 from pipeline.errors import OptionError
-from pipeline.options import check_int, check_number, check_text, option, path_flag
+from pipeline.options import check_int, check_number, check_paths, option, path_flag
 
 PRECISIONS = ("float32", "bfloat16", "float16")
 MODELS = ("lstm", "gru", "mingru", "transformer")
@@ -79,8 +79,7 @@ class ModelOptions:
                 f"`model` must be one of {', '.join(MODELS)}, or MODULE:FUNCTION, got "
                 f"{self.model!r}"
             )
-        if self.init_from is not None:
-            check_text(self, "init_from")
+        check_paths(self, "init_from", or_none=True)
         check_int(self, 1, "layers", "units")
         check_int(self, 1, "embedding_dim", "heads", or_none=True)
         for name in ("dropout", "embedding_dropout", "recurrent_dropout"):

@@ -1,9 +1,11 @@
 """Models of every kind behind one face, `LanguageModel`. A further kind is one more branch."""
 
+from typing import Any
+
 from trainer.config import TrainConfig
 from trainer.models.custom import build_custom_model
-from trainer.models.language_model import LanguageModel
-from trainer.models.mingru import MinGRU, MinGRUArchitecture
+from trainer.models.language_model import Architecture, LanguageModel
+from trainer.models.mingru import MinGRU
 from trainer.models.recurrent import RecurrentArchitecture, RecurrentModel
 from trainer.models.transformer import Transformer, TransformerArchitecture
 
@@ -21,45 +23,33 @@ def build_model(config: TrainConfig, vocabulary_size: int, *, use_cudnn: bool) -
     Raises:
         UserError: a model of the user's own cannot be built or used.
     """
+    sizes: dict[str, Any] = {
+        "vocabulary_size": vocabulary_size,
+        "num_layers": config.layers,
+        "units": config.units,
+        "dropout": config.dropout,
+        "targets": config.targets,
+        "seed": config.seed,
+    }
     model: LanguageModel
     if config.is_custom_model:
         model = build_custom_model(config, vocabulary_size)
     elif config.model == "transformer":
         transformer = TransformerArchitecture(
-            vocabulary_size=vocabulary_size,
-            num_layers=config.layers,
-            units=config.units,
-            heads=config.num_heads,
-            context=config.seq_len,
-            dropout=config.dropout,
-            targets=config.targets,
-            seed=config.seed,
+            **sizes, heads=config.num_heads, context=config.seq_len
         )
         model = Transformer(transformer, recompute=config.recompute, dtype=config.dtype_policy)
     elif config.model == "mingru":
-        mingru = MinGRUArchitecture(
-            vocabulary_size=vocabulary_size,
-            num_layers=config.layers,
-            units=config.units,
-            dropout=config.dropout,
-            targets=config.targets,
-            seed=config.seed,
-        )
-        model = MinGRU(mingru, dtype=config.dtype_policy)
+        model = MinGRU(Architecture(**sizes), dtype=config.dtype_policy)
     else:
         recurrent = RecurrentArchitecture(
+            **sizes,
             cell=config.model,
-            vocabulary_size=vocabulary_size,
-            num_layers=config.layers,
-            units=config.units,
             embedding_dim=config.embedding_size,
-            dropout=config.dropout,
             embedding_dropout=config.embedding_dropout,
             recurrent_dropout=config.recurrent_dropout,
             tied=config.tied,
             layer_norm=config.layer_norm,
-            targets=config.targets,
-            seed=config.seed,
         )
         model = RecurrentModel(recurrent, use_cudnn=use_cudnn, dtype=config.dtype_policy)
     model.build()

@@ -1,5 +1,6 @@
 """Face of every kind of model: what training, sampling and export ask of it."""
 
+import dataclasses
 from typing import Any
 
 import keras
@@ -8,6 +9,29 @@ import tensorflow as tf
 from trainer.models.head import Head
 
 State = Any  # a nested structure of tensors; its kind is the model's own business
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """What a model is, wherever it computes.
+
+    Attributes:
+        vocabulary_size: number of token ids.
+        num_layers: number of recurrent layers, or of blocks.
+        units: width of the model, and of a recurrent layer's state.
+        dropout: share of what a layer, or a part of a block, gives that training drops.
+        targets: `"sequence"` for logits at every place of a window, `"last"` for the
+            last place alone.
+        seed: start of the dropout layers' seed streams. Initial weights come from
+            Keras' global seed (`keras.utils.set_random_seed`).
+    """
+
+    vocabulary_size: int
+    num_layers: int
+    units: int
+    dropout: float = 0.0
+    targets: str = "sequence"
+    seed: int = 0
 
 
 class LanguageModel(keras.Model):

@@ -19,7 +19,7 @@ import tensorflow as tf
 from trainer.models.cpu_lstm import time_major
 from trainer.models.dropout import ReplicaDropout
 from trainer.models.head import Head, weights_of
-from trainer.models.language_model import LanguageModel, State
+from trainer.models.language_model import Architecture, LanguageModel, State
 from trainer.models.linear_recurrence import linear_recurrence
 
 PLACES = 4  # that a convolution reads: its own and those before
@@ -132,29 +132,6 @@ def _only_the_last(shape: Any, dtype: Any = None) -> tf.Tensor:
     return tf.concat([tf.zeros([shape[0] - 1, shape[1]], dtype), tf.ones([1, shape[1]], dtype)], 0)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class MinGRUArchitecture:
-    """What a MinGRU is, wherever it computes.
-
-    Attributes:
-        vocabulary_size: number of token ids.
-        num_layers: number of blocks.
-        units: width of the model, and of the state of each block.
-        dropout: share of what each part of a block adds that training drops.
-        targets: `"sequence"` for logits at every place of a window, `"last"` for the
-            last place alone.
-        seed: start of the dropout layers' seed streams. Initial weights come from
-            Keras' global seed (`keras.utils.set_random_seed`).
-    """
-
-    vocabulary_size: int
-    num_layers: int
-    units: int
-    dropout: float = 0.0
-    targets: str = "sequence"
-    seed: int = 0
-
-
 @keras.saving.register_keras_serializable("textreel")
 class MinGRU(LanguageModel):
     """Embedding -> `num_layers` blocks -> RMSNorm -> Dense logits.
@@ -165,7 +142,7 @@ class MinGRU(LanguageModel):
             float32 under any.
     """
 
-    def __init__(self, architecture: MinGRUArchitecture, *, dtype: str = "float32") -> None:
+    def __init__(self, architecture: Architecture, *, dtype: str = "float32") -> None:
         super().__init__(name="mingru", dtype="float32")
         self.architecture = architecture
         self._dtype_policy_name = dtype
@@ -199,7 +176,7 @@ class MinGRU(LanguageModel):
         del custom_objects
         sizes = dict(config)
         dtype = sizes.pop("dtype")
-        return cls(MinGRUArchitecture(**sizes), dtype=dtype)
+        return cls(Architecture(**sizes), dtype=dtype)
 
     def build(self, input_shape: Any = None) -> None:
         """See `LanguageModel.build`."""

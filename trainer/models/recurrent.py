@@ -9,45 +9,31 @@ import tensorflow as tf
 from trainer.models import cpu_lstm
 from trainer.models.dropout import ReplicaDropout
 from trainer.models.head import Head, weights_of
-from trainer.models.language_model import LanguageModel, State
+from trainer.models.language_model import Architecture, LanguageModel, State
 
 _WEIGHT_SEEDS = 2**30  # streams that drop weights begin here, far from those that drop outputs
 _LAYERS = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RecurrentArchitecture:
-    """What a recurrent model is, wherever it computes.
+class RecurrentArchitecture(Architecture):
+    """What a recurrent model is; see also `Architecture`.
 
     Attributes:
         cell: `"lstm"` or `"gru"`.
-        vocabulary_size: number of token ids.
-        num_layers: number of recurrent layers.
-        units: units of each recurrent layer.
         embedding_dim: size of an embedding vector.
-        dropout: share of each recurrent layer's outputs that training drops.
         embedding_dropout: share of the ids whose vectors are 0 in a training step, everywhere.
         recurrent_dropout: share of the weights from state to state that a training step drops.
         tied: logits are products with the embeddings, whose size is that of the units.
         layer_norm: what each recurrent layer gives is normalised.
-        targets: `"sequence"` for logits at every place of a window, `"last"` for the
-            last place alone.
-        seed: start of the dropout layers' seed streams. Initial weights come from
-            Keras' global seed (`keras.utils.set_random_seed`).
     """
 
     cell: str
-    vocabulary_size: int
-    num_layers: int
-    units: int
     embedding_dim: int
-    dropout: float = 0.0
     embedding_dropout: float = 0.0
     recurrent_dropout: float = 0.0
     tied: bool = False
     layer_norm: bool = False
-    targets: str = "sequence"
-    seed: int = 0
 
 
 @keras.saving.register_keras_serializable("textreel")

@@ -14,7 +14,7 @@ import tensorflow as tf
 from trainer.models.attention import attend, causal_mask, rotate
 from trainer.models.dropout import ReplicaDropout
 from trainer.models.head import Head, weights_of
-from trainer.models.language_model import LanguageModel, State
+from trainer.models.language_model import Architecture, LanguageModel, State
 
 _DEVIATION = 0.02  # of initial weights, as in GPT-2
 
@@ -157,30 +157,16 @@ class Block(keras.layers.Layer):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TransformerArchitecture:
-    """What a Transformer is, wherever it computes.
+class TransformerArchitecture(Architecture):
+    """What a Transformer is; see also `Architecture`.
 
     Attributes:
-        vocabulary_size: number of token ids.
-        num_layers: number of blocks.
-        units: width of the model.
         heads: attention heads; `units / heads` is even.
         context: places that attention reaches: the windows' `seq_len`.
-        dropout: share of what attention and SwiGLU add that training drops.
-        targets: `"sequence"` for logits at every place of a window, `"last"` for the
-            last place alone.
-        seed: start of the dropout layers' seed streams. Initial weights come from
-            Keras' global seed (`keras.utils.set_random_seed`).
     """
 
-    vocabulary_size: int
-    num_layers: int
-    units: int
     heads: int
     context: int
-    dropout: float = 0.0
-    targets: str = "sequence"
-    seed: int = 0
 
 
 @keras.saving.register_keras_serializable("textreel")

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pipeline.files import join
+from pipeline.auditing.passages import read_tokens
 from pipeline.layout.manifest import Shard
-from pipeline.layout.records import read_payload
 from pipeline.progress import progress_bar
 from pipeline.reading.corpus import Corpus
 
@@ -112,7 +111,7 @@ def sample_windows(corpus: Corpus, *, per_split: int = 3) -> list[SampleWindow]:
             shard, start = _at(split.shards, place)
             start = max(0, min(start, shard.num_tokens - num_tokens))
             stop = min(start + num_tokens, shard.num_tokens)
-            tokens = _read(corpus, shard, start, stop)
+            tokens = read_tokens(corpus, shard, start, stop)
             ends = np.flatnonzero(tokens == corpus.vocabulary.separator_id)
             cuts = [0, *(ends + 1), len(tokens) + 1]
             parts = tuple(
@@ -159,7 +158,7 @@ def _runs(corpus: Corpus, most_bytes: int) -> Iterator[tuple[bool, Iterator[np.n
     for split in corpus.splits.values():
         if total * itemsize <= most_bytes:
             tokens = (
-                _read(corpus, shard, start, min(start + size, shard.num_tokens))
+                read_tokens(corpus, shard, start, min(start + size, shard.num_tokens))
                 for shard in split.shards
                 for start in range(0, shard.num_tokens, size)
             )
@@ -170,7 +169,10 @@ def _runs(corpus: Corpus, most_bytes: int) -> Iterator[tuple[bool, Iterator[np.n
         for index in range(num_stretches):
             place = int(index / num_stretches * split.num_tokens)
             shard, start = _at(split.shards, place)
-            yield False, iter([_read(corpus, shard, start, min(start + size, shard.num_tokens))])
+            yield (
+                False,
+                iter([read_tokens(corpus, shard, start, min(start + size, shard.num_tokens))]),
+            )
 
 
 def _at(shards: tuple[Shard, ...], place: int) -> tuple[Shard, int]:
@@ -180,16 +182,3 @@ def _at(shards: tuple[Shard, ...], place: int) -> tuple[Shard, int]:
             return shard, place
         place -= shard.num_tokens
     raise AssertionError("the place is one of the split's")
-
-
-def _read(corpus: Corpus, shard: Shard, start: int, stop: int) -> np.ndarray:
-    """The tokens `start … stop - 1` of a shard, wherever it lies."""
-    record_tokens, dtype = corpus.manifest.record_tokens, corpus.vocabulary.dtype
-    payload = read_payload(
-        join(corpus.directory, shard.file),
-        first_record=start // record_tokens,
-        last_record=(stop - 1) // record_tokens,
-        full_payload_bytes=record_tokens * dtype.itemsize,
-    )
-    first = start // record_tokens * record_tokens
-    return np.frombuffer(payload, dtype)[start - first : stop - first]

@@ -13,7 +13,7 @@ from pipeline.auditing.verify import Findings, verify
 from pipeline.commands.found import skipped_lines
 from pipeline.errors import UserError
 from pipeline.files import whole_file
-from pipeline.options import flag_text
+from pipeline.options import options_text
 from pipeline.reading.batches import DEFAULT_BATCH_SIZE, DEFAULT_SEQ_LEN
 from pipeline.reading.corpus import Corpus
 from pipeline.reading.opening import open_corpus
@@ -128,23 +128,17 @@ def _corpus_values(corpus: Corpus, options: ReportOptions, *, progress: bool) ->
 
 def _facts(corpus: Corpus, disk_bytes: int) -> list[tuple[str, str]]:
     manifest, vocabulary = corpus.manifest, corpus.vocabulary
-    source_bytes = sum(source.source_bytes for source in manifest.sources)
-    options = [
-        f"{name} {flag_text(value)}"
-        for name, value in manifest.options.items()
-        if value is not None
-    ]
     return [
         ("directory", corpus.directory),
         ("fingerprint", corpus.fingerprint[:12]),
-        ("sources", f"{len(manifest.sources):,}, {size_text(source_bytes)}"),
+        ("sources", f"{len(manifest.sources):,}, {size_text(manifest.source_bytes)}"),
         ("on disk", f"{len(manifest.shards):,} shards, {size_text(disk_bytes)}"),
         (
             "vocabulary",
             f"{vocabulary.kind}, {vocabulary.size:,} ids, stored as {manifest.dtype}, separator "
             f"{manifest.separator_id}",
         ),
-        ("options", ", ".join(options)),
+        ("options", options_text(manifest.options)),
     ]
 
 
