@@ -90,7 +90,11 @@ def _found() -> list[dict]:
 
 
 def _is_meant(name: str, only: list[str] | None) -> bool:
-    return only is None or any(name.startswith(start) for start in only)
+    """Whether a row is named, or has the start of a name that no row has."""
+    names = {row.name for row in ROWS}
+    return only is None or any(
+        name == start or (start not in names and name.startswith(start)) for start in only
+    )
 
 
 if __name__ == "__main__":
