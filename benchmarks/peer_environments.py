@@ -10,6 +10,8 @@ PACKAGES = {
     None: ["tensorflow", "keras", "numpy", "tensorflow-datasets", "tokenizers", "gigatoken"],
     "datasets": ["datasets", "tiktoken"],
     "jax": ["jax", "optax"],
+    "grain": ["grain", "array_record"],
+    "mosaicml-streaming": ["mosaicml-streaming", "torchvision"],
     "torch": ["torch", "numpy"],
 }
 VERSIONS = """

@@ -35,7 +35,11 @@ CONTENDERS = {  # name -> (script, environment, its packages)
     "nanoGPT get_batch": ("nanogpt.py", "litdata"),
     "torch DataLoader over a memmap": ("torch_dataloader.py", "litdata"),
     "Hugging Face datasets": ("hf_datasets.py", "datasets"),
+    "LitData StreamingDataset": ("litdata_tokens.py", "litdata"),
+    "Mosaic StreamingDataset": ("mosaic_mds.py", "mosaicml-streaming"),
+    "TFDS as_dataset": ("tfds_as_dataset.py", None),
     "Grain over a memmap": ("grain_memmap.py", "grain"),
+    "Grain over array_record": ("grain_array_record.py", "grain"),
     "limit: one NumPy gather": ("limit_gather.py", None),
 }
 
