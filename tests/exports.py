@@ -13,7 +13,7 @@ from trainer.loop import train
 from trainer.models import build_model
 from trainer.run.checkpoint import find_checkpoint, restore_weights
 
-KINDS = ("lstm", "gru", "mingru", "transformer", "own")
+KINDS = ("lstm", "gru", "mingru", "transformer", "own", "softmax")
 PROMPTS = ["lorem ", "", "日本語 ipsum dolor sit amet, naïve"]
 OPTIONS: dict[str, Any] = {"temperature": 0.9, "top_k": 20, "top_p": 0.95, "seed": 7}
 

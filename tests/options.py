@@ -38,6 +38,7 @@ CHANGED = {
     "cache_dir": ("other", "other"),
     "cache_bytes": ("8", 8),
     "model": ("gru", "gru"),
+    "outputs": ("probabilities", "probabilities"),
     "layers": ("3", 3),
     "units": ("8", 8),
     "embedding_dim": ("8", 8),
@@ -89,6 +90,7 @@ CHANGED = {
 
 # What an option needs beside it to be allowed at all.
 NEEDED: dict[str, dict[str, Any]] = {
+    "outputs": {"model": "module:function"},
     "decay_steps": {"schedule": "cosine"},
     "decay_fraction": {"schedule": "wsd"},
     "min_learning_rate_ratio": {"schedule": "cosine"},

@@ -35,6 +35,10 @@ def bidirectional(vocabulary_size: int, config: Any) -> keras.Model:
     )
 
 
+def bidirectional_softmax(vocabulary_size: int, config: Any) -> keras.Model:
+    return keras.Sequential([bidirectional(vocabulary_size, config), keras.layers.Softmax()])
+
+
 def too_wide(vocabulary_size: int, config: Any) -> keras.Model:
     return keras.Sequential([keras.layers.Embedding(vocabulary_size, vocabulary_size + 1)])
 
@@ -83,6 +87,26 @@ def softmax(vocabulary_size: int, config: Any) -> keras.Model:
             ]
         )
     return keras.Sequential([network, keras.layers.Softmax(dtype=config.dtype_policy)])
+
+
+def original(vocabulary_size: int, config: Any) -> keras.Model:
+    """The layers of Keras's `lstm_text_generation.py`, whose one-hot windows are made first."""
+    one_hot = keras.layers.Embedding(
+        vocabulary_size, vocabulary_size, embeddings_initializer="identity", trainable=False
+    )
+    sequences = config.targets == "sequence"
+    lstm = keras.layers.LSTM(128, return_sequences=sequences, seed=config.seed)
+    return keras.Sequential([one_hot, lstm, keras.layers.Dense(vocabulary_size, "softmax")])
+
+
+def mixture(vocabulary_size: int, config: Any) -> keras.Model:
+    """Probabilities that are no softmax: their mean."""
+    tokens = keras.Input([config.seq_len], dtype="int32")
+    hidden = keras.layers.Embedding(vocabulary_size, config.units)(tokens)
+    if config.targets == "last":
+        hidden = keras.layers.Flatten()(hidden)
+    both = [keras.layers.Dense(vocabulary_size, "softmax")(hidden) for _ in range(2)]
+    return keras.Model(tokens, keras.layers.Average()(both))
 
 
 def stateful(vocabulary_size: int, config: Any) -> keras.Model:

@@ -24,6 +24,11 @@ from options import config_of, error_of
         ({"model": "a.b:"}, "or MODULE:FUNCTION, got 'a.b:'"),
         ({"model": "a b:c"}, "or MODULE:FUNCTION, got 'a b:c'"),
         ({"heads": 2}, "`heads` must not be given with `model` 'lstm' (it has no attention), got"),
+        (
+            {"outputs": "probabilities"},
+            "`outputs` must not be given with `model` 'lstm' (it gives logits), got probabilities; "
+            "leave --outputs out or use --model MODULE:FUNCTION",
+        ),
         ({"heads": 0}, "`heads` must be an integer of at least 1, got 0"),
         ({"embedding_dim": 0}, "`embedding_dim` must be an integer of at least 1, got 0"),
         (

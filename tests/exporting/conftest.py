@@ -21,6 +21,12 @@ def runs(
         "mingru": train_run(char_corpus, directory / "mingru", model="mingru", ema=0.5),
         "transformer": train_run(char_corpus, directory / "transformer", model="transformer"),
         "own": train_run(char_corpus, directory / "own", model="own_models:functional"),
+        "softmax": train_run(
+            char_corpus,
+            directory / "softmax",
+            model="own_models:original",
+            outputs="probabilities",
+        ),
     }
     for kind, run in made.items():
         export(run, directory / "exports" / kind, allow_code=True)

@@ -20,6 +20,9 @@ from trainer.generation.sampler import generate
 from trainer.loop import train
 from trainer.models import build_model
 from trainer.models.custom import CustomModel
+from trainer.steps.optimization import Optimizer
+from trainer.steps.runner import StepRunner
+from trainer.steps.step import ReplicaStep, StepRecipe
 
 SIZE = 11
 OWN = ("own_models:recurrent", "own_models:functional")
@@ -55,6 +58,41 @@ def test_with_targets_last_tokens_stand_at_the_end_of_the_window() -> None:
         logits, state = made.step(tf.constant([count]), state)
         window = np.array([[*[0] * 5, *range(1, count + 1)][-5:]], np.int32)
         np.testing.assert_allclose(logits, made(window), atol=1e-6)
+
+
+class PlainSGD(Optimizer, keras.optimizers.SGD):
+    """Moves by the gradient alone: no rounding decides on the size of a step."""
+
+
+@pytest.mark.parametrize("targets", ["sequence", "last"])
+@pytest.mark.parametrize("model", ["own_models:original", "own_models:mixture"])
+def test_probabilities_are_trained_on_as_by_fit(model: str, targets: str) -> None:
+    """Also where they are rounded to 0: Keras passes a softmax by, and clips what is none."""
+    made = make(model, outputs="probabilities", targets=targets)
+    for weight in made.trainable_variables:
+        weight.assign(weight * 15)
+    tokens = np.random.default_rng(0).integers(SIZE, size=(4, 5)).astype(np.int32)
+    probabilities = made.network(tokens).numpy()
+    labels = probabilities.argmin(axis=-1).astype(np.int32)
+    assert probabilities.min() < 1e-7
+    np.testing.assert_allclose(tf.nn.softmax(made(tokens)), probabilities, atol=1e-5)
+
+    twin = keras.models.clone_model(made.network)
+    twin.set_weights(made.network.get_weights())
+    twin.compile(
+        keras.optimizers.SGD(0.1), loss="sparse_categorical_crossentropy", jit_compile=False
+    )
+    expected = twin.fit(tokens, labels, batch_size=4, epochs=3, shuffle=False, verbose=0)
+
+    recipe = StepRecipe(batch_size=4, tokens_per_row=labels[0].size)
+    step = ReplicaStep(tf.distribute.get_strategy(), made, PlainSGD(0.1), recipe)
+    runner = StepRunner(step)
+    batches = iter(tf.data.Dataset.from_tensors((tokens, labels)).repeat())
+    losses = [float(runner.run_steps(batches, tf.constant(1)).loss) for _ in range(3)]
+    np.testing.assert_allclose(losses, expected.history["loss"], rtol=1e-5)
+    assert losses[2] < losses[0]
+    for ours, theirs in zip(made.network.get_weights(), twin.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
 def test_options_reach_the_function() -> None:
@@ -129,7 +167,18 @@ def test_two_replicas_train_what_one_does(model: str, char_corpus: Corpus, tmp_p
         ),
         ("own_models:bidirectional", {}, "the model's logits depend on later tokens"),
         ("own_models:softmax", {}, "the model must give logits, got probabilities (every row is"),
-        ("own_models:softmax", {"targets": "last"}, "leave out the softmax at its end"),
+        ("own_models:softmax", {"targets": "last"}, "take them with --outputs probabilities, or"),
+        (
+            "own_models:functional",
+            {"outputs": "probabilities"},
+            "with `outputs` probabilities every row that the model gives must be at least 0 and "
+            "sum to 1, got values from -",
+        ),
+        (
+            "own_models:bidirectional_softmax",
+            {"outputs": "probabilities"},
+            "the model's logits depend on later tokens",
+        ),
         ("own_models:softmax", {"precision": "float16"}, "got probabilities"),
         ("own_models:softmax", {"precision": "bfloat16"}, "got probabilities"),
         (

@@ -8,6 +8,7 @@ from pipeline.options import check_int, check_number, check_paths, option, path_
 PRECISIONS = ("float32", "bfloat16", "float16")
 MODELS = ("lstm", "gru", "mingru", "transformer")
 RECURRENT = ("lstm", "gru", "mingru")
+OUTPUTS = ("logits", "probabilities")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -18,6 +19,11 @@ class ModelOptions:
         f"kind of the model: {', '.join(MODELS)}, or your own Keras model as MODULE:FUNCTION",
         default="lstm",
         metavar="KIND",
+    )
+    outputs: str = option(
+        "what a model of your own gives for each token id; probabilities: it ends in a softmax",
+        default="logits",
+        choices=OUTPUTS,
     )
     # A run is known by the weights that it took, not by their path: see `trainer.run.initial`.
     init_from: str | None = option(
@@ -78,6 +84,11 @@ class ModelOptions:
             raise OptionError(
                 f"`model` must be one of {', '.join(MODELS)}, or MODULE:FUNCTION, got "
                 f"{self.model!r}"
+            )
+        if self.outputs != "logits" and not self.is_custom_model:
+            raise OptionError(
+                f"`outputs` must not be given with `model` {self.model!r} (it gives logits), got "
+                f"{self.outputs}; leave --outputs out or use --model MODULE:FUNCTION"
             )
         check_paths(self, "init_from", or_none=True)
         check_int(self, 1, "layers", "units")

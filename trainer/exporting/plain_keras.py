@@ -23,7 +23,8 @@ def plain_model(model: LanguageModel) -> keras.Model:
     """Returns a model of plain Keras that gives the logits of another.
 
     Args:
-        model: built. One of the user's own is returned as it is, with what it needs.
+        model: built. One of the user's own is returned as it is, with what it needs and with the
+            outputs that it has: with `outputs` probabilities, these.
 
     Returns:
         Tokens `[batch, seq_len]` int32 -> logits, in float32.

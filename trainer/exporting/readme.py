@@ -58,7 +58,7 @@ what a model server calls unless told otherwise, takes `ids` and `lengths` alone
 """
 
 _KERAS = """
-`model.keras` is the network alone, ids `[batch, seq_len]` -> logits: `keras.models.load_model`
+`model.keras` is the network alone, ids `[batch, seq_len]` -> {outputs}: `keras.models.load_model`
 loads it{needs}. Its ids are those of `{vocabulary}`.
 """
 
@@ -79,5 +79,5 @@ def readme_text(config: TrainConfig, vocabulary: Vocabulary, output: str) -> str
     return (
         f"# A language model ({config.model}), exported by textreel\n\n"
         + text.format(output=output, vocabulary=vocabulary.file_name)
-        + _KERAS.format(needs=needs, vocabulary=vocabulary.file_name)
+        + _KERAS.format(outputs=config.outputs, needs=needs, vocabulary=vocabulary.file_name)
     )

@@ -1,8 +1,8 @@
 """Models of a user's own behind the face of the others: `--model MODULE:FUNCTION`.
 
 `FUNCTION(vocabulary_size, config)` returns a `keras.Model` that maps tokens `[batch, seq_len]`
-to logits. `config` is the run's `TrainConfig`: a function that reads `config.units` has made
-`--units` an option of its model.
+to logits or, with `--outputs probabilities`, to probabilities. `config` is the run's
+`TrainConfig`: a function that reads `config.units` has made `--units` an option of its model.
 """
 
 import importlib
@@ -27,7 +27,7 @@ _SUM_ERROR = 0.02  # of probabilities: more than rounding, in half precision too
 
 @keras.saving.register_keras_serializable("textreel")
 class CustomModel(LanguageModel):
-    """Any Keras model from windows of tokens to logits.
+    """Any Keras model from windows of tokens to logits, or to probabilities.
 
     Generating reads the last `seq_len` tokens anew for every token. Before there are so many,
     they stand at the start of the window and the logits of the last of them are taken, which
@@ -38,18 +38,28 @@ class CustomModel(LanguageModel):
         network: tokens `[batch, seq_len]` int32 -> logits of any float dtype.
         seq_len: tokens of a window.
         targets: whether the logits are of every place (`"sequence"`) or of the last one.
+        outputs: what the network gives: `"logits"`, or `"probabilities"`, whose logarithms are
+            then the logits of this model (see `_logits_of`).
     """
 
-    def __init__(self, *, network: keras.Model, seq_len: int, targets: str) -> None:
+    def __init__(
+        self, *, network: keras.Model, seq_len: int, targets: str, outputs: str = "logits"
+    ) -> None:
         super().__init__(name="custom_model")
         self.network = network
         self._seq_len = seq_len
         self._targets = targets
+        self._gives = outputs
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the constructor, the network serialised by Keras."""
         network = keras.saving.serialize_keras_object(self.network)
-        return {"network": network, "seq_len": self._seq_len, "targets": self._targets}
+        return {
+            "network": network,
+            "seq_len": self._seq_len,
+            "targets": self._targets,
+            "outputs": self._gives,
+        }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "CustomModel":
@@ -70,7 +80,8 @@ class CustomModel(LanguageModel):
     def call(self, tokens: tf.Tensor, training: bool = False) -> tf.Tensor:
         """See `LanguageModel.call`; Keras tells the network's layers whether this is training."""
         del training
-        return tf.cast(self.network(tokens), tf.float32)
+        values = self.network(tokens)
+        return tf.cast(values if self._gives == "logits" else _logits_of(values), tf.float32)
 
     def initial_state(self, batch_size: int | tf.Tensor) -> State:
         """The window, `[batch, seq_len]` int32, and how many tokens are in it, a scalar."""
@@ -90,6 +101,20 @@ class CustomModel(LanguageModel):
         return tf.gather(self(window), place, axis=1), [window, num_tokens]
 
 
+def _logits_of(probabilities: tf.Tensor) -> tf.Tensor:
+    """Logarithms of probabilities, as Keras's `sparse_categorical_crossentropy` takes them.
+
+    In a graph, what a softmax at the end was given: the same but for a constant, and no gradient
+    is lost where a probability is rounded to 0. Elsewhere the probabilities are clipped first, to
+    Keras's epsilon (1e-7) and 1 less that.
+    """
+    if tf.is_symbolic_tensor(probabilities) and probabilities.op.type == "Softmax":
+        return probabilities.op.inputs[0]
+    epsilon = keras.config.epsilon()
+    values = tf.cast(probabilities, tf.float32)  # in half precision, 1e-7 is 0 or 1 - 1e-7 is 1
+    return tf.math.log(tf.clip_by_value(values, epsilon, 1 - epsilon))
+
+
 def build_custom_model(config: TrainConfig, vocabulary_size: int) -> CustomModel:
     """Calls the user's function and checks what it returns.
 
@@ -98,9 +123,9 @@ def build_custom_model(config: TrainConfig, vocabulary_size: int) -> CustomModel
         vocabulary_size: number of token ids.
 
     Raises:
-        UserError: there is no such function, it returns no Keras model, or the model's
-            logits are of another shape, are probabilities or depend on the tokens that they
-            predict; none of its layers computes in `precision`, one keeps a state, one has a
+        UserError: there is no such function, it returns no Keras model, or what the model gives
+            is of another shape, is not what `outputs` says or depends on the tokens that it
+            predicts; none of its layers computes in `precision`, one keeps a state, one has a
             weight that training would never change, or one cannot be made from its options.
     """
     network = _load_function(config.model)(vocabulary_size, config)
@@ -131,26 +156,43 @@ def build_custom_model(config: TrainConfig, vocabulary_size: int) -> CustomModel
         names = "[batch, seq_len, vocabulary size]" if window else "[batch, vocabulary size]"
         raise UserError(
             f"`model` {config.model}: for tokens of shape {list(tokens.shape)} and --targets "
-            f"{config.targets} the model must give logits of shape {names} = {expected}, got "
-            f"{logits.shape.as_list()} {logits.dtype.name}"
+            f"{config.targets} the model must give {config.outputs} of shape {names} = "
+            f"{expected}, got {logits.shape.as_list()} {logits.dtype.name}"
         )
     values = tf.cast(logits, tf.float32).numpy()
-    _check_unbounded(config.model, values)
+    _check_outputs(config, values)
+    if config.outputs == "probabilities":
+        values = np.log(np.maximum(values, keras.config.epsilon()))
+        values -= values.mean(axis=-1, keepdims=True)  # logits of no common size
     if window:
         _check_causal(config.model, values[:, :-1])
     _check_stateless(config.model, network)
     _check_trained(config.model, network, tf.constant(tokens, tf.int32))
     _check_serialisable(config.model, network)
-    return CustomModel(network=network, seq_len=config.seq_len, targets=config.targets)
+    return CustomModel(
+        network=network, seq_len=config.seq_len, targets=config.targets, outputs=config.outputs
+    )
 
 
-def _check_unbounded(name: str, logits: np.ndarray) -> None:
-    """Refuses probabilities: as logits they are nearly equal, and stay so in training."""
-    if logits.min() >= 0 and np.abs(logits.sum(axis=-1) - 1).max() < _SUM_ERROR:
+def _check_outputs(config: TrainConfig, values: np.ndarray) -> None:
+    """Refuses probabilities as logits, and what are none as probabilities.
+
+    As logits, probabilities are nearly equal, and stay so in training.
+    """
+    sums = values.sum(axis=-1)
+    are_probabilities = values.min() >= 0 and np.abs(sums - 1).max() < _SUM_ERROR
+    if are_probabilities and config.outputs == "logits":
         raise UserError(
-            f"`model` {name}: the model must give logits, got probabilities (every row is at "
-            "least 0 and sums to 1); leave out the softmax at its end, which training and "
-            "generating take themselves"
+            f"`model` {config.model}: the model must give logits, got probabilities (every row is "
+            "at least 0 and sums to 1); take them with --outputs probabilities, or leave out the "
+            "softmax at its end"
+        )
+    if not are_probabilities and config.outputs == "probabilities":
+        raise UserError(
+            f"`model` {config.model}: with `outputs` probabilities every row that the model gives "
+            f"must be at least 0 and sum to 1, got values from {values.min():.4g} and sums from "
+            f"{sums.min():.4g} to {sums.max():.4g}; end the model in a softmax over the ids, or "
+            "leave --outputs out if it gives logits"
         )
 
 
