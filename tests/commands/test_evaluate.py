@@ -34,3 +34,9 @@ def test_the_command_measures_the_split_and_the_checkpoint_that_are_named(
     assert stateful is not None
     said = f"{stateful.num_tokens:,} tokens with those before: {stateful}\n"
     assert capsys.readouterr().out == printed[0] + said
+    flags = ["--dynamic", "--dynamic_learning_rate", "0.01"]
+    arguments = build_parser().parse_args(["evaluate", str(tmp_path), *flags])
+    arguments.run(arguments)
+    dynamic = evaluate(tmp_path, dynamic=True, dynamic_learning_rate=0.01).dynamic
+    said = f"{stateful.num_tokens:,} tokens with those before, learning: {dynamic}\n"
+    assert capsys.readouterr().out == printed[0] + said

@@ -131,7 +131,7 @@ def test_a_run(char_corpus: Corpus, tmp_path: Path, printed: Callable[..., Any])
     assert (again["start_step"], again["loss"], again["evaluation"]) == (
         2, None, trained["evaluation"],
     )  # fmt: skip
-    measured = printed("evaluate", tmp_path / "run", "--stateful")
+    measured = printed("evaluate", tmp_path / "run", "--stateful", "--dynamic")
     check(measured, DOCUMENTED["evaluate"])
     assert measured["bits_per_byte"] == trained["evaluation"]["bits_per_byte"]
     asked = ["--prompt", "lorem", "--tokens", 4, "--samples", 2, "--stop", "never this"]

@@ -9,7 +9,7 @@ from modelling import SIZE, make
 from training import tiny
 
 from pipeline import Corpus
-from pipeline.errors import OptionError
+from pipeline.errors import OptionError, UserError
 from trainer.evaluation.evaluate import evaluate
 from trainer.evaluation.stateful import overlapping, stateful_nats
 from trainer.loop import train
@@ -72,9 +72,53 @@ def test_windows_overlap_by_half(model: str, seq_len: int) -> None:
     assert (nats, num_tokens) == (pytest.approx(expected, rel=1e-5), len(tokens) - 1)
 
 
-def test_a_run_is_measured_both_ways(char_corpus: Corpus, tmp_path: Path) -> None:
+@pytest.mark.parametrize("model", ["lstm", "mingru", "transformer", "own_models:functional"])
+def test_a_model_learns_from_a_text_that_repeats_itself(model: str) -> None:
+    made, config = make(model, dropout=0.0), tiny("corpus", "run", model=model, seq_len=7)
+    before = made.get_weights()
+    text = [np.tile(TOKENS[:30], 100)]
+    nats, num_tokens = stateful_nats(made, config, text, separator_id=3)
+    assert stateful_nats(made, config, text, 3, learning_rate=0.0) == (nats, num_tokens)
+    learned, same_number = stateful_nats(made, config, text, 3, learning_rate=0.1)
+    assert same_number == num_tokens
+    assert learned < 0.995 * nats
+    for weight, kept in zip(made.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, kept)
+
+
+def test_a_chunk_is_measured_before_the_weights_move_by_its_mean_gradient() -> None:
+    made, config, length = make("lstm", dropout=0.0), tiny("corpus", "run"), 512
+    tokens = TOKENS[: 2 * length + 11]
+    found = stateful_nats(made, config, [tokens], separator_id=3, learning_rate=0.2)
+    state, expected = made.initial_state(1), 0.0
+    weights = [weight.value for weight in made.trainable_variables]
+    for start in range(0, len(tokens) - 1, length):
+        chunk = tf.constant(tokens[np.newaxis, start : start + length + 1].astype(np.int32))
+        with tf.GradientTape() as tape:
+            head, state = made.read(chunk[:, :-1], tf.fill([1, chunk.shape[1] - 1], False), state)
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(chunk[:, 1:], head.logits())
+            loss = tf.reduce_mean(losses)
+        expected += float(tf.reduce_sum(losses))
+        for weight, gradient in zip(weights, tape.gradient(loss, weights), strict=True):
+            weight.assign_sub(0.2 * tf.convert_to_tensor(gradient))
+    assert found == (pytest.approx(expected, rel=1e-5), len(tokens) - 1)
+
+
+def test_a_run_is_measured_in_every_way_and_stays_as_it_is(
+    char_corpus: Corpus, tmp_path: Path
+) -> None:
     train(tiny(char_corpus.directory, tmp_path / "run", steps=30), quiet=True)
-    both = evaluate(tmp_path / "run", stateful=True)
+    files = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    both = evaluate(tmp_path / "run", stateful=True, dynamic=True)
+    resting = evaluate(tmp_path / "run", dynamic=True, dynamic_learning_rate=0.0)
+    assert resting.stateful is None
+    assert resting.dynamic == both.stateful
+    assert both.dynamic is not None
+    assert both.dynamic != both.stateful
+    with pytest.raises(UserError, match="`dynamic_learning_rate` must be so small that the loss"):
+        evaluate(tmp_path / "run", dynamic=True, dynamic_learning_rate=1e300)
+    now = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert now == files
     alone = evaluate(tmp_path / "run")
     assert alone.stateful is None
     assert both.evaluation == alone.evaluation
@@ -92,3 +136,5 @@ def test_predictions_after_whole_windows_alone_have_no_state(
     train(tiny(char_corpus.directory, tmp_path, steps=1, targets="last"), quiet=True)
     with pytest.raises(OptionError, match=r"`stateful` must not be given .* leave --stateful out"):
         evaluate(tmp_path, stateful=True)
+    with pytest.raises(OptionError, match=r"`dynamic` must not be given .* leave --dynamic out"):
+        evaluate(tmp_path, dynamic=True)

@@ -10,6 +10,7 @@ from pipeline.parsing import CommandParser
 from pipeline.sizes import count_text
 from pipeline.terminal import show, show_json
 from trainer.commands.flags import add_checkpoint, add_code, add_run, allows_code, read_named_run
+from trainer.evaluation.dynamic import DEFAULT_RATE, checked_rate
 from trainer.evaluation.split import open_split
 
 if TYPE_CHECKING:
@@ -44,6 +45,18 @@ def add_arguments(parser: CommandParser) -> None:
         help="also read the split in order, every token predicted from what is before it: with the "
         "state carried on (recurrent models) or in windows that overlap by half",
     )
+    parser.add_argument(
+        "--dynamic",
+        action="store_true",
+        help="also read the split so while the model learns from what it has read (dynamic "
+        "evaluation, Krause et al. 2018, by plain SGD); the run's files stay as they are",
+    )
+    parser.add_argument(
+        "--dynamic_learning_rate",
+        type=float,
+        metavar="RATE",
+        help=f"step size of --dynamic, in which 0 learns nothing (default: {DEFAULT_RATE})",
+    )
     add_code(parser)
     add_json(parser)
     add_quiet(parser)
@@ -51,6 +64,7 @@ def add_arguments(parser: CommandParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
+    checked_rate(arguments.dynamic, arguments.dynamic_learning_rate)
     config, vocabulary = read_named_run(arguments)
     corpus, split = arguments.corpus, arguments.validation_split
     open_split(arguments.run_directory, config, vocabulary, corpus=corpus, split=split)
@@ -68,6 +82,8 @@ def _run(arguments: argparse.Namespace) -> None:
         checkpoint=checkpoint,
         allow_code=allows_code(arguments),
         stateful=arguments.stateful,
+        dynamic=arguments.dynamic,
+        dynamic_learning_rate=arguments.dynamic_learning_rate,
         cache_dir=arguments.cache_dir,
     )
     if arguments.json:
@@ -75,23 +91,27 @@ def _run(arguments: argparse.Namespace) -> None:
         show_json(values)
         return
     show(f"{count_text(evaluation.num_windows, 'window')}: {evaluation}")
-    if evaluation.stateful is not None:
-        num_tokens = count_text(evaluation.stateful.num_tokens, "token")
-        show(f"{num_tokens} with those before: {evaluation.stateful}")
+    for how, measured in (("", evaluation.stateful), (", learning", evaluation.dynamic)):
+        if measured is not None:
+            num_tokens = count_text(measured.num_tokens, "token")
+            show(f"{num_tokens} with those before{how}: {measured}")
 
 
 def _values(
     arguments: argparse.Namespace, split: str, checkpoint: str, evaluation: "RunEvaluation"
 ) -> dict[str, Any]:
     """What `--json` prints."""
-    stateful = evaluation.stateful
+    in_order = {"stateful": evaluation.stateful, "dynamic": evaluation.dynamic}
     return {
         "run": arguments.run_directory,
         "split": split,
         "checkpoint": checkpoint,
         "num_windows": evaluation.num_windows,
         **_figures(evaluation),
-        "stateful": stateful and {"num_tokens": stateful.num_tokens, **_figures(stateful)},
+        **{
+            name: measured and {"num_tokens": measured.num_tokens, **_figures(measured)}
+            for name, measured in in_order.items()
+        },
     }
 
 

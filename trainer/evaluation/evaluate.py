@@ -9,13 +9,16 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from pipeline.errors import OptionError
+from pipeline.errors import OptionError, UserError
 from pipeline.files import join
 from pipeline.layout.records import read_records
 from pipeline.reading.corpus import Corpus
+from trainer.config import TrainConfig
+from trainer.evaluation.dynamic import checked_rate
 from trainer.evaluation.evaluator import Evaluation, Evaluator
 from trainer.evaluation.split import open_split
 from trainer.evaluation.stateful import stateful_nats
+from trainer.models import LanguageModel
 from trainer.run.checkpoint import restore_weights
 from trainer.run.opening import open_run
 from trainer.steps.assembly import assemble
@@ -58,10 +61,12 @@ class RunEvaluation(SplitEvaluation):
     Attributes:
         num_windows: windows measured, each once.
         stateful: the quality with the text before, where it was asked for.
+        dynamic: the same of a model that learns from that text, where it was asked for.
     """
 
     num_windows: int
     stateful: StatefulEvaluation | None = None
+    dynamic: StatefulEvaluation | None = None
 
 
 def evaluate(
@@ -72,6 +77,8 @@ def evaluate(
     checkpoint: str | None = None,
     allow_code: bool = False,
     stateful: bool = False,
+    dynamic: bool = False,
+    dynamic_learning_rate: float | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
 ) -> RunEvaluation:
     """Measures a checkpoint of a run on every window of a split, each once.
@@ -84,26 +91,34 @@ def evaluate(
             `default_checkpoint`.
         allow_code: whether a model of the run's own, a `module:function`, may be imported and run.
         stateful: also measures it with the text before, in one pass through the split.
+        dynamic: also measures it so while its weights learn from the text before (dynamic
+            evaluation); those of the run stay as they are.
+        dynamic_learning_rate: how fast; None for `trainer.evaluation.dynamic.DEFAULT_RATE`.
         cache_dir: keeps the shards of a corpus in a store: see `open_corpus`.
 
     Raises:
-        OptionError: `checkpoint` is neither; or `stateful` for a run with targets `"last"`.
+        OptionError: `checkpoint` is neither; `stateful` or `dynamic` for a run with targets
+            `"last"`; or see `trainer.evaluation.dynamic.checked_rate`.
         UserError: the directory is no run, has no checkpoint, or has a model of its own (without
             `allow_code`); its files do not belong together; or the corpus has another
-            vocabulary, no such split or no window in it.
+            vocabulary, no such split or no window in it. Or `dynamic_learning_rate` is so large
+            that the loss is not finite.
     """
+    learning_rate = checked_rate(dynamic, dynamic_learning_rate)
     used = open_run(run, checkpoint=checkpoint, allow_code=allow_code)
     measured = open_split(
         run, used.config, used.vocabulary, corpus=corpus, split=split, cache_dir=cache_dir
     )
     config, opened = measured.config, measured.corpus
-    if stateful and config.targets != "sequence":
-        raise OptionError(
-            f"`stateful` must not be given for a run with `targets` {config.targets!r} (it "
-            "predicts after whole windows alone); leave --stateful out"
-        )
-    if config.batch_size % max(1, len(tf.config.list_physical_devices("GPU"))):
-        config = dataclasses.replace(config, strategy="one_device")  # they cannot share a batch
+    for name, is_given in (("stateful", stateful), ("dynamic", dynamic)):
+        if is_given and config.targets != "sequence":
+            raise OptionError(
+                f"`{name}` must not be given for a run with `targets` {config.targets!r} (it "
+                f"predicts after whole windows alone); leave --{name} out"
+            )
+    # Several cannot share such a batch; nor does a tape outside of the replicas see their weights.
+    if dynamic or config.batch_size % max(1, len(tf.config.list_physical_devices("GPU"))):
+        config = dataclasses.replace(config, strategy="one_device")
     assembly = assemble(config, opened.vocabulary.size)
     with assembly.strategy.scope():
         restore_weights(used.checkpoint, assembly.model)
@@ -111,26 +126,49 @@ def evaluate(
     assert evaluation is not None  # nothing stops it
     split_counts = opened.splits[config.evaluated_split]
     tokens_per_character = split_counts.num_tokens / num_characters(opened, config.evaluated_split)
-    with_state = None
-    if stateful:
-        tokens = split_tokens(opened, config.evaluated_split)
-        separator_id = opened.vocabulary.separator_id
-        nats, num_tokens = stateful_nats(assembly.model, config, tokens, separator_id)
-        with_state = StatefulEvaluation(
-            evaluation=Evaluation.from_loss(
-                nats / num_tokens,
-                num_tokens=split_counts.num_tokens,
-                text_bytes=split_counts.text_bytes,
-            ),
-            bits_per_character=nats / num_tokens / math.log(2) * tokens_per_character,
-            num_tokens=num_tokens,
-        )
+    in_order = _InOrder(assembly.model, config, opened, tokens_per_character)
     return RunEvaluation(
         evaluation=evaluation,
         bits_per_character=evaluation.loss / math.log(2) * tokens_per_character,
         num_windows=measured.num_windows,
-        stateful=with_state,
+        stateful=in_order.measure(None) if stateful else None,
+        dynamic=None if learning_rate is None else in_order.measure(learning_rate),
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class _InOrder:
+    """A split that a model reads in order."""
+
+    model: LanguageModel
+    config: TrainConfig
+    corpus: Corpus
+    tokens_per_character: float
+
+    def measure(self, learning_rate: float | None) -> StatefulEvaluation:
+        """Measures the model; with a learning rate, one that learns on the way."""
+        split = self.config.evaluated_split
+        counts, separator_id = self.corpus.splits[split], self.corpus.vocabulary.separator_id
+        nats, num_tokens = stateful_nats(
+            self.model,
+            self.config,
+            split_tokens(self.corpus, split),
+            separator_id,
+            learning_rate=learning_rate,
+        )
+        if learning_rate is not None and not math.isfinite(nats):
+            raise UserError(
+                "`dynamic_learning_rate` must be so small that the loss stays finite, got "
+                f"{learning_rate}; give a smaller --dynamic_learning_rate"
+            )
+        loss = nats / num_tokens
+        return StatefulEvaluation(
+            evaluation=Evaluation.from_loss(
+                loss, num_tokens=counts.num_tokens, text_bytes=counts.text_bytes
+            ),
+            bits_per_character=loss / math.log(2) * self.tokens_per_character,
+            num_tokens=num_tokens,
+        )
 
 
 def num_characters(corpus: Corpus, split: str) -> int:

@@ -4,6 +4,9 @@ Recurrent models carry their state through the whole split. Other models read wi
 by half, and of each only the places that the window before did not reach are counted: a token is
 predicted from at least half a window. Published figures of bits per character are made so; windows
 that lie end to end know nothing at their first places.
+
+Dynamic evaluation (Krause et al. 2018, https://arxiv.org/abs/1709.07432, here with plain SGD) goes
+the same way, and the model learns from each chunk once it has been measured on it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -58,9 +61,14 @@ def _weights(length: int, num_known: int, num_tokens: int) -> np.ndarray:
 
 
 def stateful_nats(
-    model: LanguageModel, config: TrainConfig, arrays: Iterable[np.ndarray], separator_id: int
+    model: LanguageModel,
+    config: TrainConfig,
+    arrays: Iterable[np.ndarray],
+    separator_id: int,
+    *,
+    learning_rate: float | None = None,
 ) -> tuple[float, int]:
-    """Measures a model on all tokens but the first.
+    """Measures a model on all tokens but the first; leaves it as it was.
 
     Args:
         model: with targets `"sequence"`.
@@ -68,6 +76,9 @@ def stateful_nats(
             trained to.
         arrays: the tokens of a split in order, in pieces of any lengths.
         separator_id: that of the vocabulary.
+        learning_rate: for dynamic evaluation: after each chunk of a recurrent model, or batch of
+            other models' windows, the weights move by this times the gradient of its mean nats.
+            Nothing is dropped, and no gradient goes back beyond the chunk. None: they stay.
 
     Returns:
         The sum of nats, and the number of tokens predicted.
@@ -76,7 +87,6 @@ def stateful_nats(
     length = (_STATE_TOKENS if carries else config.seq_len) + 1
     chunks = overlapping(arrays, length, 1 if carries else length - (config.seq_len + 1) // 2)
 
-    @tf.function
     def measure(tokens: tf.Tensor, weights: tf.Tensor, last: tf.Tensor, state: Any) -> Any:
         inputs, targets = tokens[:, :-1], tokens[:, 1:]
         if carries:
@@ -88,13 +98,34 @@ def stateful_nats(
         nats = tf.reduce_sum(tf.cast(token_nats(targets, head) * weights, tf.float64))
         return nats, inputs[:, -1], state
 
+    step_size = 0.0 if learning_rate is None else learning_rate
+
+    def learn(tokens: tf.Tensor, weights: tf.Tensor, last: tf.Tensor, state: Any) -> None:
+        with tf.GradientTape() as tape:
+            nats, _, _ = measure(tokens, weights, last, state)
+        # In float64 first, which holds any number that Python has.
+        rate = tf.cast(step_size / tf.reduce_sum(tf.cast(weights, tf.float64)), tf.float32)
+        for weight, gradient in zip(learned, tape.gradient(nats, learned), strict=True):
+            weight.assign_sub(rate * tf.convert_to_tensor(gradient))
+
+    # Two functions, so that what is measured is computed as without learning, to the last digit.
+    compute, update = tf.function(measure), tf.function(learn)
+    learned = [weight.value for weight in model.trainable_variables if learning_rate is not None]
+    kept = [tf.identity(weight) for weight in learned]
     # A state is handed on from chunk to chunk; windows go side by side.
     num_rows = 1 if carries else config.batch_size
     last, state = tf.constant([separator_id]), model.initial_state(1) if carries else None
     total, num_tokens = 0.0, 0
-    for tokens, weights in _batches(chunks, num_rows):
-        nats, last, state = measure(tf.constant(tokens), tf.constant(weights), last, state)
-        total, num_tokens = total + float(nats), num_tokens + int(weights.sum())
+    try:
+        for tokens, weights in _batches(chunks, num_rows):
+            read = tf.constant(tokens), tf.constant(weights), last, state
+            nats, last, state = compute(*read)
+            total, num_tokens = total + float(nats), num_tokens + int(weights.sum())
+            if learning_rate is not None:
+                update(*read)
+    finally:
+        for weight, value in zip(learned, kept, strict=True):
+            weight.assign(value)
     return total, num_tokens
 
 
