@@ -76,6 +76,32 @@ def penalised(vocabulary_size: int, config: Any) -> keras.Model:
     )
 
 
+@keras.saving.register_keras_serializable("tests")
+class Measured(keras.layers.Layer):
+    """Keeps a metric of its own."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.mean = keras.metrics.Mean(name="mean")
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        self.mean.update_state(inputs)
+        return inputs
+
+
+def normalised(vocabulary_size: int, config: Any) -> keras.Model:
+    """Normalises over the rows of all replicas, and has a metric."""
+    return keras.Sequential(
+        [
+            keras.layers.Embedding(vocabulary_size, config.units),
+            keras.layers.BatchNormalization(momentum=0.5, synchronized=True),
+            Measured(),
+            keras.layers.SimpleRNN(config.units, return_sequences=True, seed=config.seed),
+            keras.layers.Dense(vocabulary_size),
+        ]
+    )
+
+
 def softmax(vocabulary_size: int, config: Any) -> keras.Model:
     network = recurrent(vocabulary_size, config)
     if config.precision != "float32":

@@ -129,15 +129,21 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 from training import tiny
 from trainer.loop import train
 corpus, output, model = sys.argv[1:]
-print(train(tiny(corpus, output, model=model, strategy="mirrored", dropout=0.0), quiet=True).loss)
+result = train(
+    tiny(corpus, output, model=model, strategy="mirrored", dropout=0.0, eval_every=12), quiet=True
+)
+print(result.loss, result.evaluation.loss)
 """
 
 
-@pytest.mark.parametrize("model", [OWN[0], "own_models:penalised"])
+@pytest.mark.parametrize("model", ["own_models:penalised", "own_models:normalised"])
 def test_two_replicas_train_what_one_does(model: str, char_corpus: Corpus, tmp_path: Path) -> None:
-    loss = run_child(TWO_REPLICAS, char_corpus.directory, str(tmp_path / "two"), model)
-    config = tiny(char_corpus.directory, tmp_path / "one", model=model, dropout=0.0)
-    assert float(loss) == pytest.approx(train(config, quiet=True).loss, rel=1e-5)
+    printed = run_child(TWO_REPLICAS, char_corpus.directory, str(tmp_path / "two"), model)
+    options = {"model": model, "dropout": 0.0, "eval_every": 12}
+    result = train(tiny(char_corpus.directory, tmp_path / "one", **options), quiet=True)
+    assert result.evaluation is not None
+    expected = [result.loss, result.evaluation.loss]
+    assert [float(loss) for loss in printed.split()] == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize(
