@@ -229,6 +229,8 @@ def check_choices(options: Any) -> None:
     """
     for field in dataclasses.fields(options):
         choices, value = field.metadata["choices"], getattr(options, field.name)
+        if value is None and field.default is None:
+            continue
         if choices is not None and value not in choices:
             raise OptionError(f"`{field.name}` must be one of {', '.join(choices)}, got {value!r}")
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from backports import zstd
 from corpora import write
 
-from pipeline.text.formats import JsonArray, JsonLines, Parquet, PlainText, TfdsExamples
+from pipeline.text.formats import JsonArray, JsonLines, Parquet, PlainText, TfdsExamples, TokenFile
 from pipeline.text.pieces import Documents, Format, Reading
 
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {
@@ -166,5 +166,12 @@ SAMPLES = (
         make=lambda folder: f"tfds:{dataset(folder, _LINES)}:train",
         documents=tuple(each.encode() for each in _LINES),
         reading=_TEXT_ROWS,
+    ),
+    Sample(
+        kind=TokenFile,
+        name="token_file",
+        make=_in_file("train.bin", functools.partial(write, content=bytes(range(60)))),
+        documents=(bytes(range(60)),),
+        reading=Reading(token_bytes=4),
     ),
 )

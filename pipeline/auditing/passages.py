@@ -19,28 +19,30 @@ _SEPARATED = " (not exact: the text has U+0000, which ends a document)"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Passage:
-    """Consecutive bytes of a source's text: `start … stop - 1`.
+    """Consecutive bytes of a source's text, or ids of a file of ids: `start … stop - 1`.
 
     Attributes:
         source: its name.
-        start: the first byte.
-        stop: the byte after the last.
+        start: the first byte, or id.
+        stop: what follows the last.
         document: of a source with many documents, which of them the bytes are of, for people;
             exact to the row where the corpus has one split and no row was skipped, else to the
             document of the piece, counted from 0. It says so where a text with U+0000, which is
             the separator, makes the number too high.
+        unit: what `start` and `stop` count: `byte`, or `token` of a file of ids.
     """
 
     source: str
     start: int
     stop: int
     document: str = ""
+    unit: str = "byte"
 
 
 def passage_text(passage: Passage) -> str:
     """Returns where a passage stands, for people."""
     document = f"{passage.document}, " if passage.document else ""
-    return f"{passage.source} {document}bytes {passage.start}-{passage.stop - 1}"
+    return f"{passage.source} {document}{passage.unit}s {passage.start}-{passage.stop - 1}"
 
 
 def read_tokens(corpus: Corpus, shard: Shard, start: int, stop: int) -> np.ndarray:
@@ -62,11 +64,29 @@ def find_passages(
 ) -> tuple[Passage, ...]:
     """Where the tokens stand in the sources."""
     sources = corpus.manifest.sources
+    if corpus.manifest.options.get("from_bin") is not None:
+        return _token_passages(corpus, shard, first_token, len(tokens))
     # A normalised text is not as long as its source, so the length of what is before says little.
     is_exact = not corpus.vocabulary.normalizer
     if is_exact and all(sources[piece.source_index].is_plain for piece in shard.pieces):
         return _plain_passages(corpus, shard, first_token, tokens)
     return _document_passages(corpus, shard, first_token, tokens)
+
+
+def _token_passages(
+    corpus: Corpus, shard: Shard, first_token: int, num_tokens: int
+) -> tuple[Passage, ...]:
+    """Of a shard whose pieces are ids of files."""
+    passages = []
+    piece_start = 0
+    for piece in shard.pieces:
+        begin = max(piece.start, piece.start + first_token - piece_start)
+        end = min(piece.stop, piece.start + first_token + num_tokens - piece_start)
+        if begin < end:
+            name = corpus.manifest.sources[piece.source_index].name
+            passages.append(Passage(source=name, start=begin, stop=end, unit="token"))
+        piece_start += piece.stop - piece.start
+    return tuple(passages)
 
 
 def _plain_passages(

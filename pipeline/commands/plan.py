@@ -37,6 +37,11 @@ def add_arguments(parser: CommandParser) -> None:
 
 def _run(arguments: argparse.Namespace) -> None:
     options = from_flags(PrepareOptions, arguments)
+    if options.from_bin is not None:
+        raise OptionError(
+            "`from_bin` has no plan: `textreel plan` estimates what text becomes, and a file of "
+            "ids has as many tokens as ids; prepare it"
+        )
     windows, workers = _windows(arguments), checked_workers(arguments.workers)
     for source in filter(is_stream, arguments.sources):
         raise OptionError(

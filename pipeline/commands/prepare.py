@@ -84,8 +84,9 @@ def _run(arguments: argparse.Namespace) -> None:
         tell(f"{arguments.output} is there already, of these sources and options; nothing to do")
         return
     tell(made_text(manifest, seconds=time.monotonic() - started, workers=workers))
-    for found in one_sided_splits(amounts_of_manifest(manifest)):
-        tell(one_sided_text(found))
+    if options.from_bin is None:  # else the splits are as they were given
+        for found in one_sided_splits(amounts_of_manifest(manifest)):
+            tell(one_sided_text(found))
     tell("\n" + next_text(manifest, arguments.output))
 
 

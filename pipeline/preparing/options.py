@@ -12,6 +12,8 @@ from pipeline.text.pieces import DOCUMENTS, FILE, MAX_ROW_BYTES, Reading
 
 MIN_SHARD_BYTES = 64
 _SPLITS = {"train": 0.98, "validation": 0.02}
+_TOKEN_BYTES = {"uint16": 2, "uint32": 4}
+_OF_TEXT = ("document", "text_field", "on_bad_row", "max_row_bytes", "unknown")
 _MAX_RECORD_TOKENS = 2**24
 
 
@@ -101,6 +103,13 @@ class PrepareOptions:
         "with byte: also files of known binary formats, such as .pdf and .zip, byte by byte",
         default=False,
     )
+    from_bin: str | None = option(
+        "the sources are files of token ids, .bin, as nanoGPT's and llm.c's scripts make them, "
+        "each of the split that its name says, and --vocabulary is theirs: the type of an id in "
+        "files without a header",
+        default=None,
+        choices=tuple(_TOKEN_BYTES),
+    )
     min_count: int = option("with char: rarer characters become U+FFFD", default=1, parse=int)
     unknown: str = option(
         "characters that a given vocabulary lacks: an error, or U+FFFD",
@@ -134,6 +143,7 @@ class PrepareOptions:
             allow_binary=self.allow_binary,
             skip_bad_rows=self.on_bad_row == SKIP,
             utf8_only=self.on_bad_row == SKIP and self.vocabulary != "byte",
+            token_bytes=0 if self.from_bin is None else _TOKEN_BYTES[self.from_bin],
         )
 
     def __post_init__(self) -> None:
@@ -142,6 +152,7 @@ class PrepareOptions:
         check_int(self, 1, "record_tokens", "min_count", "max_row_bytes")
         check_int(self, MIN_SHARD_BYTES, "shard_bytes", or_none=True)
         self._check_vocabulary()
+        self._check_from_bin()
         self._check_splits()
         if not re.fullmatch(r"[A-Za-z][\w-]*", self.name, re.ASCII):
             raise OptionError(
@@ -160,6 +171,41 @@ class PrepareOptions:
         if self.text_field == "":
             raise OptionError("`text_field` must not be empty; name the field that holds the text")
 
+    def _check_from_bin(self) -> None:
+        if self.from_bin is None:
+            return
+        if self._is_made:
+            raise OptionError(
+                "`from_bin` needs the vocabulary that the ids are of, such as GPT-2's "
+                f"tokenizer.json; give its file as `vocabulary`, got {self.vocabulary!r}"
+            )
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name in _OF_TEXT and value != field.default:
+                raise OptionError(
+                    f"`{field.name}` {flag_text(value)} has no effect with `from_bin`: the sources "
+                    "are ids, and no text; leave it out"
+                )
+
+    def with_given_splits(self, num_bytes: dict[str, int]) -> "PrepareOptions":
+        """Returns the options whose splits are those that the sources say, with their shares.
+
+        Args:
+            num_bytes: split -> bytes of its sources.
+
+        Raises:
+            OptionError: splits are given besides.
+        """
+        if self.splits != _SPLITS:
+            raise OptionError(
+                f"`splits` {flag_text(self.splits)} has no effect with `from_bin`: the name of "
+                "each file says its split; leave it out"
+            )
+        total = sum(num_bytes.values())
+        return dataclasses.replace(
+            self, splits={split: part / total for split, part in num_bytes.items()}
+        )
+
     def _check_splits(self) -> None:
         for split, fraction in self.splits.items():
             if not re.fullmatch(r"[A-Za-z]\w*", split, re.ASCII):
@@ -174,8 +220,12 @@ class PrepareOptions:
             total = f"{sum(self.splits.values()):.6g}"
             raise OptionError(f"`splits` must sum to 1, got {total}: {flag_text(self.splits)}")
 
+    @property
+    def _is_made(self) -> bool:
+        """Whether the vocabulary is bytes, or made from the text."""
+        return self.vocabulary in ("byte", "char") or self.vocabulary.startswith("bpe:")
+
     def _check_vocabulary(self) -> None:
-        is_made = self.vocabulary in ("byte", "char") or self.vocabulary.startswith("bpe:")
         if self.vocabulary == "bpe" or self.vocabulary.startswith("bpe:"):
             size = self.vocabulary.removeprefix("bpe").removeprefix(":")
             if not size.isascii() or not size.isdecimal() or not 257 <= int(size) <= 2**20:
@@ -193,12 +243,12 @@ class PrepareOptions:
                 f"`allow_binary` has no effect with `vocabulary` {self.vocabulary}; only `byte` "
                 "takes what is no text"
             )
-        if self.unknown == "replace" and is_made:
+        if self.unknown == "replace" and self._is_made:
             raise OptionError(
                 "`unknown` replace has no effect: a vocabulary made from the text, and bytes, "
                 "know everything; give the `vocabulary` of another corpus"
             )
-        if self.normalize and is_made:
+        if self.normalize and self._is_made:
             raise OptionError(
                 "`normalize` has no effect: bytes, characters and a BPE made from the text give "
                 "every text back; give a `vocabulary` that normalises"

@@ -10,7 +10,8 @@ same input and options give the same bytes in every file.
 2. A source of many documents (rows, lines) goes to all splits, by the content of each document,
    and a compressed document that is to be cut by where its text stands (`RangeCutter`): only who
    reads them knows that.
-3. Each split's text, laid end to end, is cut into equal shards of about `shard_bytes`: at the
+3. A source whose format says its split, as files of token ids do, goes there whole.
+4. Each split's text, laid end to end, is cut into equal shards of about `shard_bytes`: at the
    end of a document, or inside one that is larger than a shard. Where any source goes to all
    splits, all of them are laid end to end and cut as one, and each task writes one shard for
    every split, perhaps an empty one.
@@ -84,6 +85,18 @@ def make_plan(sources: Sequence[Source], options: PrepareOptions) -> Plan:
     return Plan(shards={(split,): _shards_of(lines[split], shard_bytes) for (split,) in together})
 
 
+def given_splits(sources: Sequence[Source]) -> dict[str, int]:
+    """Returns the splits that the formats of the sources say -> the bytes of their sources.
+
+    The largest split comes first.
+    """
+    num_bytes: dict[str, int] = {}
+    for source in sources:
+        split = source.format.given_split
+        num_bytes[split] = num_bytes.get(split, 0) + source.source_bytes
+    return dict(sorted(num_bytes.items(), key=lambda item: -item[1]))
+
+
 def is_largest(fractions: dict[str, float], split: str) -> bool:
     """Whether no other split is larger. Only such a one must have text."""
     return fractions[split] == max(fractions.values())
@@ -120,7 +133,10 @@ def _split_documents(
 ) -> list[Piece]:
     """The same, where documents of more bytes are cut and the others stay whole."""
     whole, ranges, others = [], [], []
+    given = [source for source in sources if source.format.given_split]
     for source in sources:
+        if source.format.given_split:
+            continue
         if source.is_document and (source.source_bytes <= most_bytes or len(fractions) == 1):
             whole.append(source)
         elif source.is_document and not source.format.compression:
@@ -128,6 +144,7 @@ def _split_documents(
         else:
             others.append(source)
     pieces = [_whole(source, None) for source in others] + _cut_ranges(ranges, fractions)
+    pieces += [_whole(source, source.format.given_split) for source in given]
     splits = SplitOf(fractions).documents(whole)
     pieces += [_whole(source, split) for source, split in zip(whole, splits, strict=True)]
     index_of = {source.name: index for index, source in enumerate(sources)}

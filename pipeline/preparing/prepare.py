@@ -31,7 +31,7 @@ from pipeline.preparing import journal, place, replacement
 from pipeline.preparing.companions import vouched, write_companions
 from pipeline.preparing.engines import Engine, local
 from pipeline.preparing.options import PrepareOptions
-from pipeline.preparing.plan import Plan, is_largest, make_plan
+from pipeline.preparing.plan import Plan, given_splits, is_largest, make_plan
 from pipeline.preparing.shards import ShardTask, make_tasks, write_shard
 from pipeline.preparing.vocabularies import given_vocabulary, make_vocabulary
 from pipeline.progress import progress_bar
@@ -117,6 +117,8 @@ def prepare(
                 on_found(listed)
             found = listed.sources
             known = given_vocabulary(options)
+            if options.from_bin is not None:
+                options = options.with_given_splits(given_splits(found))
             options = _with_fingerprint(options, known)
             intent = journal.intent_of(options, found)
             if replaced is not None and intent == {name: replaced.get(name) for name in intent}:

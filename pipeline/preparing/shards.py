@@ -140,6 +140,7 @@ class _Shard:
         self._vocabulary = vocabulary
         dtype = vocabulary.dtype
         self._separator = np.array([vocabulary.separator_id], dtype)
+        self._separator_bytes = len(vocabulary.decode_bytes(self._separator))
         self._writer = RecordWriter(file, record_tokens=record_tokens, itemsize=dtype.itemsize)
         self._num_text_bytes = self._next_check = 0
         self._documents: list[int] = []
@@ -150,7 +151,12 @@ class _Shard:
         self._documents.append(0)
 
     def write_piece(self, piece: Piece, advance: Advance) -> None:
-        """Writes a document, or a part of one, block by block."""
+        """Writes a document, a part of one, or token ids, block by block."""
+        if piece.source.format.token_bytes:
+            for part in read_parts(piece):
+                self._write_ids(piece.source, part)
+                advance(part.num_done)
+            return
         for part in read_parts(piece):
             self.write_block(piece.source, part)
             advance(part.num_done)
@@ -166,6 +172,23 @@ class _Shard:
         self._num_text_bytes += len(block.text)
         if block.final:
             self._encoder = None
+
+    def _write_ids(self, source: Source, block: Part) -> None:
+        """Writes token ids as they are; separators among them end documents."""
+        ids = np.frombuffer(block.text, f"<u{source.format.token_bytes}")
+        foreign = np.flatnonzero(ids >= self._vocabulary.size)
+        if foreign.size:
+            place = source.place_of(block.position + int(foreign[0]))
+            raise UserError(
+                f"{place}: it is {ids[foreign[0]]:,}, and the `vocabulary` has the ids 0 to "
+                f"{self._vocabulary.size - 1:,}; give the one that the file was made with, and as "
+                "`--from_bin` the type of its ids"
+            )
+        self._writer.write(ids.astype(self._separator.dtype))
+        num_separators = int(np.count_nonzero(ids == self._separator[0]))
+        self._documents[-1] += num_separators
+        num_bytes = len(self._vocabulary.decode_bytes(ids))
+        self._num_text_bytes += num_bytes - num_separators * self._separator_bytes
 
     def end_document(self) -> None:
         """Writes the separator."""

@@ -38,6 +38,7 @@ class Reading:
         allow_binary: takes files of known binary formats, byte by byte.
         skip_bad_rows: leaves out the rows that have no text (`text.bad_rows`).
         utf8_only: a row that is no UTF-8 has no text; else whoever encodes it says so.
+        token_bytes: of an id in files of token ids, which all sources are then; 0: they are text.
     """
 
     document: str = FILE
@@ -46,6 +47,7 @@ class Reading:
     allow_binary: bool = False
     skip_bad_rows: bool = False
     utf8_only: bool = False
+    token_bytes: int = 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,7 +111,9 @@ class Format:
     prefix = ""  # that marks its sources, where they are no files
     title = ""  # for people
     compression = ""  # the suffix, of formats that may be compressed
-    is_plain_text = False  # else it holds rows, whose field `--text_field` names
+    is_plain_text = False  # else it holds rows, whose field `--text_field` names, or ids
+    token_bytes = 0  # of an id, little-endian, of formats whose blocks are token ids and no text
+    given_split = ""  # the split of a source, of formats that say it
     skip_bad_rows = False  # that `Documents.bad` has; else they are errors
     position_unit = "byte"  # what `Documents.positions` counts
 

@@ -207,7 +207,7 @@ def _find(candidate: Candidate, reading: Reading) -> Source:
             f"{path} is an archive: unpack it, or leave it out with `--glob`; textreel reads files "
             "of text, compressed or not, JSON Lines and Parquet"
         )
-    if candidate.binary:
+    if candidate.binary and not reading.token_bytes:
         if not reading.allow_binary:
             raise UserError(
                 f"{path} is {candidate.binary}, by its first bytes, and no text: "

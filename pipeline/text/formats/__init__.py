@@ -8,10 +8,12 @@ from pipeline.text.formats.json_lines import JsonLines
 from pipeline.text.formats.parquet import Parquet
 from pipeline.text.formats.plain_text import PlainText
 from pipeline.text.formats.tfds import TfdsExamples
+from pipeline.text.formats.token_file import TokenFile
 from pipeline.text.pieces import Format
 
 # A source is of the first format that finds it. Plain text takes whatever is left.
 FORMATS: tuple[type[Format], ...] = (
+    TokenFile,
     TfdsExamples,
     Parquet,
     JsonArray,
@@ -19,4 +21,4 @@ FORMATS: tuple[type[Format], ...] = (
     PlainText,
 )
 
-__all__ = ["FORMATS", "JsonArray", "JsonLines", "Parquet", "PlainText", "TfdsExamples"]
+__all__ = ["FORMATS", "JsonArray", "JsonLines", "Parquet", "PlainText", "TfdsExamples", "TokenFile"]
