@@ -8,6 +8,7 @@ import errno
 import fcntl
 import os
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ LOCK = "lock"
 # POSIX has EINVAL for files that cannot be locked, Linux ENOLCK for NFS without its lock daemon.
 _NO_LOCKS = (errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 _held: set[str] = set()  # by this process
+_looking = threading.Lock()  # for a look at `_held` and what follows from it
 
 
 class NoLocksError(OSError):
@@ -44,19 +46,22 @@ def held(path: Path, *, busy: Callable[[str], str]) -> Iterator[None]:
         OSError: the file cannot be made.
     """
     place = os.path.realpath(path)
-    if place in _held:  # the locks of a file system do not tell threads apart
-        raise UserError(busy(THIS_PROCESS))
-    file = _hold(path, busy)
-    _held.add(place)
+    with _looking:  # the locks of a file system do not tell threads apart
+        if place in _held:
+            raise UserError(busy(THIS_PROCESS))
+        _held.add(place)
     try:
-        with os_errors_name(path):
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()}")
-            file.flush()
-        yield
+        file = _hold(path, busy)
+        try:
+            with os_errors_name(path):
+                file.truncate(0)
+                file.write(f"process {os.getpid()} on {socket.gethostname()}")
+                file.flush()
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # of the name, on a full disk
+                file.close()
     finally:
-        with contextlib.suppress(OSError):  # of the name, on a full disk
-            file.close()
         _held.remove(place)
 
 

@@ -1,14 +1,18 @@
 """locks: one holder at a time, whose name is told, and file systems that have none."""
 
+import concurrent.futures
+import contextlib
 import errno
 import fcntl
 import os
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from terminal import run_program
 
-from pipeline import UserError
+from pipeline import UserError, locks
 from pipeline.locks import NoLocksError, held, held_folder
 
 PROGRAM = """
@@ -35,6 +39,30 @@ def test_it_is_held_by_one_process_and_once_in_it(tmp_path: Path) -> None:
         with pytest.raises(UserError, match=r"^taken by this process$"), held(path, busy=busy):
             pass
     assert run_program(PROGRAM, path) == "held\n"
+
+
+def test_of_two_threads_that_come_at_once_one_holds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The locks of a file system do not tell threads apart."""
+    taking, own = threading.Barrier(2), locks._hold
+
+    def hold_slowly(*arguments: Any) -> Any:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            taking.wait(0.5)  # for the other thread, should it come so far
+        return own(*arguments)
+
+    monkeypatch.setattr(locks, "_hold", hold_slowly)
+
+    def take(_: int) -> str:
+        try:
+            with held(tmp_path / "lock", busy=busy):
+                return "held"
+        except UserError as error:
+            return str(error)
+
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(take, range(2))) == ["held", "taken by this process"]
 
 
 def test_a_holder_may_remove_it(tmp_path: Path) -> None:

@@ -266,6 +266,7 @@ class Fetchers:
     def __init__(self, corpus: str, manifest: Manifest, cache: Cache | None) -> None:
         self._arguments, self._cache = (corpus, manifest), cache
         self._made: dict[tuple[int, str], Fetcher] = {}
+        self._locks: dict[int, threading.Lock] = {}
 
     def of(self, split: str) -> Fetcher | None:
         """The fetcher of a split; `None` where there is no cache.
@@ -275,7 +276,10 @@ class Fetchers:
         """
         key = os.getpid(), split  # a fork copies no threads
         if self._cache is not None and key not in self._made:
-            self._made[key] = Fetcher(*self._arguments, split, self._cache)
+            # Threads that read come all at once. Of this process: a fork may copy a held lock.
+            with self._locks.setdefault(os.getpid(), threading.Lock()):
+                if key not in self._made:
+                    self._made[key] = Fetcher(*self._arguments, split, self._cache)
         return self._made.get(key)
 
     def __reduce__(self) -> tuple[type, tuple[str, Manifest, Cache | None]]:

@@ -1,5 +1,6 @@
 """fetcher: batches from a store are those from a disk, whatever the cache keeps, loses or lacks."""
 
+import concurrent.futures
 import itertools
 import os
 import time
@@ -71,6 +72,24 @@ def test_batches_from_a_store_are_those_from_a_disk(
     ]
     for found, expected in zip(*map(tf.nest.flatten, lanes), strict=True):
         np.testing.assert_array_equal(found, expected)
+
+
+def test_threads_that_come_at_once_share_a_fetcher(
+    local: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several would fetch everything several times, into the same files."""
+    made: list[object] = []
+
+    def make_slowly(*arguments: object) -> object:
+        time.sleep(0.1)
+        made.append(object())
+        return made[-1]
+
+    monkeypatch.setattr(cache, "Fetcher", make_slowly)
+    fetchers = cache.Fetchers("s3://b/c", local.manifest, cache.Cache(directory=str(tmp_path)))
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(fetchers.of, ["train"] * 4)) == made * 4
+    assert len(made) == 1
 
 
 def test_shards_are_kept_whole_for_others_and_checked(
