@@ -235,8 +235,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(content[: fault.cut])
             self._reset()
             return
+        self._proxy.gave(len(content))  # before the client has it, and looks at the count
         self.wfile.write(content)
-        self._proxy.gave(len(content))
 
     def _reset(self) -> None:
         with contextlib.suppress(OSError):

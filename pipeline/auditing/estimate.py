@@ -42,13 +42,17 @@ _START_SECONDS = 0.2
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SplitEstimate:
-    """What a split will hold. Without a `Windows`, `num_windows` is 0."""
+    """What a split will hold. Without a `Windows`, `num_windows` is 0.
+
+    `shard_tokens` are the tokens of each shard.
+    """
 
     num_shards: int
     text_bytes: int
     num_documents: int
     num_tokens: int
     num_windows: int
+    shard_tokens: tuple[int, ...]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -265,6 +269,7 @@ def _estimate_split(
         num_documents=round(fraction * (sum(map(ratios.documents_of, pieces)) + len(alone))),
         num_tokens=sum(tokens),
         num_windows=int(windows.first_windows(tokens)[-1]) if windows else 0,
+        shard_tokens=tuple(tokens),
     )
 
 

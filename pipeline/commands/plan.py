@@ -5,11 +5,13 @@ import dataclasses
 from typing import Any
 
 from pipeline.auditing.balance import OneSided, amounts_of_plan, one_sided_splits, one_sided_text
+from pipeline.auditing.costs.prices import read_prices
 from pipeline.auditing.estimate import Estimate, estimate
+from pipeline.commands.costs import Costs, costs_of, costs_text, costs_values
 from pipeline.commands.flags import add_corpus_flags, add_json, add_workers
 from pipeline.commands.found import found_text
 from pipeline.errors import OptionError
-from pipeline.options import check_int, from_flags
+from pipeline.options import check_int, from_flags, path_flag
 from pipeline.parsing import CommandParser, integer
 from pipeline.preparing.engines.local import checked_workers
 from pipeline.preparing.options import PrepareOptions
@@ -31,6 +33,12 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument("--stride", type=integer, metavar="N", help="tokens between windows")
     parser.add_argument("--batch_size", type=integer, metavar="N", help="count steps of this many")
     parser.add_argument("--hosts", type=integer, metavar="N", help="hosts that share a batch")
+    parser.add_argument(
+        "--price",
+        type=path_flag,
+        metavar="FILE",
+        help="a TOML file of a store's prices (docs/stores.md): what the corpus costs there",
+    )
     add_json(parser)
     parser.set_defaults(run=_run)
 
@@ -43,6 +51,7 @@ def _run(arguments: argparse.Namespace) -> None:
             "ids has as many tokens as ids; prepare it"
         )
     windows, workers = _windows(arguments), checked_workers(arguments.workers)
+    prices = None if arguments.price is None else read_prices(arguments.price)
     for source in filter(is_stream, arguments.sources):
         raise OptionError(
             f"`SOURCE` {source} can be read only once; a plan would use it up: give files"
@@ -54,18 +63,31 @@ def _run(arguments: argparse.Namespace) -> None:
     plan = make_plan(found.sources, options)
     result = estimate(plan, options, workers=workers, windows=windows)
     one_sided = one_sided_splits(amounts_of_plan(plan, options.splits))
+    costs = prices and costs_of(
+        result,
+        prices,
+        record_tokens=options.record_tokens,
+        windows=windows,
+        hosts=arguments.hosts or 1,
+    )
     if arguments.json:
-        show_json(_values(found, result, one_sided, arguments.batch_size))
+        show_json(_values(found, result, one_sided, arguments.batch_size, costs))
         return
     show(estimate_text(result))
     for note in one_sided:
         show(one_sided_text(note))
     if windows:
         show(_training_text(result, windows, arguments.batch_size, arguments.hosts))
+    if costs:
+        show(costs_text(costs))
 
 
 def _values(
-    found: Found, result: Estimate, one_sided: list[OneSided], batch_size: int | None
+    found: Found,
+    result: Estimate,
+    one_sided: list[OneSided],
+    batch_size: int | None,
+    costs: Costs | None,
 ) -> dict[str, Any]:
     """What `--json` prints."""
     splits = {
@@ -75,6 +97,8 @@ def _values(
         }
         for name, split in result.splits.items()
     }
+    for split in splits.values():
+        split.pop("shard_tokens")  # a line of a number for each of 100,000 shards helps nobody
     return {
         "num_sources": len(found.sources),
         "left_out": found.left_out,
@@ -82,6 +106,7 @@ def _values(
         "vocabulary_bound": result.vocabulary_bound.strip(),
         "splits": splits,
         "one_sided": [note._asdict() for note in one_sided],
+        "costs": None if costs is None else costs_values(costs),
     }
 
 

@@ -10,13 +10,14 @@
     reading    blocks, text, digests
     fetching   whole files of a store -> files of this machine
     writing    files whole or not at all
+    requests   how many requests all that makes
 
 What is below `file://` is a file of this machine. Libraries of stores are imported when a URI is
 used, TensorFlow never.
 """
 
 from pipeline.files.failures import StoreError
-from pipeline.files.fetching import fetch_file
+from pipeline.files.fetching import FETCH_BYTES, fetch_file
 from pipeline.files.listing import (
     entries,
     exists,
@@ -53,16 +54,22 @@ from pipeline.files.reading import (
     read_range,
     read_text,
 )
+from pipeline.files.requests import COUNTED, Asking, Requests, asking
 from pipeline.files.status import FileStatus
 from pipeline.files.systems import release
 from pipeline.files.writing import make_directory, put_file, whole_file, write_text
 
 __all__ = [
     "BLOCK_BYTES",
+    "COUNTED",
+    "FETCH_BYTES",
     "AnyPath",
+    "Asking",
     "FileStatus",
+    "Requests",
     "StoreError",
     "absolute_path",
+    "asking",
     "checked_output",
     "checked_path",
     "digest",

@@ -5,7 +5,7 @@ import os
 
 from pipeline.files.reading import read_range
 
-_PART_BYTES = 8 * 2**20  # of a request: few enough requests, and small enough to do again
+FETCH_BYTES = 8 * 2**20  # of a request: few enough requests, and small enough to do again
 _REQUESTS = 8  # under way at once
 
 
@@ -30,9 +30,9 @@ def fetch_file(uri: str, local: str | os.PathLike[str], *, num_bytes: int, start
         concurrent.futures.ThreadPoolExecutor(_REQUESTS) as pool,
     ):
         file.truncate(start)
-        for first in range(start, num_bytes, _REQUESTS * _PART_BYTES):  # so much is in memory
-            stop = min(first + _REQUESTS * _PART_BYTES, num_bytes)
-            starts = range(first, stop, _PART_BYTES)
-            stops = [min(part + _PART_BYTES, stop) for part in starts]
+        for first in range(start, num_bytes, _REQUESTS * FETCH_BYTES):  # so much is in memory
+            stop = min(first + _REQUESTS * FETCH_BYTES, num_bytes)
+            starts = range(first, stop, FETCH_BYTES)
+            stops = [min(part + FETCH_BYTES, stop) for part in starts]
             for part in pool.map(read_range, [uri] * len(starts), starts, stops):
                 file.write(part)

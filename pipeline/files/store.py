@@ -18,13 +18,13 @@ from pipeline.files.status import FileStatus
 from pipeline.files.systems import file_system
 
 _READ_BYTES, _MOST_READ_BYTES = 64 * 1024, 4 * 2**20  # at once: the first time, and in a row
-_PART_BYTES = 8 * 2**20  # of an upload; a multiple of 256 KiB, as Google wants it
-_WHOLE_BYTES = 4 * 2**20  # what is shorter goes up by one request
+PART_BYTES = 8 * 2**20  # of an upload; a multiple of 256 KiB, as Google wants it
+WHOLE_BYTES = 4 * 2**20  # what is shorter goes up by one request
 _TAGS = ("ETag", "etag", "generation", "blob_id", "Content-MD5")  # change with the content
 _TIMES = ("LastModified", "last_modified", "updated", "mtime", "created")
 _UPLOADS: dict[str, dict[str, Any]] = {  # so that a part is in memory, not ten of 50 MB
-    "gcs": {"chunksize": _PART_BYTES},
-    "s3": {"chunksize": _PART_BYTES, "max_concurrency": 2},
+    "gcs": {"chunksize": PART_BYTES},
+    "s3": {"chunksize": PART_BYTES, "max_concurrency": 2},
     "azure": {"max_concurrency": 2},
 }
 
@@ -217,7 +217,7 @@ def put(local: str, uri: str, *, once: bool) -> None:
     mode = "create" if once else "overwrite"
     try:
         # An upload in parts is refused at its end alone, and by some servers never: look before.
-        if once and os.path.getsize(local) >= _WHOLE_BYTES and status(uri) is not None:
+        if once and os.path.getsize(local) >= WHOLE_BYTES and status(uri) is not None:
             raise FileExistsError(uri)
         retried(uri, "written", lambda: system.put_file(local, path, mode=mode, **options))
     except FileNotFoundError as error:

@@ -18,7 +18,7 @@ from pipeline.layout.manifest import (
     Split,
 )
 from pipeline.layout.names import ARRAY_RECORD, TFRECORD, shard_file_name
-from pipeline.layout.records import record_bytes
+from pipeline.layout.records import file_bytes
 from pipeline.layout.sealed import read_sealed
 
 MAX_RECORD_TOKENS = 2**24
@@ -156,14 +156,13 @@ def _split(
     given = _list(content, "shards")
     _hold(given, f"split {split!r} has no shard")
     shards = tuple(_shard(value, sources) for value in given)
-    full = record_bytes(record_tokens * itemsize)
     for index, shard in enumerate(shards):
         expected = shard_file_name(name, split, index, len(shards))
         _hold(shard.file == expected, f"the file {shard.file!r} is called {expected}")
-        num_full, rest = divmod(shard.num_tokens, record_tokens)
-        disk_bytes = num_full * full + (record_bytes(rest * itemsize) if rest else 0)
+        num_records = -(-shard.num_tokens // record_tokens)
+        disk_bytes = file_bytes(shard.num_tokens, record_tokens=record_tokens, itemsize=itemsize)
         _hold(
-            (shard.num_records, shard.disk_bytes) == (num_full + (rest > 0), disk_bytes),
+            (shard.num_records, shard.disk_bytes) == (num_records, disk_bytes),
             f"{shard.file}: {shard.num_tokens} tokens are not {shard.num_records} records of "
             f"{shard.disk_bytes} bytes",
         )

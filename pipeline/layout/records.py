@@ -32,6 +32,13 @@ def record_bytes(payload_bytes: int) -> int:
     return len(_header(payload_bytes)[0]) + payload_bytes + 4
 
 
+def file_bytes(num_tokens: int, *, record_tokens: int, itemsize: int) -> int:
+    """The size on disk of a shard of full records and a last one."""
+    num_full, rest = divmod(num_tokens, record_tokens)
+    last = record_bytes(rest * itemsize) if rest else 0
+    return num_full * record_bytes(record_tokens * itemsize) + last
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Written:
     """What a writer wrote: `num_tokens`, `num_records`, `num_bytes` on disk, `blake3` in hex."""

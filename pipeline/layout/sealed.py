@@ -33,6 +33,9 @@ def first_line(digest: str) -> str:
     return f'{{"blake3": "{digest}",'
 
 
+FIRST_LINE_BYTES = len(first_line("0" * 64) + "\n")
+
+
 def is_unchanged(path: str, digest: str) -> bool:
     """Whether a file that was read is still there, and the same.
 

@@ -21,7 +21,14 @@ DOCUMENTED = {
         r"^## (.*?)\n.*?^```json\n(.*?)^```", (ROOT / "docs/json.md").read_text(), re.M | re.S
     )
 }
-OPEN = {".splits", ".options", ".left_out", ".host_bytes", ".num_passages", ".num_found"}
+PRICES = """
+scheme = "gs"
+writes_per_10000 = 1.5
+reads_per_10000 = 1
+month_per_gib = 1
+out_per_gib = 1
+"""
+OPEN = {".splits", ".epochs", ".options", ".left_out", ".host_bytes", ".num_passages", ".num_found"}
 
 
 def check(value: Any, example: Any, place: str = "") -> None:
@@ -78,6 +85,11 @@ def test_a_corpus(tmp_path: Path, printed: Callable[..., Any]) -> None:
     check(planned, DOCUMENTED["plan"])
     assert planned["num_sources"] == 1
     assert planned["left_out"] == {"without a byte": [str(tmp_path / "in/empty.txt")]}
+    assert planned["costs"] is None
+    prices = write(tmp_path / "prices.toml", PRICES)
+    priced = printed("plan", tmp_path / "in", "--seq_len", 20, "--price", prices)
+    check(priced, DOCUMENTED["plan"])
+    assert priced["costs"]["epochs"].keys() == priced["splits"].keys()
     corpus = make(tmp_path, source.read_bytes(), shard_bytes=5000)
     assert {name: split["num_tokens"] for name, split in planned["splits"].items()} == {
         name: split.num_tokens for name, split in corpus.splits.items()

@@ -8,8 +8,12 @@ import pytest
 from corpora import text, write
 from terminal import textreel
 
+from pipeline import PrepareOptions, prepare
+from pipeline.auditing.costs.preparing import requests_of_prepare
 from pipeline.auditing.estimate import Estimate, SplitEstimate
 from pipeline.commands.plan import estimate_text
+from pipeline.layout.loading import load_manifest
+from pipeline.sizes import size_text
 
 
 def test_it_counts_shards_and_steps(tmp_path: Path) -> None:
@@ -34,6 +38,7 @@ def test_it_counts_shards_and_steps(tmp_path: Path) -> None:
         (["--seq_len", "0"], "--seq_len must be an integer of at least 1, got 0"),
         (["--seq_len", "9", "--hosts", "2"], "--hosts says nothing without --batch_size"),
         (["--workers", "0"], "--workers must be an integer of at least 1, got 0"),
+        (["--price"], "expected one argument"),
         (["-"], "`SOURCE` - can be read only once"),
     ],
 )
@@ -44,10 +49,49 @@ def test_what_says_nothing_is_refused(tmp_path: Path, arguments: list[str], mess
     assert message in result.stderr
 
 
+PRICES = """
+scheme = "s3"
+currency = "FLORIN"
+writes_per_1000 = 1000
+reads_per_1000 = 100
+month_per_gb = 1e9
+out_per_gb = 0
+"""
+
+
+def test_it_counts_what_a_store_costs(tmp_path: Path) -> None:
+    write(tmp_path / "TEXT", text(100_000))
+    (tmp_path / "prices.toml").write_text(PRICES)
+    arguments = ["plan", "TEXT", "--shard_bytes", "20000", "--price", "prices.toml"]
+    result = textreel(*arguments, "--seq_len", "30", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    prepare([tmp_path / "TEXT"], tmp_path / "corpus", PrepareOptions(shard_bytes=20_000), workers=1)
+    sizes = [shard.disk_bytes for shard in load_manifest(tmp_path / "corpus").shards]
+    asked = requests_of_prepare("s3", sizes)
+    price = asked.writes + 0.1 * asked.reads
+    assert (
+        f"prepare: {asked.writes} writes, {asked.reads} reads: {price:.2f} FLORIN" in result.stdout
+    )
+    assert f"storage: {size_text(sum(sizes))}: {sum(sizes):,.2f} FLORIN a month" in result.stdout
+    assert "the first epoch of train, into a cache: 7 to" in result.stdout
+    assert "a later one, from the cache: 1 read, 79 B read out: 0.10 FLORIN" in result.stdout
+    assert "one without a cache: 7 to" in result.stdout
+    assert "epoch of" not in textreel(*arguments, cwd=tmp_path).stdout
+    (tmp_path / "prices.toml").write_text("currency = 3")
+    result = textreel(*arguments, cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "prices.toml: `scheme` must be 's3' or 'gs', and is missing" in result.stderr
+
+
 EXACT = Estimate(
     splits={
         "train": SplitEstimate(
-            num_shards=1200, text_bytes=5, num_documents=3400, num_tokens=5_600_000, num_windows=0
+            num_shards=1200,
+            text_bytes=5,
+            num_documents=3400,
+            num_tokens=5_600_000,
+            num_windows=0,
+            shard_tokens=(),
         )
     },
     is_exact=True,

@@ -15,7 +15,7 @@ CONTENT = bytes(range(256)) * 4
 def test_the_rest_of_a_file_is_added(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: int, part_bytes: int
 ) -> None:
-    monkeypatch.setattr(fetching, "_PART_BYTES", part_bytes)
+    monkeypatch.setattr(fetching, "FETCH_BYTES", part_bytes)
     (tmp_path / "stored").write_bytes(CONTENT)
     (tmp_path / "local").write_bytes(CONTENT[:start] + b"half a part")
     uri = f"disk://{tmp_path}/stored"

@@ -12,7 +12,7 @@ from pipeline.reading.arrays.groups import Loaded, cut, join_spans, places_of, r
 from pipeline.reading.damage import Damage, replaced_message
 from pipeline.reading.shards import SplitShards
 
-_READ_BYTES = 8 * 2**20  # at most, by one request
+READ_BYTES = 8 * 2**20  # at most, by one request
 
 
 class Pieces(NamedTuple):
@@ -83,7 +83,7 @@ class ShardReader:
         first_tiles = places_of(num_tiles)
         tokens = np.zeros(int(num_tiles.sum()) * stride, self.dtype)
         num_tokens = self._shards.num_tokens(pieces.num_windows)
-        most = max(1, _READ_BYTES // self.dtype.itemsize)
+        most = max(1, READ_BYTES // self.dtype.itemsize)
 
         def read(part: tuple[int, int, int, int]) -> None:
             shard, first, count, place = part
