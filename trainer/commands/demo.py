@@ -22,7 +22,7 @@ from pipeline.progress import can_show_bars
 from pipeline.sizes import count_text, size_text
 from pipeline.terminal import show
 
-_STEPS, _QUICK_STEPS = 1500, 250
+_STEPS, _QUICK_STEPS = 5000, 500
 _PROMPT = "def "
 # What lstm_text_generation.py used: windows of 40 characters, every 3 characters.
 _ORIGINAL_SEQ_LEN, _ORIGINAL_STRIDE = 40, 3
@@ -68,6 +68,10 @@ def run(arguments: argparse.Namespace) -> None:
         eval_every=steps,
         save_every=steps,
         sample_tokens=0,
+        batch_size=32,
+        learning_rate=4e-3,
+        schedule="cosine",
+        warmup_steps=100,
     )
     result = train(config)
     assert result.evaluation is not None
