@@ -63,6 +63,11 @@ def show_error(text: str) -> None:
     _show_about("error", text, "red")
 
 
+def show_warning(text: str) -> None:
+    """Prints to standard error what is odd, but stops nothing."""
+    _show_about("warning", text, "yellow")
+
+
 def show_json(values: Mapping[str, Any]) -> None:
     """Prints one JSON object, on one line; what is not finite is null."""
     show(json.dumps(_as_json(values), ensure_ascii=False, allow_nan=False))
@@ -99,7 +104,7 @@ def show_warnings() -> None:
         message: Warning | str, category: type[Warning], *others: Any, **named: Any
     ) -> None:
         if issubclass(category, TextWarning):
-            _show_about("warning", str(message), "yellow")
+            show_warning(str(message))
         else:
             default(message, category, *others, **named)
 

@@ -63,13 +63,15 @@ def _run(arguments: argparse.Namespace) -> None:
     plan = make_plan(found.sources, options)
     result = estimate(plan, options, workers=workers, windows=windows)
     one_sided = one_sided_splits(amounts_of_plan(plan, options.splits))
-    costs = prices and costs_of(
-        result,
-        prices,
-        record_tokens=options.record_tokens,
-        windows=windows,
-        hosts=arguments.hosts or 1,
-    )
+    costs = None
+    if prices is not None:
+        costs = costs_of(
+            result,
+            prices,
+            record_tokens=options.record_tokens,
+            windows=windows,
+            hosts=arguments.hosts or 1,
+        )
     if arguments.json:
         show_json(_values(found, result, one_sided, arguments.batch_size, costs))
         return

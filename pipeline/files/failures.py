@@ -2,19 +2,28 @@
 
 import errno
 import logging
+import math
+import multiprocessing
 import random
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from pipeline.errors import UserError
-from pipeline.sizes import count_text
+from pipeline.sizes import count_text, time_text
+from pipeline.terminal import show_warning
 
 _Result = TypeVar("_Result")
 _ATTEMPTS = 6  # beside those of the libraries, which know fewer failures
 _FIRST_SECONDS, _MOST_SECONDS = 0.5, 16.0  # from one attempt to the next
 _LAST_SECONDS = 120.0  # no attempt after these: some libraries make many of their own in each
+_UNREACHED_SECONDS = (
+    10.0  # the same, of a store that never answered: an address is wrong, or a port
+)
+_SILENT_SECONDS = 3.0  # before it is said what is waited for; a busy store is not worth a word
+_WORDS_SECONDS = 60.0  # from one word about a store to the next
 _PASSING_STATUSES = {408, 409, 425, 429, 500, 502, 503, 504}
 _PRECONDITION_FAILED = 412  # some libraries say FileExistsError, some only this
 _STAYING = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError)
@@ -34,6 +43,15 @@ _NETWORK = {
 _LOGGERS = ("aiobotocore", "azure", "botocore", "fsspec", "gcsfs", "google.auth", "s3fs")
 
 
+_lock = threading.Lock()
+_reached: set[str] = set()  # the stores that ever answered this process
+_said_at: dict[str, float] = {}  # store -> when it was said that it is waited for
+
+
+class NotReachedError(ConnectionError):
+    """Says that a store cannot be reached, which has not answered before."""
+
+
 class StoreError(UserError):
     """A store that refuses, or does not answer: it says nothing of what is there."""
 
@@ -49,7 +67,8 @@ def quieten() -> None:
 def retried(uri: str, verb: str, call: Callable[[], _Result]) -> _Result:
     """Returns what a call of a store returns, which is made again while its failure may pass.
 
-    Waits longer and longer, by random amounts, so that workers do not come all at once.
+    Waits longer and longer, by random amounts, so that workers do not come all at once, and says so
+    on standard error when it has taken some seconds.
 
     Args:
         uri: what it is about, for messages.
@@ -60,25 +79,32 @@ def retried(uri: str, verb: str, call: Callable[[], _Result]) -> _Result:
         FileNotFoundError, FileExistsError: as the store says.
         StoreError: any other failure; it names the URI, what the store said, and how often.
     """
-    began = time.monotonic()
+    began, store = time.monotonic(), "/".join(uri.split("/")[:3])
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            return call()
+            result = call()
+            _reached.add(store)
+            return result
         except UserError:
             raise
         except (FileNotFoundError, FileExistsError) as error:
+            _reached.add(store)
             error.filename = error.filename or uri
             raise
         except Exception as error:
+            if _status(error) is not None:
+                _reached.add(store)
             if _status(error) == _PRECONDITION_FAILED:
                 raise FileExistsError(f"{uri} is there already") from error
             if not passes(error):
                 raise StoreError(f"{uri} cannot be {verb}: {_said(error)}") from error
-            if attempt == _ATTEMPTS or time.monotonic() - began > _LAST_SECONDS:
+            seconds = time.monotonic() - began
+            if attempt == _ATTEMPTS or seconds > _longest(store):
                 raise StoreError(
                     f"{uri} cannot be {verb}, {count_text(attempt, 'attempt')} long: "
-                    f"{_said(error)}; when the store is reached again, run the same command"
+                    f"{_said(error)}; {_remedy(store)}"
                 ) from error
+            _say_what_is_waited_for(store, error, seconds)
         time.sleep(_pause(attempt))
     raise AssertionError
 
@@ -98,6 +124,33 @@ def passes(error: BaseException) -> bool:
         if _NETWORK & {kind.__name__ for kind in type(each).__mro__}:
             return True
     return False
+
+
+def _is_reached(store: str) -> bool:
+    """Whether a store has answered: a worker does not know, but who started it had reached it."""
+    return store in _reached or multiprocessing.parent_process() is not None
+
+
+def _longest(store: str) -> float:
+    """The seconds after which there is no other attempt."""
+    return _LAST_SECONDS if _is_reached(store) else min(_UNREACHED_SECONDS, _LAST_SECONDS)
+
+
+def _remedy(store: str) -> str:
+    if _is_reached(store):
+        return "when the store is reached again, run the same command"
+    return f"{store} has not answered at all: see to the network and to the address of the store"
+
+
+def _say_what_is_waited_for(store: str, error: BaseException, seconds: float) -> None:
+    """Says it once a while, however many threads wait."""
+    with _lock:
+        now = time.monotonic()
+        if seconds < _SILENT_SECONDS or now < _said_at.get(store, -math.inf) + _WORDS_SECONDS:
+            return
+        _said_at[store] = now
+    most = time_text(_longest(store))
+    show_warning(f"{store} is waited for, up to about {most}: {_said(error)}")
 
 
 def _pause(attempt: int) -> float:

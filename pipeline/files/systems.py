@@ -11,7 +11,7 @@ import threading
 from typing import Any
 
 from pipeline.errors import OptionError
-from pipeline.files.failures import StoreError, quieten
+from pipeline.files.failures import NotReachedError, StoreError, quieten
 from pipeline.files.paths import EXTRAS
 
 _SECONDS = 5.0  # to end connections; what is not ended then ends with the process
@@ -44,6 +44,8 @@ def file_system(uri: str) -> tuple[Any, str]:
             if key not in _systems:
                 if kind.async_impl:
                     options["loop"] = _loop()
+                if extra == "gcs":
+                    options["session_kwargs"] = {"trace_configs": [_first_answer()]}
                 _systems[key] = kind(use_listings_cache=False, skip_instance_cache=True, **options)
             return _systems[key], str(kind._strip_protocol(uri))
     except ImportError as error:
@@ -82,6 +84,31 @@ def _loop() -> Any:
         thread.start()
         _loops[own] = loop, thread
     return _loops[own][0]
+
+
+def _first_answer() -> Any:
+    """Keeps gcsfs from asking again and again, half a minute long, where nothing ever answered.
+
+    Its attempts are silent, and not to be set; `retried` makes its own, and says so. Once a server
+    has answered, those of gcsfs are of use: they repeat a part of an upload, not all of it.
+    """
+    import aiohttp
+
+    has_answered = False
+
+    async def answered(*_: object) -> None:
+        nonlocal has_answered
+        has_answered = True
+
+    async def failed(_session: object, _context: object, about: Any) -> None:
+        error = about.exception
+        if not has_answered and isinstance(error, aiohttp.ClientConnectorError):
+            raise NotReachedError(str(error)) from error
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_end.append(answered)
+    trace.on_request_exception.append(failed)
+    return trace
 
 
 async def _settle() -> None:

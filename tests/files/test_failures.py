@@ -1,5 +1,6 @@
 """Failures of stores: those that pass are waited for, all others are said at once."""
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -13,6 +14,7 @@ from pipeline.files import (
     failures,
     names_in,
     read_bytes,
+    systems,
     whole_file,
     write_text,
 )
@@ -115,6 +117,51 @@ def test_there_are_fewer_attempts_where_each_takes_long(monkeypatch: pytest.Monk
 
     with pytest.raises(StoreError, match="cannot be read, 1 attempt long"):
         failures.retried("s3://b/x", "read", call)
+
+
+def reset_by_peer() -> None:
+    raise ConnectionResetError("reset by peer")
+
+
+def test_a_store_that_never_answered_is_given_up_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(failures, "_reached", set())
+    monkeypatch.setattr(failures, "_UNREACHED_SECONDS", -1.0)
+    monkeypatch.setattr(failures, "_pause", lambda attempt: 0.0)
+    with pytest.raises(StoreError, match=r"1 attempt long: .*; s3://b has not answered"):
+        failures.retried("s3://b/x", "read", reset_by_peer)
+    failures.retried("s3://b/y", "read", lambda: None)
+    with pytest.raises(StoreError, match=r"6 attempts long: .*; when the store is reached again"):
+        failures.retried("s3://b/x", "read", reset_by_peer)
+    with pytest.raises(StoreError, match=r"1 attempt long: .*; s3://other has not answered"):
+        failures.retried("s3://other/x", "read", reset_by_peer)
+
+
+def test_it_is_said_once_what_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(failures, "_said_at", {})
+    monkeypatch.setattr(failures, "_pause", lambda attempt: 0.0)
+    for silent_seconds, count in ((60.0, 0), (-1.0, 1)):
+        monkeypatch.setattr(failures, "_SILENT_SECONDS", silent_seconds)
+        with pytest.raises(StoreError):
+            failures.retried("s3://b/x", "read", reset_by_peer)
+        said = capsys.readouterr().err
+        assert said.count("textreel: warning: s3://b is waited for, up to about ") == count
+        assert said.count("\n") == count
+
+
+def test_gcsfs_does_not_wait_in_silence_for_a_port_where_nobody_listens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its own six attempts take half a minute, each of ours as long."""
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{storage.free_port()}")
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    monkeypatch.setattr(systems, "_systems", {})
+    monkeypatch.setattr(failures, "_pause", lambda attempt: 0.01)
+    began = time.monotonic()
+    with pytest.raises(StoreError, match=r"gs://nobody/x cannot be read, 6 attempts long: "):
+        read_bytes("gs://nobody/x")
+    assert time.monotonic() - began < 10
 
 
 def test_a_condition_that_fails_says_that_something_is_there() -> None:
