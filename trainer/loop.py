@@ -221,7 +221,8 @@ class _Loop:
         if self._saved_step == self._step:
             return
         self._reports.flush(at_once=True)  # a checkpoint's run has its metrics
-        self._run.checkpointer.save(self._step, self._meter.sums())
+        with self._reports.if_slow(f"saving the checkpoint of step {self._step}"):
+            self._run.checkpointer.save(self._step, self._meter.sums())
         if self._run.agreement.is_chief:
             with self._run.assembly.to_be_used():
                 self._reports.embeddings(self._run.assembly.model, self._run.corpus.vocabulary)
@@ -236,13 +237,18 @@ class _Loop:
         """
         assert self._evaluator is not None
         config, began = self._config, time.perf_counter()
-        with self._run.assembly.to_be_used():
+        measuring = self._reports.if_slow(f"measuring the model of step {self._step}")
+        with self._run.assembly.to_be_used(), measuring:
             evaluation = self._evaluator.evaluate()
         if evaluation is None:
             return False
         self._evaluation = evaluation
         # The best first: where its figures are there, a start takes the evaluation for done.
-        if self._run.checkpointer.save_best(self._step, evaluation.loss, config.evaluated_split):
+        with self._reports.if_slow(f"saving the best checkpoint, of step {self._step}"):
+            is_best = self._run.checkpointer.save_best(
+                self._step, evaluation.loss, config.evaluated_split
+            )
+        if is_best:
             self._early_stopping.improved(self._step)
         self._reports.validation(self._step, evaluation, seconds=self._meter.seconds)
         if config.sample_tokens and self._run.agreement.is_chief:

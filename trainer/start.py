@@ -20,6 +20,7 @@ from trainer.hosts.environment import Hosts
 from trainer.hosts.meeting import meet, telling_others
 from trainer.hosts.processor import slow_bfloat16_text
 from trainer.hosts.startup import starting
+from trainer.own_code import load_function
 from trainer.reports.reports import Reports
 from trainer.run.checkpoint import find_best, find_newest, read_identity
 from trainer.run.checkpointer import Checkpointer
@@ -93,7 +94,10 @@ def start_run(
             give(initial_weights, assembly.model)
     reported = config
     if not agreement.is_chief:
-        reported, quiet = dataclasses.replace(config, output=directory, events=None), True
+        reported, quiet = (
+            dataclasses.replace(config, output=directory, events=None, log_to=None),
+            True,
+        )
     reports = Reports(reported, start_step=step, quiet=quiet)
     for line in checkpointer.set_damaged_aside():
         reports.message(line)
@@ -132,6 +136,8 @@ def _open(config: TrainConfig, directory: str) -> _Opened:
     corpus = open_corpus(config.corpus, cache_dir=config.cache_dir, cache_bytes=config.cache_bytes)
     config, note = without_validation(corpus, config)
     check_splits(corpus, config)
+    if config.log_to is not None:
+        load_function(config.log_to, "log_to")  # what is called by the first host is there on all
     newest, best = find_newest(run), find_best(run)
     saved = None if newest is None else read_identity(newest.path).settings
     pretrained = load_pretrained(config, corpus.vocabulary, saved)

@@ -8,6 +8,7 @@ import pty
 import re
 import subprocess
 import sys
+import time
 
 import pytest
 from training import ROOT, figures
@@ -126,3 +127,21 @@ def test_on_a_terminal_no_drawing_is_wider_than_it() -> None:
         assert "a message" in drawings
         assert drawings[-1].startswith(line(width - 1))
         assert ("|" in drawings[-1]) == (width - len(line(width - 1)) >= 12)
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0.0, ""), (0.3, "saving\n")])
+def test_what_takes_long_is_said_while_it_lasts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], seconds: float, said: str
+) -> None:
+    monkeypatch.setattr("trainer.reports.terminal._SLOW_SECONDS", 0.1)
+    with Progress(num_steps=1, start_step=0).if_slow("saving"):
+        time.sleep(seconds)
+        assert capsys.readouterr().out == said
+    assert capsys.readouterr().out == ""
+
+
+def test_a_warning_is_said_where_all_else_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = Progress(num_steps=1, start_step=0, quiet=True)
+    progress.warning("odd")
+    progress.message("even")
+    assert capsys.readouterr() == ("", "textreel: warning: odd\n")

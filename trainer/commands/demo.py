@@ -5,6 +5,7 @@ out of memory, become a corpus, a trained model and generated "Python".
 """
 
 import argparse
+import itertools
 import shlex
 import sysconfig
 import time
@@ -20,7 +21,7 @@ from pipeline.parsing import CommandParser
 from pipeline.preparing.engines.local import default_workers
 from pipeline.progress import can_show_bars
 from pipeline.sizes import count_text, size_text
-from pipeline.terminal import show
+from pipeline.terminal import show, status
 
 _STEPS, _QUICK_STEPS = 5000, 500
 _PROMPT = "def "
@@ -38,17 +39,19 @@ def add_arguments(parser: CommandParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Runs the demo; prints what happens."""
     corpus_path, run_path = join(arguments.output, "corpus"), join(arguments.output, "run")
-    files = python_sources(Path(sysconfig.get_path("stdlib")))
+    with status("reading Python's standard library"):
+        files = python_sources(Path(sysconfig.get_path("stdlib")))
     _title(f"1. Text: {count_text(len(files), 'source file')} of Python's standard library")
     started, workers = time.monotonic(), default_workers()
-    manifest = prepare(
-        files,
-        corpus_path,
-        PrepareOptions(vocabulary="char"),
-        workers=workers,
-        overwrite=True,
-        progress=can_show_bars(),
-    )
+    with status("preparing the corpus", shown=not can_show_bars()):
+        manifest = prepare(
+            files,
+            corpus_path,
+            PrepareOptions(vocabulary="char"),
+            workers=workers,
+            overwrite=True,
+            progress=can_show_bars(),
+        )
     show(made_text(manifest, seconds=time.monotonic() - started, workers=workers))
 
     _title("2. Training: Embedding -> LSTM -> the next character")
@@ -78,14 +81,18 @@ def run(arguments: argparse.Namespace) -> None:
 
     corpus = open_corpus(corpus_path)
     _title("3. Validation: bits to write down one byte of text that was never trained on")
-    uniform, frequencies = baselines(corpus)
+    with status("counting characters"):
+        uniform, frequencies = baselines(corpus)
     show(f"every character as likely as any other  {uniform:5.2f}")
     show(f"characters by their frequency           {frequencies:5.2f}")
     show(f"this model                              {result.evaluation.bits_per_byte:5.2f}")
 
     _title(f"4. Generated Python, from {_PROMPT!r} on")
+    with status("loading the model"):
+        pieces = generate(run_path, prompt=_PROMPT, tokens=400, temperature=0.6)
+        first = next(pieces)
     show(_PROMPT, end="")
-    for piece in generate(run_path, prompt=_PROMPT, tokens=400, temperature=0.6):
+    for piece in itertools.chain([first], pieces):
         show(screen_text(piece, corpus.vocabulary), end="")
     show()
 

@@ -4,6 +4,7 @@ import dataclasses
 
 from pipeline.errors import OptionError
 from pipeline.options import check_int, check_number, check_paths, option, path_flag
+from trainer.own_code import is_function_name
 
 PRECISIONS = ("float32", "bfloat16", "float16")
 MODELS = ("lstm", "gru", "mingru", "transformer")
@@ -130,8 +131,7 @@ class ModelOptions:
     @property
     def is_custom_model(self) -> bool:
         """Whether `model` names a function of the user's, which gets all options."""
-        module, _, function = self.model.partition(":")
-        return all(part.isidentifier() for part in [*module.split("."), function])
+        return is_function_name(self.model)
 
     @property
     def dtype_policy(self) -> str:

@@ -7,6 +7,7 @@ from pipeline.errors import OptionError
 from pipeline.files import join
 from pipeline.options import check_int, check_paths, option, path_flag
 from trainer.config.durations import seconds_of
+from trainer.own_code import is_function_name
 
 EVENTS = "events"  # in the run's directory
 
@@ -37,6 +38,13 @@ class OutputOptions:
         default=None,
         parse=path_flag,
         metavar="DIR",
+        identity=False,
+    )
+    log_to: str | None = option(
+        "your own log, such as MLflow or Weights & Biases: a function that gets the options and "
+        "returns one that gets (step, figures)",
+        default=None,
+        metavar="MODULE:FUNCTION",
         identity=False,
     )
     log_every: int = option(
@@ -86,6 +94,8 @@ class OutputOptions:
         """
         check_paths(self, "output", written=True)
         check_paths(self, "events", written=True, or_none=True)
+        if self.log_to is not None and not is_function_name(self.log_to):
+            raise OptionError(f"`log_to` must be of the form MODULE:FUNCTION, got {self.log_to!r}")
         check_int(self, 1, "log_every", "keep_checkpoints")
         self._check_save_every()
         check_int(self, 0, "eval_every", "histograms_every", "sample_tokens")

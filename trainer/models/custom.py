@@ -5,11 +5,8 @@ to logits or, with `--outputs probabilities`, to probabilities. `config` is the 
 `TrainConfig`: a function that reads `config.units` has made `--units` an option of its model.
 """
 
-import importlib
 import json
-import os
 import random
-import sys
 from typing import Any
 
 import keras
@@ -20,6 +17,7 @@ from pipeline.errors import UserError, first_line
 from trainer.config import TrainConfig
 from trainer.models.head import Head
 from trainer.models.language_model import LanguageModel, State
+from trainer.own_code import load_function, type_text
 
 _LOOK_AHEAD = 1e-3  # of the largest logit: more than rounding
 _SUM_ERROR = 0.02  # of probabilities: more than rounding, in half precision too
@@ -128,10 +126,10 @@ def build_custom_model(config: TrainConfig, vocabulary_size: int) -> CustomModel
             predicts; none of its layers computes in `precision`, one keeps a state, one has a
             weight that training would never change, or one cannot be made from its options.
     """
-    network = _load_function(config.model)(vocabulary_size, config)
+    network = load_function(config.model, "model")(vocabulary_size, config)
     if not isinstance(network, keras.Model):
         raise UserError(
-            f"`model` {config.model} must return a keras.Model, got {_type_of(network)}; return "
+            f"`model` {config.model} must return a keras.Model, got {type_text(network)}; return "
             "the model itself"
         )
     computed_in = {layer.compute_dtype for layer in network._flatten_layers()}
@@ -269,28 +267,3 @@ def _check_serialisable(name: str, network: keras.Model) -> None:
         ) from error
     finally:
         random.setstate(drawn)
-
-
-def _load_function(name: str) -> Any:
-    """Imports `MODULE:FUNCTION`; the current directory is searched first, as by `python -m`."""
-    module_name, _, function_name = name.partition(":")
-    if not {"", os.getcwd()} & set(sys.path):
-        sys.path.insert(0, os.getcwd())
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise UserError(
-            f"`model` {name}: the module {module_name} cannot be imported ({error}); start in "
-            "the directory where it lies, or set PYTHONPATH"
-        ) from error
-    function = getattr(module, function_name, None)
-    if not callable(function):
-        found = "none" if function is None else _type_of(function)
-        raise UserError(
-            f"`model` {name}: {module.__file__} must have a function {function_name}, got {found}"
-        )
-    return function
-
-
-def _type_of(value: object) -> str:
-    return f"{type(value).__module__}.{type(value).__qualname__}"

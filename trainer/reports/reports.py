@@ -1,5 +1,6 @@
 """Reports of a run: on the terminal, in its metrics and in its TensorBoard files."""
 
+import contextlib
 import dataclasses
 import math
 from typing import Any
@@ -13,6 +14,7 @@ from trainer.evaluation.evaluator import Evaluation
 from trainer.reports.events import TRAIN_EVENTS, EventWriter
 from trainer.reports.meter import TrainingFigures, peak_memory
 from trainer.reports.metrics import Entry, MetricsFile
+from trainer.reports.own_log import OwnLog
 from trainer.reports.projector import write_embeddings
 from trainer.reports.summary import summary_text
 from trainer.reports.terminal import Progress
@@ -30,7 +32,7 @@ class Reports:
         start_seconds: the time that earlier calls spent in training steps.
 
     Raises:
-        UserError: the metrics that earlier calls wrote are damaged.
+        UserError: the metrics that earlier calls wrote are damaged, or see `OwnLog`.
     """
 
     def __init__(self, config: TrainConfig, *, start_step: int, quiet: bool) -> None:
@@ -42,6 +44,7 @@ class Reports:
             kind: EventWriter(join(config.events_directory, kind), start_step=start_step)
             for kind in (TRAIN_EVENTS, "validation")
         }
+        self._own_log = None if config.log_to is None else OwnLog(config, self._progress.warning)
         self._rate_changes = False
         seconds = [entry.get("seconds") for entry in self._metrics.kept if entry["kind"] == "train"]
         self.start_seconds = float(seconds[-1] or 0.0) if seconds else 0.0
@@ -50,6 +53,10 @@ class Reports:
     def message(self, text: str) -> None:
         """Prints a text of whole lines."""
         self._progress.message(text)
+
+    def if_slow(self, text: str) -> contextlib.AbstractContextManager[None]:
+        """Says what is being done, once it has taken a second: see `Progress.if_slow`."""
+        return self._progress.if_slow(text)
 
     def training(self, figures: TrainingFigures) -> None:
         """Reports how far the run is."""
@@ -79,8 +86,11 @@ class Reports:
         """Adds an entry to the metrics, and its figures to the curves."""
         figures = {name: value for name, value in figures.items() if value is not None}
         self._metrics.add({"kind": kind, **figures})
-        for name in figures.keys() - {"step"}:
-            self._events[kind].scalar(name, figures[name], step=figures["step"])
+        step = figures.pop("step")
+        for name, value in figures.items():
+            self._events[kind].scalar(name, value, step=step)
+        if self._own_log is not None:
+            self._own_log(kind, step, figures)
 
     def sample(self, step: int, temperature: float, text: str) -> None:
         """Reports a text that the model generated."""
@@ -105,8 +115,6 @@ class Reports:
         self, step: int, *, checkpoint: str, seconds: float, tokens_per_second: float
     ) -> None:
         """Says what the run has made, and what can be done with it: see `summary_text`."""
-        # One that was not finite is null in a file.
-        finite = [entry for entry in self._validations if _is_finite(entry.get("bits_per_byte"))]
         text = summary_text(
             self._config.output,
             step=step,
@@ -114,10 +122,17 @@ class Reports:
             seconds=seconds,
             tokens_per_second=tokens_per_second,
             memory_bytes=peak_memory(),
-            best=min(finite, key=lambda entry: entry["bits_per_byte"], default=None),
-            last=max(finite, key=lambda entry: entry["step"], default=None),
+            best=self._best(),
+            last=max(self._finite(), key=lambda entry: entry["step"], default=None),
         )
         self.message(text)
+
+    def _finite(self) -> list[Entry]:
+        """The validations whose figures are finite; one that is not is null in a file."""
+        return [entry for entry in self._validations if _is_finite(entry.get("bits_per_byte"))]
+
+    def _best(self) -> Entry | None:
+        return min(self._finite(), key=lambda entry: entry["bits_per_byte"], default=None)
 
     def flush(self, *, at_once: bool = False) -> None:
         """Makes what was written so far visible to readers of the files.

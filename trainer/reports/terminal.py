@@ -6,6 +6,7 @@ below: nothing is overwritten half-way. Generated text comes among them: no esca
 
 import contextlib
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -14,10 +15,11 @@ from tqdm.auto import tqdm
 
 from pipeline.progress import can_show_bars
 from pipeline.sizes import size_text, time_text
-from pipeline.terminal import printable, show
+from pipeline.terminal import printable, show, show_warning
 from trainer.reports.meter import TrainingFigures
 
 _GAP = "  "
+_SLOW_SECONDS = 1.0
 _LEAST_BAR = 12  # columns, the frame included, below which a bar says nothing
 
 
@@ -167,6 +169,27 @@ class Progress:
         else:
             with tqdm.external_write_mode():
                 show(text)
+
+    def warning(self, text: str) -> None:
+        """Prints what is odd, above the bar, to stderr; also where all else is quiet."""
+        shown = self._bar is not None
+        with tqdm.external_write_mode(sys.stderr) if shown else contextlib.nullcontext():
+            show_warning(text)
+
+    @contextlib.contextmanager
+    def if_slow(self, text: str) -> Iterator[None]:
+        """Says what is being done, once it has taken a second.
+
+        What is done must let other threads run, as TensorFlow does where it computes and writes,
+        and print nothing itself.
+        """
+        timer = threading.Timer(_SLOW_SECONDS, self.message, [text])
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            timer.join()
 
     def close(self) -> None:
         """Ends the bar; messages still print."""
