@@ -39,7 +39,7 @@ def test_events_hold_curves_and_samples(char_corpus: Corpus, tmp_path: Path) -> 
     }
     # TensorBoard draws what has one name in several runs into one picture.
     runs = EventMultiplexer().AddRunsFromDirectory(str(tmp_path / "events")).Reload().Runs()
-    assert runs.keys() == {"train", "validation"}
+    assert runs.keys() == {".", "train", "validation"}  # the first is for the page HParams
     both = set(runs["train"]["tensors"]) & set(runs["validation"]["tensors"])
     assert both == {"tokens", "seconds", "loss", "bits_per_byte"}
     assert list(events["train/loss"]) == [4, 8, 12]

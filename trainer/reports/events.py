@@ -79,9 +79,15 @@ class EventWriter:
         buckets = histogram_buckets(values)
         self._write("histograms", "DATA_CLASS_TENSOR", name, buckets, step)
 
-    def _write(self, plugin: str, data_class: str, name: str, value: Any, step: int) -> None:
+    def plugin_data(self, plugin: str, name: str, content: bytes, *, step: int) -> None:
+        """Adds what a plugin of TensorBoard reads: a message, and no values."""
+        self._write(plugin, "DATA_CLASS_TENSOR", name, np.zeros([0], np.float32), step, content)
+
+    def _write(
+        self, plugin: str, data_class: str, name: str, value: Any, step: int, content: bytes = b""
+    ) -> None:
         metadata = _Metadata(
-            plugin_data=_Metadata.PluginData(plugin_name=plugin),
+            plugin_data=_Metadata.PluginData(plugin_name=plugin, content=content),
             data_class=_Metadata.DESCRIPTOR.fields_by_name["data_class"]
             .enum_type.values_by_name[data_class]
             .number,

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import math
+import time
 from typing import Any
 
 import keras
@@ -12,12 +13,15 @@ from pipeline.vocabulary.base import Vocabulary
 from trainer.config import TrainConfig
 from trainer.evaluation.evaluator import Evaluation
 from trainer.reports.events import TRAIN_EVENTS, EventWriter
+from trainer.reports.hparams import PLUGIN, TAG, changed_options, session_bytes
 from trainer.reports.meter import TrainingFigures, peak_memory
 from trainer.reports.metrics import Entry, MetricsFile
 from trainer.reports.own_log import OwnLog
 from trainer.reports.projector import write_embeddings
 from trainer.reports.summary import summary_text
 from trainer.reports.terminal import Progress
+
+_ROW = ""
 
 
 class Reports:
@@ -44,6 +48,10 @@ class Reports:
             kind: EventWriter(join(config.events_directory, kind), start_step=start_step)
             for kind in (TRAIN_EVENTS, "validation")
         }
+        # The directory around them is their row on the page HParams.
+        self._events[_ROW] = EventWriter(config.events_directory, start_step=start_step)
+        content = session_bytes(changed_options(config), started=time.time())
+        self._events[_ROW].plugin_data(PLUGIN, TAG, content, step=start_step)
         self._own_log = None if config.log_to is None else OwnLog(config, self._progress.warning)
         self._rate_changes = False
         seconds = [entry.get("seconds") for entry in self._metrics.kept if entry["kind"] == "train"]
@@ -80,6 +88,8 @@ class Reports:
         entry = position | dataclasses.asdict(evaluation)
         self._add("validation", entry)
         self._validations.append(entry)
+        if best := self._best():
+            self._events[_ROW].scalar("best_bits_per_byte", best["bits_per_byte"], step=step)
         self._metrics.flush()
 
     def _add(self, kind: str, figures: Entry) -> None:
