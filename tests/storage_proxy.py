@@ -180,7 +180,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._reset()
             return
         if fault.status is not None:
-            self._answer(fault.status, [("Retry-After", "0")], b"fault", fault)
+            content = b"" if self.command == "HEAD" else b"fault"
+            self._answer(fault.status, [("Retry-After", "0")], content, fault)
             return
         kept = {k: v for k, v in self.headers.items() if k.lower() not in _HOP_BY_HOP}
         kept["Content-Length"] = str(len(body))

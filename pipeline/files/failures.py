@@ -25,6 +25,7 @@ _UNREACHED_SECONDS = (
 _SILENT_SECONDS = 3.0  # before it is said what is waited for; a busy store is not worth a word
 _WORDS_SECONDS = 60.0  # from one word about a store to the next
 _PASSING_STATUSES = {408, 409, 425, 429, 500, 502, 503, 504}
+_ABSENT = (404, 410)
 _PRECONDITION_FAILED = 412  # some libraries say FileExistsError, some only this
 _STAYING = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError)
 # Errors of the network that are no OSErrors, by the names of their classes and bases.
@@ -87,11 +88,12 @@ def retried(uri: str, verb: str, call: Callable[[], _Result]) -> _Result:
             return result
         except UserError:
             raise
-        except (FileNotFoundError, FileExistsError) as error:
-            _reached.add(store)
-            error.filename = error.filename or uri
-            raise
-        except Exception as error:
+        except Exception as given:
+            error = _unhidden(given)
+            if isinstance(error, FileNotFoundError | FileExistsError):
+                _reached.add(store)
+                error.filename = error.filename or uri
+                raise
             if _status(error) is not None:
                 _reached.add(store)
             if _status(error) == _PRECONDITION_FAILED:
@@ -124,6 +126,16 @@ def passes(error: BaseException) -> bool:
         if _NETWORK & {kind.__name__ for kind in type(each).__mro__}:
             return True
     return False
+
+
+def _unhidden(error: Exception) -> BaseException:
+    """What an error comes from, where fsspec's HTTP client says of any that there is no file."""
+    cause = error.__cause__
+    if not isinstance(error, FileNotFoundError) or cause is None:
+        return error
+    status = _status(cause)
+    is_hidden = passes(cause) if status is None else status not in _ABSENT
+    return cause if is_hidden else error
 
 
 def _is_reached(store: str) -> bool:

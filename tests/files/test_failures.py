@@ -8,10 +8,12 @@ import storage
 from botocore.exceptions import EndpointConnectionError
 from storage_proxy import Fault, Request
 
+from pipeline.errors import UserError
 from pipeline.files import (
     StoreError,
     exists,
     failures,
+    file_status,
     names_in,
     read_bytes,
     systems,
@@ -77,6 +79,43 @@ def test_a_store_that_stays_away_is_named_and_is_not_taken_for_an_empty_one(
     ):
         with pytest.raises(StoreError, match=rf"{bucket}/x cannot be .*: .*credentials"):
             call()
+
+
+@pytest.fixture
+def address(hub: storage.Store, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Of a file on a server of the web."""
+    monkeypatch.setattr(failures, "_pause", lambda attempt: 0.01)
+    bucket = hub.new_bucket()
+    (storage.hub_folder(hub, bucket) / "x").write_bytes(SMALL)
+    return f"{bucket}/x"
+
+
+def test_a_busy_server_of_the_web_is_asked_again(hub: storage.Store, address: str) -> None:
+    """Its client says of whatever goes wrong that there is no such file."""
+    for fault in (Fault(status=503), Fault(reset=True)):
+        asked = iter([fault] * 3)
+        hub.proxy.fault = lambda request, asked=asked: next(asked, None)
+        assert file_status(address).num_bytes == len(SMALL)
+        assert next(asked, None) is None, "all three were met"
+
+
+def test_a_server_of_the_web_that_refuses_is_not_taken_for_one_without_the_file(
+    hub: storage.Store, address: str
+) -> None:
+    hub.proxy.fault = lambda request: Fault(status=403)
+    with pytest.raises(StoreError, match=rf"{address} cannot be read: .*403.*credentials"):
+        file_status(address)
+    hub.proxy.reset()
+    with pytest.raises(UserError, match="no such file"):
+        file_status(f"{address}y")
+    assert not exists(f"{address}y")
+
+
+def test_a_dead_port_of_the_web_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(failures, "_pause", lambda attempt: 0.01)
+    address = f"http://127.0.0.1:{storage.free_port()}/x"
+    with pytest.raises(StoreError, match=rf"{address} cannot be read, 6 attempts long"):
+        file_status(address)
 
 
 @pytest.mark.parametrize(
