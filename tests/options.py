@@ -35,6 +35,7 @@ CHANGED = {
     "corpus": ("other", "other"),
     "output": ("other", "other"),
     "events": ("other", "other"),
+    "log_to": ("mine:log", "mine:log"),
     "cache_dir": ("other", "other"),
     "cache_bytes": ("8", 8),
     "model": ("gru", "gru"),

@@ -17,7 +17,7 @@ PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 # What no test has: files and stores of others, and machines.
 ELSEWHERE = re.compile(r"gs://|DATA/|TEXT |tokenizer\.|/shared/|--near_duplicates|demo")
 TINY = "--steps 4 --units 8 --seq_len 16 --batch_size 8 --jit off --log_every 2 --eval_every 4"
-TINY += " --sample_tokens 8"
+TINY += " --sample_tokens 8 --warmup_steps 0"
 
 
 def commands(page: Path) -> list[list[str]]:
