@@ -52,6 +52,7 @@ def test_a_split_is_the_sum_of_its_shards() -> None:
     assert (train.num_documents, test.num_documents) == (3, 0)
     assert MANIFEST.shards == (*train.shards, *test.shards)
     assert [source.unit for source in MANIFEST.sources] == ["byte", "byte", "row"]
+    assert MANIFEST.source_bytes == 90 + 50 + 70
     assert MANIFEST.num_skipped == 3
 
 

@@ -14,7 +14,13 @@ import pipeline.files.reading
 from pipeline.errors import UserError
 from pipeline.files import BLOCK_BYTES
 from pipeline.preparing.options import PrepareOptions
-from pipeline.preparing.plan import Plan, make_plan, num_source_bytes, written_together
+from pipeline.preparing.plan import (
+    Plan,
+    given_splits,
+    make_plan,
+    num_source_bytes,
+    written_together,
+)
 from pipeline.preparing.splits import SplitOf
 from pipeline.text.formats import plain_text
 from pipeline.text.pieces import Format, Source
@@ -41,6 +47,13 @@ class Cuttable(Format):
             return source.length
         jump = self.jump if self.many else min(self.jump, search_bytes)
         return min(offset + jump, source.length)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class OfSplit(Cuttable):
+    """Text whose split is known, as of a file that is named so."""
+
+    given_split: str
 
 
 def sources_of(sizes: list[int], **options: int | bool | str) -> list[Source]:
@@ -264,6 +277,17 @@ def test_a_small_split_without_text_has_an_empty_shard_the_largest_is_refused() 
     options = PrepareOptions(splits={"train": 0.5, "test": 0.5})
     with pytest.raises(UserError, match=r"t\w+=0.5 of 1 bytes is no text at all.*train=1`$"):
         make_plan(sources_of([1]), options)
+
+
+def test_a_source_that_says_its_split_goes_there_whole() -> None:
+    sources = [
+        Source(path=f"/{i}", name=f"{i}", source_bytes=size, format=OfSplit(given_split=split))
+        for i, (split, size) in enumerate([("test", 100), ("train", 400), ("train", 300)])
+    ]
+    assert list(given_splits(sources).items()) == [("train", 700), ("test", 100)]
+    plan = make_plan(sources, PrepareOptions(splits={"train": 0.875, "test": 0.125}))
+    assert ranges_of(plan, "train") == [(1, 0, 400), (2, 0, 300)]
+    assert ranges_of(plan, "test") == [(0, 0, 100)]
 
 
 def test_splits_are_written_alone_where_all_sources_are_documents() -> None:
