@@ -94,13 +94,12 @@ def _values(
     """What `--json` prints."""
     splits = {
         name: {
-            **dataclasses.asdict(split),
+            # Without a number for each of 100,000 shards, which helps nobody.
+            **{key: value for key, value in vars(split).items() if key != "shard_tokens"},
             "steps_per_epoch": None if batch_size is None else split.num_windows / batch_size,
         }
         for name, split in result.splits.items()
     }
-    for split in splits.values():
-        split.pop("shard_tokens")  # a line of a number for each of 100,000 shards helps nobody
     return {
         "num_sources": len(found.sources),
         "left_out": found.left_out,

@@ -19,9 +19,7 @@ _Result = TypeVar("_Result")
 _ATTEMPTS = 6  # beside those of the libraries, which know fewer failures
 _FIRST_SECONDS, _MOST_SECONDS = 0.5, 16.0  # from one attempt to the next
 _LAST_SECONDS = 120.0  # no attempt after these: some libraries make many of their own in each
-_UNREACHED_SECONDS = (
-    10.0  # the same, of a store that never answered: an address is wrong, or a port
-)
+_UNREACHED_SECONDS = 10.0  # the same, of a store that never answered: its address may be wrong
 _SILENT_SECONDS = 3.0  # before it is said what is waited for; a busy store is not worth a word
 _WORDS_SECONDS = 60.0  # from one word about a store to the next
 _PASSING_STATUSES = {408, 409, 425, 429, 500, 502, 503, 504}
@@ -94,9 +92,10 @@ def retried(uri: str, verb: str, call: Callable[[], _Result]) -> _Result:
                 _reached.add(store)
                 error.filename = error.filename or uri
                 raise
-            if _status(error) is not None:
+            status = _status(error)
+            if status is not None:
                 _reached.add(store)
-            if _status(error) == _PRECONDITION_FAILED:
+            if status == _PRECONDITION_FAILED:
                 raise FileExistsError(f"{uri} is there already") from error
             if not passes(error):
                 raise StoreError(f"{uri} cannot be {verb}: {_said(error)}") from error

@@ -169,10 +169,8 @@ def _runs(corpus: Corpus, most_bytes: int) -> Iterator[tuple[bool, Iterator[np.n
         for index in range(num_stretches):
             place = int(index / num_stretches * split.num_tokens)
             shard, start = _at(split.shards, place)
-            yield (
-                False,
-                iter([read_tokens(corpus, shard, start, min(start + size, shard.num_tokens))]),
-            )
+            stop = min(start + size, shard.num_tokens)
+            yield False, iter([read_tokens(corpus, shard, start, stop)])
 
 
 def _at(shards: tuple[Shard, ...], place: int) -> tuple[Shard, int]:
