@@ -10,6 +10,8 @@ answers:
     FOLDER/ID.ready     `ok`, or what went wrong: the graph waits for it
     FOLDER/ID.done      the graph has read the answer, which is removed
 
+A graph that was stopped while it waited takes its answer never: it goes after ten minutes.
+
 What is asked for first comes first: a range of a shard that is not here is read from the store, by
 one request. Behind that another thread fetches whole shards, in the order in which they were
 first asked for, and keeps them for later groups, epochs, runs and processes.
@@ -19,6 +21,7 @@ import collections
 import concurrent.futures
 import contextlib
 import dataclasses
+import itertools
 import os
 import sys
 import tempfile
@@ -37,6 +40,7 @@ from pipeline.terminal import show
 READY = "ok"
 _REQUESTS = 16  # to the store, under way at once
 _LOOK_SECONDS = 0.01  # between two looks for what is asked
+_LOOKS = 60_000  # until an answer that nobody took goes; a process that is suspended looks not
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -111,19 +115,24 @@ class Fetcher:
             threading.Thread(target=work, name="textreel-cache", daemon=True).start()
 
     def _answer_all(self) -> None:
-        while True:
+        answered: dict[str, int] = {}  # ask: the look at which it was answered
+        for look in itertools.count():
             names = sorted(os.listdir(self.folder)) if os.path.isdir(self.folder) else None
             if names is None:
                 return  # the process ends
             asked = [name for name in names if name.endswith(".ask")]
-            for name in names:
-                if name.endswith(".done"):
-                    self._forget(name.removesuffix(".done"))
+            taken = [name.removesuffix(".done") for name in names if name.endswith(".done")]
+            left = [ask for ask, since in answered.items() if look - since > _LOOKS]
+            for ask in taken + left:
+                self._forget(ask)
+                answered.pop(ask, None)
             for name in asked:
                 content = Path(self.folder, name).read_text()
                 if content.endswith("."):  # it is written whole
                     self._is_idle.clear()
-                    self._answer(name.removesuffix(".ask"), content)
+                    ask = name.removesuffix(".ask")
+                    self._answer(ask, content)
+                    answered[ask] = look
             self._is_idle.set()
             time.sleep(_LOOK_SECONDS)
 

@@ -212,11 +212,17 @@ def test_which_corpora_have_a_cache(monkeypatch: pytest.MonkeyPatch) -> None:
         find_cache("s3://bucket/corpus", "s3://bucket/cache", None)
 
 
-def test_nothing_of_an_answer_stays(stored: str, tmp_path: Path) -> None:
+def test_nothing_of_an_answer_stays(
+    stored: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor of one that nobody takes, since the graph was stopped while it waited."""
     corpus = open_corpus(stored, cache_dir=tmp_path)
     rows(corpus)
     fetcher = corpus.shards("train", corpora_windows(), read_ahead=1).fetcher()
     assert fetcher is not None
+    Path(fetcher.folder, "stopped.ask").write_text("0 0 100.")
+    wait_until(Path(fetcher.folder, "stopped.ready").exists)
+    monkeypatch.setattr(cache, "_LOOKS", 3)
     wait_until(lambda: os.listdir(fetcher.folder) == [])
 
 
