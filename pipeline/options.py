@@ -83,7 +83,7 @@ def add_flags(
     """Adds one flag for each option that a class declares, with its help and default.
 
     What is not typed is in no namespace: `from_flags` adds the defaults. An option that may be
-    turned on has a flag that turns it off again, `--no_NAME`, for those that a file turns on.
+    turned on, or left out, has a flag that takes it away again, `--no_NAME`, for what a file gives.
 
     Args:
         parser: gets the flags; a group of a parser does, too.
@@ -270,6 +270,15 @@ def _add_flag(
         return
     names = [flag] if about["short"] is None else [about["short"], flag]
     parser.add_argument(*names, **settings)
+    if default is None:
+        parser.add_argument(
+            f"--no_{field.name}",
+            dest=field.name,
+            action="store_const",
+            const=None,
+            default=argparse.SUPPRESS,
+            help=argparse.SUPPRESS,
+        )
 
 
 def _as_argument(parse: Callable[[str], Any], metavar: str) -> Callable[[str], Any]:

@@ -75,6 +75,20 @@ def test_a_file_gives_options_that_flags_change(tmp_path: Path) -> None:
         parsed_file(tmp_path / "none")
 
 
+def test_what_a_file_gives_can_be_taken_away(tmp_path: Path) -> None:
+    """Else no flag could make the rest of the file hold with another choice."""
+    file = tmp_path / "run.toml"
+    file.write_text(config_of(schedule="wsd", decay_fraction=0.5).to_toml())
+    with pytest.raises(OptionError) as error:
+        parsed_file(file, "--schedule=constant")
+    assert str(error.value).endswith(f"({file} gives it; --no_decay_fraction takes it away)")
+    flags = ["--schedule=constant", "--no_decay_fraction"]
+    assert parsed_file(file, *flags) == config_of()
+    with pytest.raises(OptionError) as error:
+        parsed_file(file, "--schedule=constant", "--decay_fraction=0.2")
+    assert str(file) not in str(error.value)
+
+
 def parsed_file(file: Path, *flags: str) -> TrainConfig:
     arguments = build_parser().parse_args([f"--config={file}", *flags])
     return task.config_of(arguments)

@@ -8,10 +8,12 @@ import sys
 
 from pipeline.cli import main_with
 from pipeline.commands.flags import add_json, add_quiet
+from pipeline.errors import OptionError
 from pipeline.options import add_flags, from_flags
 from pipeline.parsing import CommandParser
 from pipeline.terminal import show, show_json
 from trainer.config import TrainConfig
+from trainer.config.presets import PRESETS, preset
 from trainer.config.splits import check_corpus
 from trainer.config.train_config import settings_of
 from trainer.hosts.environment import find_hosts
@@ -51,15 +53,31 @@ def run(arguments: argparse.Namespace) -> None:
 def config_of(arguments: argparse.Namespace) -> TrainConfig:
     """Returns what flags ask for, and a file of options, and the directories of a Vertex AI job.
 
-    What is typed goes before what the file says, and that before the job.
+    What is typed goes before what the file or the preset says, and that before the job.
 
     Raises:
         OptionError: an option is missing, or breaks its rule.
         UserError: the file has no such options.
         OSError: it cannot be read.
     """
-    file = {} if arguments.config is None else settings_of(arguments.config)
-    return from_flags(TrainConfig, arguments, {**_directories(), **file})
+    file, name = {}, arguments.config
+    if arguments.preset is not None:
+        file, name = preset(arguments.preset), f"--preset {arguments.preset}"
+    elif name is not None:
+        file = settings_of(name)
+    try:
+        return from_flags(TrainConfig, arguments, {**_directories(), **file})
+    except OptionError as error:
+        option = str(error).partition("`")[2].partition("`")[0]
+        if option in file and option not in vars(arguments):
+            raise OptionError(f"{error} ({name} gives it{_remedy(option)})") from error
+        raise
+
+
+def _remedy(option: str) -> str:
+    """What takes away an option that a file gives; nothing for one that always has a value."""
+    default = getattr(TrainConfig, option, dataclasses.MISSING)
+    return f"; --no_{option} takes it away" if default is None or default is False else ""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,11 +88,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for options in TrainConfig.__bases__:
         group = parser.add_argument_group((options.__doc__ or "").partition(".")[0].lower())
         add_flags(group, options, _directories())
-    parser.add_argument(
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
         "--config",
         metavar="FILE",
         help="a TOML file of options, such as the run.toml of another run; what is typed beside it "
-        "counts more, and --no_OPTION turns off what it turns on",
+        "counts more, and --no_OPTION takes away what it gives",
+    )
+    group.add_argument(
+        "--preset",
+        choices=PRESETS,
+        help="options that were measured, by the time there is and the size of the text: "
+        "docs/training.md; what is typed counts more, as beside a file",
     )
     add_json(parser)
     add_quiet(parser)
