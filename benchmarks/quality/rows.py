@@ -90,6 +90,10 @@ def _shakespeare(seconds: float, name: str, goal: float) -> list[Row]:
     ]
 
 
+_MINGRU_256 = [
+    "--model=mingru",
+    *_lstm(256, "2e-3", "--layers=3", "--batch_size=16", "--seq_len=256", "--dropout=0.2"),
+]
 ROWS = [
     Row(
         name="shakespeare-3min/nanogpt",
@@ -118,10 +122,10 @@ ROWS = [
         "shakespeare-30min/mingru256x3",
         SHAKESPEARE,
         1800,
-        "--model=mingru",
-        *_lstm(256, "2e-3", "--layers=3", "--batch_size=16", "--seq_len=256", "--dropout=0.2"),
+        *_MINGRU_256,
         goal=1.50,
     ),
+    _ours("warpeace/mingru256x3", WAR_AND_PEACE, 1800, *_MINGRU_256, goal=1.13),
     _ours(
         "warpeace/lstm512x3",
         WAR_AND_PEACE,
