@@ -10,6 +10,7 @@ PACKAGES = {
     None: ["tensorflow", "keras", "numpy", "tensorflow-datasets", "tokenizers", "gigatoken"],
     "datasets": ["datasets", "tiktoken"],
     "jax": ["jax", "optax"],
+    "megatron-core": ["megatron-core", "torch", "numpy", "packaging", "tokenizers"],
     "grain": ["grain", "array_record"],
     "mosaicml-streaming": ["mosaicml-streaming", "torchvision"],
     "torch": ["torch", "numpy"],

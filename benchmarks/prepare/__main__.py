@@ -40,6 +40,7 @@ PEERS = {  # (kind, name) -> (script, environment)
     ("characters", "limit: bytes.translate"): ("limit_translate.py", None),
     ("subwords", "tiktoken"): ("tiktoken_bpe.py", "datasets"),
     ("subwords", "Hugging Face tokenizers"): ("tokenizers_bpe.py", None),
+    ("rows", "Megatron-LM's builder, BPE given, JSON Lines"): ("megatron_bpe.py", "megatron-core"),
 }
 
 
@@ -105,7 +106,8 @@ def main() -> None:
         textreel = [shutil.which("textreel", path=os.path.dirname(sys.executable)) or "textreel"]
         prepare = [*textreel, "prepare", text, "--output"]
         subprocess.run([*prepare, trained, "--vocabulary", "bpe:8192"], check=True)
-        rows = [*textreel, "prepare", json_lines(text), "--text_field", "text", "--output"]
+        texts = json_lines(text)
+        rows = [*textreel, "prepare", texts, "--text_field", "text", "--output"]
         by_line = [*prepare, "OUTPUT/c", "--document", "line"]
         commands = {
             ("characters", "textreel byte"): [*prepare, "OUTPUT/c"],
@@ -137,8 +139,9 @@ def main() -> None:
             if (kind, name) not in chosen({**commands, **PEERS}, arguments.only):
                 continue
             python = interpreter(arguments.environments, packages)
-            more = [f"{trained}/tokenizer.json"] if kind == "subwords" else []
-            commands[kind, name] = [python, str(HERE / "peers" / script), text, "OUTPUT", *more]
+            more = [] if kind == "characters" else [f"{trained}/tokenizer.json"]
+            source = texts if kind == "rows" else text
+            commands[kind, name] = [python, str(HERE / "peers" / script), source, "OUTPUT", *more]
         wanted = chosen(commands, arguments.only)
         measured = measure_in_rounds(wanted, measure, rounds=arguments.rounds, show=show)
     results, failed = measured.results, measured.failed
