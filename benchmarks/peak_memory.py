@@ -2,10 +2,13 @@
 
     python benchmarks/peak_memory.py -- textreel prepare TEXT --output CORPUS
 
-Adds up the resident set of the process and of all its descendants every 10 ms (pages that they
-share count in each). Linux only.
+Adds up what the process and all its descendants have in memory every 10 ms: their proportional
+sets, in which a page that n of them share counts 1/n in each, and their resident sets, in which it
+counts in each. Linux only.
 """
 
+import contextlib
+import re
 import subprocess
 import sys
 import time
@@ -14,22 +17,35 @@ from pathlib import Path
 PAGE_BYTES = 4096
 
 
+def tree(root: int) -> list[int]:
+    """A process and its descendants."""
+    children: dict[int, list[int]] = {}
+    for directory in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parent = int((directory / "stat").read_text().rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(directory.name))
+    found = [root]
+    for process in found:
+        found += children.get(process, [])
+    return found
+
+
 def resident_bytes(root: int) -> int:
     """The resident set of a process and its descendants, in bytes."""
-    children: dict[int, list[int]] = {}
-    resident: dict[int, int] = {}
-    for directory in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((directory / "stat").read_text().rpartition(")")[2].split()[1])
-            resident[int(directory.name)] = int((directory / "statm").read_text().split()[1])
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        children.setdefault(parent, []).append(int(directory.name))
-    total, waiting = 0, [root]
-    while waiting:
-        process = waiting.pop()
-        total += resident.get(process, 0) * PAGE_BYTES
-        waiting += children.get(process, [])
+    total = 0
+    for process in tree(root):
+        with contextlib.suppress(OSError):
+            total += int(Path(f"/proc/{process}/statm").read_text().split()[1]) * PAGE_BYTES
+    return total
+
+
+def proportional_bytes(root: int) -> int:
+    """The memory of a process and its descendants in bytes, shared pages once."""
+    total = 0
+    for process in tree(root):
+        with contextlib.suppress(OSError):
+            text = Path(f"/proc/{process}/smaps_rollup").read_text()
+            total += sum(int(n) for n in re.findall(r"^Pss: +(\d+) kB", text, re.M)) * 1024
     return total
 
 
@@ -38,11 +54,15 @@ def main() -> int:
     command = sys.argv[sys.argv.index("--") + 1 :]
     started = time.monotonic()
     process = subprocess.Popen(command)
-    peak = 0
+    peak = resident = 0
     while process.poll() is None:
-        peak = max(peak, resident_bytes(process.pid))
+        peak = max(peak, proportional_bytes(process.pid))
+        resident = max(resident, resident_bytes(process.pid))
         time.sleep(0.01)
-    print(f"peak memory {peak / 1e6:.0f} MB, {time.monotonic() - started:.2f} s")
+    print(
+        f"peak memory {peak / 1e6:.0f} MB, resident sets {resident / 1e6:.0f} MB, "
+        f"{time.monotonic() - started:.2f} s"
+    )
     return process.returncode
 
 

@@ -1,5 +1,6 @@
 """Tasks that engines run: a worker finds them by the name of this module."""
 
+import gc
 import os
 import threading
 import time
@@ -18,6 +19,11 @@ def double(number: int, advance: Advance) -> tuple[int, int]:
     """Twice the number, and the thread that doubled it."""
     advance(number)
     return 2 * number, threading.get_native_id()
+
+
+def frozen(number: int, advance: Advance) -> int:
+    """How many objects no collection looks at."""
+    return gc.get_freeze_count()
 
 
 def listing(folder: Path, advance: Advance) -> list[str]:

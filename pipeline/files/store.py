@@ -18,13 +18,13 @@ from pipeline.files.status import FileStatus
 from pipeline.files.systems import file_system
 
 _READ_BYTES, _MOST_READ_BYTES = 64 * 1024, 4 * 2**20  # at once: the first time, and in a row
-PART_BYTES = 8 * 2**20  # of an upload; a multiple of 256 KiB, as Google wants it
+PART_BYTES = 5 * 2**20  # of an upload: the least of Amazon, and a multiple of 256 KiB for Google
 WHOLE_BYTES = 4 * 2**20  # what is shorter goes up by one request
 _TAGS = ("ETag", "etag", "generation", "blob_id", "Content-MD5")  # change with the content
 _TIMES = ("LastModified", "last_modified", "updated", "mtime", "created")
-_UPLOADS: dict[str, dict[str, Any]] = {  # so that a part is in memory, not ten of 50 MB
+_UPLOADS: dict[str, dict[str, Any]] = {  # so that one part is in memory, not ten of 50 MB
     "gcs": {"chunksize": PART_BYTES},
-    "s3": {"chunksize": PART_BYTES, "max_concurrency": 2},
+    "s3": {"chunksize": PART_BYTES, "max_concurrency": 1},
     "azure": {"max_concurrency": 2},
 }
 

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import os
 import threading
+import time
 from typing import Any
 
 from pipeline.errors import OptionError
@@ -17,6 +18,7 @@ from pipeline.files.paths import EXTRAS
 _SECONDS = 5.0  # to end connections; what is not ended then ends with the process
 _loops: dict[int, tuple[Any, threading.Thread]] = {}  # by the process
 _systems: dict[Any, Any] = {}
+_descriptions: dict[str | None, Any] = {}  # of Amazon's services, by where users have their own
 _lock = threading.Lock()
 os.register_at_fork(after_in_child=_systems.clear)
 
@@ -46,7 +48,10 @@ def file_system(uri: str) -> tuple[Any, str]:
                     options["loop"] = _loop()
                 if extra == "gcs":
                     options["session_kwargs"] = {"trace_configs": [_first_answer()]}
-                _systems[key] = kind(use_listings_cache=False, skip_instance_cache=True, **options)
+                system = kind(use_listings_cache=False, skip_instance_cache=True, **options)
+                if extra == "s3" and system.session is None:
+                    system.session = _s3_session(system.kwargs)
+                _systems[key] = system
             return _systems[key], str(kind._strip_protocol(uri))
     except ImportError as error:
         wanted = f'pip install "textreel[{extra}]"' if extra else str(error)
@@ -67,12 +72,28 @@ def release() -> None:
         loop, thread = _loops.pop(os.getpid(), (None, None))
     if loop is None or thread is None:
         return
+    others = _system_thread_ids() - _thread_ids()  # of libraries
     with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
         asyncio.run_coroutine_threadsafe(_settle(), loop).result(_SECONDS)
     loop.call_soon_threadsafe(loop.stop)
     thread.join(_SECONDS)
     if not thread.is_alive():
         loop.close()
+    # One that was joined is there for another moment, and whoever counts would find it.
+    stop = time.monotonic() + _SECONDS
+    while _system_thread_ids() - others - _thread_ids() and time.monotonic() < stop:
+        time.sleep(0.001)
+
+
+def _thread_ids() -> set[int]:
+    return {thread.native_id or 0 for thread in threading.enumerate()}
+
+
+def _system_thread_ids() -> set[int]:
+    try:
+        return set(map(int, os.listdir("/proc/self/task")))
+    except OSError:
+        return set()
 
 
 def _loop() -> Any:
@@ -84,6 +105,20 @@ def _loop() -> Any:
         thread.start()
         _loops[own] = loop, thread
     return _loops[own][0]
+
+
+def _s3_session(options: dict[str, Any]) -> Any:
+    """The session that s3fs would make, but for what all sessions read: 11 MB, from files of JSON.
+
+    What is read before a fork, the workers share.
+    """
+    import aiobotocore.session
+
+    session = aiobotocore.session.AioSession(**options)
+    path = session.get_config_variable("data_path")
+    loader = _descriptions.setdefault(path, session.get_component("data_loader"))
+    session.register_component("data_loader", loader)
+    return session
 
 
 def _first_answer() -> Any:

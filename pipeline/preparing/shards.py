@@ -8,9 +8,10 @@ from typing import BinaryIO, cast
 import numpy as np
 
 from pipeline.errors import UserError
-from pipeline.files import AnyPath, join, whole_file
+from pipeline.files import AnyPath, is_in_store, join, whole_file
 from pipeline.layout.names import shard_file_name
 from pipeline.layout.records import RecordWriter
+from pipeline.memory import give_back_memory
 from pipeline.preparing import journal
 from pipeline.preparing.engines import Advance
 from pipeline.preparing.journal import WrittenShard
@@ -99,7 +100,10 @@ def write_shard(
     if None not in kept.values():
         advance(task.source_bytes)
         return cast(dict[str, WrittenShard], kept)
+    is_uploaded = any(map(is_in_store, task.paths.values()))
     with contextlib.ExitStack() as files:
+        if is_uploaded:
+            files.callback(give_back_memory)  # what the uploads took
         shards = {
             split: _Shard(
                 files.enter_context(
@@ -128,6 +132,8 @@ def write_shard(
                     skipped.setdefault(piece.source.name, Skipped()).join(bad)
         written = {split: shard.finish(skipped) for split, shard in shards.items()}
         check_unchanged({piece.source.name: piece.source for piece in task.pieces}.values())
+        if is_uploaded:
+            give_back_memory()  # what encoding took
     for split, path in task.paths.items():
         journal.record(path, written[split])
     return written

@@ -156,3 +156,35 @@ if __name__ == "__main__":
     )
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
     assert contents(output) == expected
+
+
+PEAK = """
+import resource, sys
+from pipeline import PrepareOptions, prepare
+options = PrepareOptions(shard_bytes=16 * 2**20, splits={"train": 1.0})
+prepare([sys.argv[1]], sys.argv[2], options, workers=2)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the unit is that of Linux")
+@pytest.mark.parametrize("name", ["google", "s3"])
+def test_a_worker_needs_the_library_and_a_part_more_than_for_a_disk(
+    name: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """Its peak memory in MiB: the library is shared, a part of an upload is its own."""
+    store: storage.Store = request.getfixturevalue(name)
+    (tmp_path / "text").write_bytes(b"some text on a line of its own\n" * 1_100_000)
+    peaks = []
+    for output in (tmp_path / "corpus", f"{store.new_bucket()}/corpus"):
+        child = subprocess.run(
+            [sys.executable, "-c", PEAK, tmp_path / "text", output],
+            env=os.environ,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        peaks.append(float(child.stdout))
+    assert peaks[1] - peaks[0] < 60
+    bodies = [request.body_bytes for request in store.proxy.requests]
+    assert max(bodies) == 5 * 2**20

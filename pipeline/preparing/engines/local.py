@@ -6,6 +6,7 @@ moment, holds no lock that another could wait for.
 
 import collections
 import contextlib
+import gc
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -166,7 +167,9 @@ class _Worker:
         context: Any = multiprocessing.get_context(_start_method())
         self.connection, theirs = context.Pipe()
         self._process = context.Process(target=_work, args=(theirs, function), daemon=True)
+        gc.freeze()  # a worker's collections would write into all that it shares with this process
         self._process.start()
+        gc.unfreeze()
         theirs.close()  # now only the worker has it: its death is the end of the stream
         self.task_index = -1
 

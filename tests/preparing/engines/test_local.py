@@ -1,5 +1,6 @@
 """Processes of this machine: how they start, what they return, and those that die."""
 
+import gc
 import multiprocessing
 import random
 import threading
@@ -47,6 +48,15 @@ def test_the_results_are_the_same_however_workers_start(
     assert [result for result, _ in results] == [2, 4, 6, 8, 10, 12, 14, 16]
     assert threading.get_native_id() not in {thread for _, thread in results}
     assert sum(done) == 36
+
+
+@pytest.mark.skipif("sys.platform != 'linux'", reason="forks on Linux alone")
+def test_collections_of_workers_leave_what_they_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They would write into every object, and so copy its page: 30 MB a worker."""
+    monkeypatch.setattr(local, "_start_method", lambda: "fork")
+    for count in local.run(tasks.frozen, [1, 2], workers=2, advance=lambda _: None):
+        assert count > 10_000
+    assert gc.get_freeze_count() == 0
 
 
 def test_one_worker_or_one_task_needs_no_process() -> None:
