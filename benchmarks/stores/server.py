@@ -12,8 +12,8 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "tests"))
-import storage  # noqa: E402
-from storage_proxy import Fault  # noqa: E402
+import storage
+from storage_proxy import Fault
 
 
 def main() -> None:

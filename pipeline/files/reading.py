@@ -20,15 +20,19 @@ from pipeline.files.paths import is_in_store, local_path
 BLOCK_BYTES = 64 * 1024  # with larger ones the allocator keeps more than it saves
 
 
-def open_file(path: str) -> BinaryIO:
+def open_file(path: str, *, stop: int | None = None) -> BinaryIO:
     """Opens a file for reading, unbuffered.
+
+    Args:
+        path: the file.
+        stop: in a store, it seems to end there, so that no request brings more; `None`: at its end.
 
     Raises:
         OSError: it cannot be opened.
         UserError: the same, in a store; or it is no regular file, which could block for ever.
     """
     if is_in_store(path):
-        return store.open_read(path)
+        return store.open_read(path, stop=stop)
     path = local_path(path)
     mode = os.stat(path).st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
@@ -138,7 +142,7 @@ def read_blocks(path: str, start: int, stop: int) -> Iterator[bytes]:
     Raises:
         UserError: the file ends before `stop`.
     """
-    with open_file(path) as file, os_errors_name(path):
+    with open_file(path, stop=stop) as file, os_errors_name(path):
         file.seek(start)
         while start < stop:
             block = file.read(min(BLOCK_BYTES, stop - start))

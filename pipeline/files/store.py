@@ -92,8 +92,12 @@ def matching(pattern: str) -> list[str]:
     return [before + str(name) for name in found]
 
 
-def open_read(uri: str) -> BinaryIO:
+def open_read(uri: str, *, stop: int | None = None) -> BinaryIO:
     """Opens a file for reading, unbuffered but for what comes with a request.
+
+    Args:
+        uri: the file.
+        stop: the byte before which requests end: nothing behind it is wanted.
 
     Raises:
         FileNotFoundError: there is none.
@@ -104,7 +108,8 @@ def open_read(uri: str) -> BinaryIO:
         raise FileNotFoundError(f"no such file: {uri}")
     if found.is_directory:
         raise UserError(f"{uri} cannot be read: it is a directory")
-    return cast(BinaryIO, _StoreFile(uri, found.num_bytes))
+    end = found.num_bytes if stop is None else min(stop, found.num_bytes)
+    return cast(BinaryIO, _StoreFile(uri, end))
 
 
 def read_whole(uri: str) -> bytes:

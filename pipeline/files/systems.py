@@ -16,6 +16,7 @@ from pipeline.files.failures import NotReachedError, StoreError, quieten
 from pipeline.files.paths import EXTRAS
 
 _SECONDS = 5.0  # to end connections; what is not ended then ends with the process
+_CONNECTIONS = 32  # to Amazon's, whose library has 10, and would let others wait
 _loops: dict[int, tuple[Any, threading.Thread]] = {}  # by the process
 _systems: dict[Any, Any] = {}
 _descriptions: dict[str | None, Any] = {}  # of Amazon's services, by where users have their own
@@ -49,8 +50,9 @@ def file_system(uri: str) -> tuple[Any, str]:
                 if extra == "gcs":
                     options["session_kwargs"] = {"trace_configs": [_first_answer()]}
                 system = kind(use_listings_cache=False, skip_instance_cache=True, **options)
-                if extra == "s3" and system.session is None:
-                    system.session = _s3_session(system.kwargs)
+                if extra == "s3":
+                    system.config_kwargs.setdefault("max_pool_connections", _CONNECTIONS)
+                    system.session = system.session or _s3_session(system.kwargs)
                 _systems[key] = system
             return _systems[key], str(kind._strip_protocol(uri))
     except ImportError as error:

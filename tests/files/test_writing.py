@@ -304,7 +304,7 @@ def test_reading_that_fails_names_the_file(tmp_path: Path, monkeypatch: pytest.M
         def read(self, size: int | None = -1) -> bytes:
             raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr("pipeline.files.reading.open_file", lambda path: Failing())
+    monkeypatch.setattr("pipeline.files.reading.open_file", lambda path, **_: Failing())
     with pytest.raises(OSError, match="Input/output error: '/some/file'"):
         list(read_blocks("/some/file", 0, 10))
     with pytest.raises(OSError, match="Input/output error: '/some/file'"):

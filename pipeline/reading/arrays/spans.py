@@ -89,6 +89,10 @@ class ShardReader:
             shard, first, count, place = part
             tokens[place : place + count] = self._read(shard, first, count)
 
+        fetcher = self._shards.fetcher()
+        if fetcher is not None:
+            num_bytes = num_tokens * self.dtype.itemsize
+            fetcher.bring(zip(pieces.shard.tolist(), num_bytes.tolist(), strict=True))
         parts = (
             (shard, first + done, min(most, count - done), place + done)
             for shard, first, count, place in zip(

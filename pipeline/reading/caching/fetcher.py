@@ -13,8 +13,9 @@ answers:
 A graph that was stopped while it waited takes its answer never: it goes after ten minutes.
 
 What is asked for first comes first: a range of a shard that is not here is read from the store, by
-one request. Behind that another thread fetches whole shards, in the order in which they were
-first asked for, and keeps them for later groups, epochs, runs and processes.
+one request; a shard of which a group needs a quarter is fetched whole, which takes far fewer.
+Behind that another thread fetches whole shards, in the order in which they were first asked for,
+and keeps them for later groups, epochs, runs and processes.
 """
 
 import collections
@@ -27,6 +28,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.errors import OptionError, UserError, first_line
@@ -38,7 +40,10 @@ from pipeline.reading.damage import replaced_message, unread_message
 from pipeline.terminal import show
 
 READY = "ok"
-_REQUESTS = 16  # to the store, under way at once
+_REQUESTS = 32  # to the store, under way at once
+_WHOLE = 4  # a shard is fetched whole where a group needs so little a part of it
+_AT_ONCE_BYTES = 64 * 2**20  # of shards that are fetched whole, so far as there are several
+_BEHIND_SECONDS = 1.0  # that whole shards wait for what is asked
 _LOOK_SECONDS = 0.01  # between two looks for what is asked
 _LOOKS = 60_000  # until an answer that nobody took goes; a process that is suspended looks not
 
@@ -108,9 +113,16 @@ class Fetcher:
         self._scratch = tempfile.TemporaryDirectory(prefix="textreel-asked-")
         self.folder = self._scratch.name
         self._pool = concurrent.futures.ThreadPoolExecutor(_REQUESTS)
+        largest = max((shard.disk_bytes for shard in self._shards), default=1)
+        at_once = max(1, min(_REQUESTS, _AT_ONCE_BYTES // max(1, largest)))
+        self._whole_pool = concurrent.futures.ThreadPoolExecutor(at_once)
+        self._shard_locks = [threading.Lock() for _ in self._shards]
+        self._room_lock = threading.Lock()
+        self._coming: dict[Path, int] = {}  # files that are being fetched, and what they will take
+        self._tried: set[int] = set()
         self._wanted: collections.deque[int] = collections.deque()
         self._seen: set[int] = set()
-        self._is_idle = threading.Event()
+        self._is_idle, self._is_over = threading.Event(), threading.Event()
         for work in (self._answer_all, self._keep_all):
             threading.Thread(target=work, name="textreel-cache", daemon=True).start()
 
@@ -160,8 +172,7 @@ class Fetcher:
 
     def _write(self, path: str, parts: list[tuple[int, int, int]]) -> None:
         """Writes ranges end to end: shard, first byte, and bytes, of which it may have fewer."""
-        for shard, _, _ in parts:
-            self._want(shard)
+        self.bring([(shard, num_bytes) for shard, _, num_bytes in parts])
         with open(path, "wb") as file:
             place = 0
             for (_, _, num_bytes), data in zip(
@@ -177,6 +188,20 @@ class Fetcher:
         if index not in self._seen:
             self._seen.add(index)
             self._wanted.append(index)
+
+    def bring(self, needed: Iterable[tuple[int, int]]) -> None:
+        """Fetches the shards whole of which much is needed, and wants the others.
+
+        Args:
+            needed: shards, by their indices in the split, and bytes of them that are to be read.
+        """
+        sums: collections.Counter[int] = collections.Counter()
+        for index, num_bytes in needed:
+            sums[index] += num_bytes
+            self._want(index)
+        whole = [i for i, total in sums.items() if total * _WHOLE >= self._shards[i].disk_bytes]
+        for _ in self._whole_pool.map(self._keep_or_say, whole):
+            pass
 
     def read(self, index: int, start: int, num_bytes: int) -> bytes:
         """Reads a range of a shard from the cache, or from the store until it is there.
@@ -198,43 +223,48 @@ class Fetcher:
         return read_range(join(self._corpus, shard.file), start, stop)
 
     def _keep_all(self) -> None:
-        while True:
-            self._is_idle.wait()
-            if not self._wanted:
+        while not self._is_over.is_set():
+            self._is_idle.wait(_BEHIND_SECONDS)
+            if self._wanted:
+                self._keep_or_say(self._wanted.popleft())
+            else:
                 time.sleep(10 * _LOOK_SECONDS)
-                continue
-            shard = self._shards[self._wanted.popleft()]
+
+    def _keep_or_say(self, index: int) -> None:
+        """Fetches a shard, once, while there is room; what goes wrong is said here."""
+        with self._shard_locks[index]:  # another thread may be at it
+            if index in self._tried or self._is_over.is_set():
+                return
+            self._tried.add(index)
+            shard = self._shards[index]
             try:
-                goes_on = self._keep(shard)
+                self._keep(shard)
+            except RuntimeError:
+                self._is_over.set()  # no thread can be started: the process ends
             except Exception as error:
                 show(f"textreel: warning: {shard.file}: {first_line(error)}", file=sys.stderr)
-                goes_on = not isinstance(error, OSError)
-            if not goes_on:
-                return
+                if isinstance(error, OSError):
+                    self._is_over.set()
 
-    def _keep(self, shard: Shard) -> bool:
-        """Fetches a shard, whole, and checks it; says whether others may be kept too."""
+    def _keep(self, shard: Shard) -> None:
+        """Fetches a shard, whole, and checks it."""
         whole = self._kept / shard.file
         if whole.exists():
             os.utime(whole)
-            return True
-        if not self._make_room(shard.disk_bytes):
-            show(
-                f"textreel: the cache {self._cache.directory} is full (--cache_bytes): the rest "
-                f"of {self._corpus} is read from the store again in every epoch",
-                file=sys.stderr,
-            )
-            return False
+            return
         beside = self._kept / f".{shard.file}.incomplete"
         with contextlib.ExitStack() as stack:
             try:
                 lock = held(self._kept / f".{shard.file}.lock", busy=lambda holder: holder)
                 stack.enter_context(lock)
             except UserError:
-                return True  # another process fetches it
+                return  # another process fetches it
             except NoLocksError as error:
                 raise OSError(f"no locks, so nothing is kept in {self._kept}") from error
             stack.callback((self._kept / f".{shard.file}.lock").unlink, missing_ok=True)
+            if not self._make_room(beside, shard.disk_bytes):
+                return
+            stack.callback(self._coming.pop, beside)
             start = min(beside.stat().st_size, shard.disk_bytes) if beside.exists() else 0
             uri = join(self._corpus, shard.file)
             fetch_file(uri, beside, num_bytes=shard.disk_bytes, start=start)
@@ -245,22 +275,36 @@ class Fetcher:
                     "way; it is not kept"
                 )
             os.replace(beside, whole)
-        return True
 
-    def _make_room(self, num_bytes: int) -> bool:
+    def _make_room(self, path: Path, num_bytes: int) -> bool:
+        """Says whether a file that will be so long may come; if not, no other does."""
         most = self._cache.max_bytes
         if most is None:
+            self._coming[path] = num_bytes
             return True
-        found = [path for path in Path(self._cache.directory).glob("*/*") if path.is_file()]
-        sizes = {path: path.stat() for path in found if not path.name.endswith(".lock")}
-        free = most - sum(status.st_size for status in sizes.values())
-        for path in sorted(sizes, key=lambda path: sizes[path].st_mtime):
+        with self._room_lock:
+            found = [each for each in Path(self._cache.directory).glob("*/*") if each.is_file()]
+            sizes = {each: each.stat() for each in found if not each.name.endswith(".lock")}
+            taken = {each: status.st_size for each, status in sizes.items()} | self._coming
+            taken.pop(path, None)  # its beginning
+            free = most - sum(taken.values())
+            for each in sorted(sizes, key=lambda each: sizes[each].st_mtime):
+                if free >= num_bytes:
+                    break
+                if each.parent != self._kept:
+                    each.unlink(missing_ok=True)
+                    free += sizes[each].st_size
             if free >= num_bytes:
-                break
-            if path.parent != self._kept:
-                path.unlink(missing_ok=True)
-                free += sizes[path].st_size
-        return free >= num_bytes
+                self._coming[path] = num_bytes
+                return True
+            if not self._is_over.is_set():
+                self._is_over.set()
+                show(
+                    f"textreel: the cache {self._cache.directory} is full (--cache_bytes): the "
+                    f"rest of {self._corpus} is read from the store again in every epoch",
+                    file=sys.stderr,
+                )
+            return False
 
 
 class Fetchers:

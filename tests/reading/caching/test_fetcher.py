@@ -60,9 +60,12 @@ def kept(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.glob("*/*") if path.name[0] != ".")
 
 
+@pytest.mark.parametrize("whole", [0, 4])
 def test_batches_from_a_store_are_those_from_a_disk(
-    stored: str, local: Corpus, tmp_path: Path
+    whole: int, stored: str, local: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """By ranges alone, and by whole shards."""
+    monkeypatch.setattr(cache, "_WHOLE", whole)
     corpus = open_corpus(stored, cache_dir=tmp_path)
     for changes in ({}, {"seed": None, "start_step": 7, "host_index": 1, "host_count": 2}):
         np.testing.assert_array_equal(rows(corpus, **changes), rows(local, **changes))
@@ -119,6 +122,24 @@ def test_the_first_batch_needs_its_own_ranges_alone(
     ranges = [request.range.removeprefix("bytes=").split("-") for request in first_ask]
     sent = sum(int(last) + 1 - int(first) for first, last in ranges)
     assert 0 < sent < sum(shard.disk_bytes for shard in local.splits["train"].shards) / 2
+
+
+def test_a_shard_of_which_much_is_needed_comes_by_one_request(
+    stored: str, local: Corpus, s3: storage.Store, tmp_path: Path
+) -> None:
+    """A group that needs all of them; in arrays, and in a graph."""
+    shards = local.splits["train"].shards
+    for folder in ("arrays", "graph"):
+        corpus = open_corpus(stored, cache_dir=tmp_path / folder)
+        s3.proxy.reset()
+        if folder == "arrays":
+            next(iter(corpus.batches("train", seq_len=8, batch_size=4)))
+        else:
+            rows(corpus, 1)
+        asked = [each for each in s3.proxy.requests if "tfrecord" in each.path]
+        expected = {f"bytes=0-{shard.disk_bytes - 1}" for shard in shards}
+        assert {request.range for request in asked} == expected
+        assert len(asked) == len(shards)
 
 
 def test_what_does_not_fit_is_read_from_the_store_and_older_corpora_go_first(
