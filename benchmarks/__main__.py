@@ -24,6 +24,7 @@ TABLES = {
     "original": (43, ["original"]),
     "shuffle": (6, ["shuffle.py"]),
     "records": (60, ["records", "--folder", "DIR", "--gigabytes", "10", "--seconds", "10"]),
+    "stores": (25, ["stores", "--environments", "DIR"]),
     "published_tokenizers": (3, ["published_tokenizers.py", "FOLDER"]),
 }
 

@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+import tensorflow as tf  # noqa: F401 - not to be counted
+
 from pipeline import Corpus, open_corpus
 
 BATCH_SIZE = 64
