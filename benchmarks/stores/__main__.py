@@ -1,11 +1,11 @@
 """How fast a corpus is made and read in stores whose requests take a while.
 
-    python benchmarks/stores --environments DIR [--megabytes 60] [--rounds 3] [--only NAME...]
+    python benchmarks/stores --environments DIR [--megabytes 50] [--rounds 3] [--only NAME...]
 
 Against moto (s3://) and fake-gcs-server (gs://) on loopback, through the proxy of the tests, which
 counts requests and holds each back by 0, 20 and 50 ms: `prepare`, from the store into the store;
-two epochs of windows, the first into an empty cache; and the same text streamed by its peers, which
-run in virtual environments of their own, made in DIR from PyPI if they are not there. The servers
+two epochs of windows, the first into an empty cache; and the same text streamed by LitData, in a
+virtual environment of its own, made in DIR from PyPI if it is not there. The servers
 take their share of the processor, moto most of it: compare within a store. Writes
 `benchmarks/results/stores.md`; with `--only`, or when stopped, `stores.partial.md`.
 """
@@ -35,7 +35,7 @@ from rounds import add_options, chosen, measure_in_rounds, write_table  # noqa: 
 
 STORES = {"s3": "s3", "gs": "google"}  # scheme -> the server's name
 MILLISECONDS = (0, 20, 50)
-PEERS = {"LitData": ("litdata_s3.py", "litdata"), "Mosaic": ("mosaic_s3.py", "mosaicml-streaming")}
+PEERS = {"LitData": ("litdata_s3.py", "litdata")}
 FIRST, SECOND = "first epoch", "second epoch"  # the second from the cache
 
 
@@ -276,7 +276,7 @@ def main() -> None:
     """Measures, and writes the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--environments", type=Path, required=True)
-    parser.add_argument("--megabytes", type=int, default=60)
+    parser.add_argument("--megabytes", type=int, default=50)
     add_options(parser)
     parser.set_defaults(rounds=3)
     arguments = parser.parse_args()

@@ -8,7 +8,8 @@ import contextlib
 import dataclasses
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import clusters
@@ -21,7 +22,8 @@ from terminal import ENVIRONMENT
 from pipeline import PrepareOptions, prepare
 from pipeline.files import join, names_in, read_bytes, write_text
 
-pytestmark = pytest.mark.campaign  # 25 s of CPU time each
+pytestmark = [pytest.mark.campaign, pytest.mark.timeout(1800)]  # 25 s of CPU time each
+STUCK_SECONDS = 240  # without a request: on a busy machine a worker's imports take long
 OPTIONS = ("--vocabulary", "char", "--shard_bytes", "1000", "--record_tokens", "100")
 
 
@@ -42,16 +44,29 @@ class Host:
         """How many objects it wrote."""
         return self.store.proxy.count("PUT") + self.store.proxy.count("POST", "/upload/")
 
-    def prepare(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-m", "pipeline", "prepare", *arguments],
-            env={**ENVIRONMENT, **self.environment},
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            timeout=280,
-            check=False,
-        )
+    def prepare(self, *arguments: str, hosts: Sequence["Host"]) -> None:
+        """Prepares, for as long as one of the hosts asks for something now and then."""
+        with open(self.folder / "said", "w+", encoding="utf-8") as said:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "pipeline", "prepare", *arguments],
+                env={**ENVIRONMENT, **self.environment},
+                cwd=self.folder,
+                stdout=subprocess.DEVNULL,
+                stderr=said,
+            )
+            seen, since = -1, time.monotonic()
+            try:
+                while process.poll() is None:
+                    num_requests = sum(host.store.proxy.count() for host in hosts)
+                    if num_requests != seen:
+                        seen, since = num_requests, time.monotonic()
+                    assert time.monotonic() < since + STUCK_SECONDS, f"stuck after {seen} requests"
+                    time.sleep(0.1)
+            finally:
+                process.kill()
+                process.wait()
+            said.seek(0)
+            assert process.returncode == 0, said.read()
 
 
 @contextlib.contextmanager
@@ -62,14 +77,12 @@ def host(folder: Path, store: storage.Store) -> Iterator[Host]:
 
 
 def corpora_of(
-    launcher: Host, bucket: str, beam: tuple[str, ...]
+    launcher: Host, bucket: str, beam: tuple[str, ...], hosts: Sequence[Host]
 ) -> tuple[dict[str, bytes], dict[str, bytes]]:
     """The corpus that a cluster makes of the bucket's texts in the bucket, and one of this disk."""
     sources = f"{bucket}/texts/"
-    made = launcher.prepare(
-        sources, "-o", f"{bucket}/corpus", *OPTIONS, "--engine", "beam", "--", *beam
-    )
-    assert made.returncode == 0, made.stderr
+    output = ("-o", f"{bucket}/corpus", *OPTIONS, "--engine", "beam", "--", *beam)
+    launcher.prepare(sources, *output, hosts=(launcher, *hosts))
     names = names_in(f"{bucket}/corpus")
     found = {name: read_bytes(join(f"{bucket}/corpus", name)) for name in names}
     options = PrepareOptions(vocabulary="char", shard_bytes=1000, record_tokens=100)
@@ -101,7 +114,7 @@ def test_dask_on_hosts_that_share_a_store_alone_one_of_them_killed(
             return Fault(kill=victim.pid) if first.num_put == 8 else None
 
         first.store.proxy.fault = kill
-        found, expected = corpora_of(launcher, bucket, scheduler.options)
+        found, expected = corpora_of(launcher, bucket, scheduler.options, (first, second))
         assert victim.poll() is not None
         assert second.num_put > 8
         assert second.store.proxy.count("GET", ".textreel-") > 0  # the tasks
@@ -122,7 +135,7 @@ def test_a_pool_of_workers_that_share_a_store_alone_with_who_launches(
         clusters.job_service(service.folder, service.environment) as jobs,
         clusters.worker_pool(workers.folder, workers.environment) as pool,
     ):
-        found, expected = corpora_of(launcher, bucket, (*jobs, *pool.options))
+        found, expected = corpora_of(launcher, bucket, (*jobs, *pool.options), (workers,))
         assert workers.num_put > 30
         assert workers.store.proxy.count("GET", ".textreel-") > 0  # the tasks
         assert service.store.proxy.count() == 0
