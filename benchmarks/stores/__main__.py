@@ -89,9 +89,8 @@ class Server:
         return json.loads(self._process.stdout.readline())
 
     def end(self) -> None:
-        """Ends it."""
-        self._process.kill()
-        self._process.wait()
+        """Ends it, and what it started."""
+        self._process.communicate()
 
 
 class Bench:
