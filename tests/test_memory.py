@@ -29,6 +29,6 @@ def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> Non
     from pipeline import memory
 
     memory._trim.cache_clear()
-    monkeypatch.setattr(memory.ctypes, "CDLL", lambda _: object())
+    monkeypatch.setattr("ctypes.CDLL", lambda _: object())
     memory.give_back_memory()
     memory._trim.cache_clear()
