@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pipeline.preparing.options import PrepareOptions
     from pipeline.preparing.prepare import prepare
     from pipeline.reading.corpus import Corpus
-    from pipeline.reading.mixture import mix
+    from pipeline.reading.mixture import mix, mix_batches
     from pipeline.reading.opening import open_corpus
     from pipeline.reading.reference import reference_windows
     from pipeline.reading.tfrecords.records import Records, open_records
@@ -49,6 +49,7 @@ __all__ = [
     "UserError",
     "index_records",
     "mix",
+    "mix_batches",
     "open_corpus",
     "open_index",
     "open_records",
@@ -65,6 +66,7 @@ _MODULES = {
     "UserError": "pipeline.errors",
     "index_records": "pipeline.indexing.build",
     "mix": "pipeline.reading.mixture",
+    "mix_batches": "pipeline.reading.mixture",
     "open_corpus": "pipeline.reading.opening",
     "open_index": "pipeline.layout.record_index",
     "open_records": "pipeline.reading.tfrecords.records",

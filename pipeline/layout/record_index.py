@@ -93,6 +93,10 @@ class RecordIndex:
         counts = [file.num_records for file in self.files]
         self.first_records = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the offsets, which who unpickles it maps anew."""
+        return {name: value for name, value in vars(self).items() if name != "offsets"}
+
     def __len__(self) -> int:
         """The records of all files."""
         return int(self.first_records[-1])

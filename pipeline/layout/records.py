@@ -175,7 +175,8 @@ def parse_records(data: bytes, *, first_record: int, full_payload_bytes: int) ->
     (header, crc_before), size = _header(full_payload_bytes), record_bytes(full_payload_bytes)
     payloads = []
     for start in range(0, len(data), size):
-        payload, crc = data[start + len(header) : start + size - 4], data[start + size - 4 :][:4]
+        stop = start + size
+        payload, crc = data[start + len(header) : stop - 4], data[stop - 4 : stop]
         # Of a full record all is known but the payload and its checksum.
         if not (
             data.startswith(header, start)

@@ -26,6 +26,10 @@ _REPLACED = (
     "what is there"
 )
 _ASSERTED_REPLACEMENT = re.compile(rf"assertion failed: \[(?P<message>[^\n]*?{_REPLACED})\]")
+RECORD_DAMAGED = (
+    " is missing or damaged, or the file is not the one that was indexed; `textreel index FILE "
+    "--check --output INDEX` names what is damaged"
+)
 _UNREAD = "; nothing was read in its place"
 _ASSERTED_UNREAD = re.compile(rf"assertion failed: \[(?P<message>[^\n]*?{_UNREAD})\]")
 

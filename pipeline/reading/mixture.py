@@ -7,18 +7,25 @@ its own. How many windows each has had before any position is arithmetic, so a s
 """
 
 import dataclasses
+import functools
 import heapq
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipeline.errors import OptionError
+from pipeline.reading.arrays.batches import ArrayBatches
+from pipeline.reading.arrays.groups import Arrays, rebatch
+from pipeline.reading.arrays.spans import ShardReader
+from pipeline.reading.arrays.windows import make_rows
 from pipeline.reading.batches import READ_AHEAD, Batches, Targets, declare
 from pipeline.reading.corpus import Corpus
 from pipeline.reading.geometry import SHUFFLE_BYTES, SPAN_TOKENS
+from pipeline.reading.order import Order
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -74,16 +81,8 @@ def mix(
 
     from pipeline.reading.graph.groups import Rows
     from pipeline.reading.graph.spans import ShardFiles
-    from pipeline.reading.graph.windows import make_rows
+    from pipeline.reading.graph.windows import make_rows as make_graph_rows
 
-    choices = choose(_integers([weight for _, weight in corpora]))
-    first = corpora[0][0]
-    for corpus, _ in corpora[1:]:
-        if corpus.vocabulary.fingerprint != first.vocabulary.fingerprint:
-            raise OptionError(
-                f"`corpora` must have one vocabulary: that of {corpus.directory} is not that of "
-                f"{first.directory}; prepare one with `--vocabulary` and the other's directory"
-            )
     batches = Batches(
         seq_len=seq_len,
         batch_size=batch_size,
@@ -97,36 +96,20 @@ def mix(
         read_ahead=read_ahead,
         targets=targets,
     )
-    part_of_batches = dataclasses.replace(
-        batches,
-        batch_size=1,
-        host_index=0,
-        host_count=1,
-        shuffle_bytes=batches.shuffle_bytes // len(corpora),
-    )
-    cycle = len(choices)
-    had = np.cumsum(choices[:, None] == np.arange(len(corpora)), axis=0)  # [cycle, corpora]
-
-    def num_before(position: int, index: int) -> int:
-        """How many windows a corpus has had before a position."""
-        cycles, place = divmod(position, cycle)
-        return cycles * int(had[-1, index]) + (int(had[place - 1, index]) if place else 0)
-
-    batch_size, rows = batches.batch_size, Rows(batches)
-    num_steps = cycle // math.gcd(cycle, batch_size)  # until the numbers of rows repeat
-    steps = range(batches.start_step, batches.start_step + num_steps + 1)
-    parts = []
+    mixture = _Mixture.of(corpora, batches)
+    choices, rows, parts = mixture.choices, Rows(batches), []
     for index, (corpus, _) in enumerate(corpora):
-        order = corpus.order(split, part_of_batches)
+        order = corpus.order(split, mixture.part)
         files = ShardFiles(corpus.shards(split, batches.windows, read_ahead=batches.read_ahead))
-        bounds = [num_before(step * batch_size, index) for step in steps]
-        one_by_one = Rows(part_of_batches)
-        part = make_rows(files, order, one_by_one, start_row=bounds[0], targets=targets)
-        parts.append(part.rebatch(np.diff(bounds)))
+        start_row, sizes = mixture.sizes(index)
+        one_by_one = Rows(mixture.part)
+        part = make_graph_rows(files, order, one_by_one, start_row=start_row, targets=targets)
+        parts.append(part.rebatch(sizes))
 
     @tf.autograph.experimental.do_not_convert
     def join(step: "tf.Tensor", parts: tuple[Any, ...]) -> Any:
-        chosen = tf.gather(choices, (step * batch_size + np.arange(batch_size)) % cycle)
+        position = step * batches.batch_size + np.arange(batches.batch_size)
+        chosen = tf.gather(choices, position % len(choices))
         # The rows of all parts, end to end, stand at these rows of the batch.
         places = tf.argsort(chosen, stable=True)
         own = tf.gather(tf.argsort(places), rows.places)
@@ -139,6 +122,141 @@ def mix(
 
     steps_of = tf.data.Dataset.range(batches.start_step, np.iinfo(np.int64).max)
     return declare(tf.data.Dataset.zip(steps_of, tuple(parts)).map(join))
+
+
+def mix_batches(
+    corpora: Sequence[tuple[Corpus, float]],
+    split: str,
+    *,
+    seq_len: int,
+    batch_size: int,
+    stride: int | None = None,
+    seed: int | None = 0,
+    start_step: int = 0,
+    host_index: int = 0,
+    host_count: int = 1,
+    targets: Targets = "sequence",
+    shuffle_bytes: int = SHUFFLE_BYTES,
+    span_tokens: int = SPAN_TOKENS,
+    read_ahead: int = READ_AHEAD,
+) -> ArrayBatches:
+    """The batches of `mix` as NumPy arrays, without TensorFlow.
+
+    The arguments and what they mean, the batches and their order are those of `mix`.
+
+    Returns:
+        An endless iterable of `(inputs, targets)`, as `Corpus.batches` has them.
+
+    Raises:
+        UserError: see `mix` and `Corpus.batches`.
+    """
+    batches = Batches(
+        seq_len=seq_len,
+        batch_size=batch_size,
+        stride=stride,
+        seed=seed,
+        start_step=start_step,
+        host_index=host_index,
+        host_count=host_count,
+        shuffle_bytes=shuffle_bytes,
+        span_tokens=span_tokens,
+        read_ahead=read_ahead,
+        targets=targets,
+    )
+    mixture = _Mixture.of(corpora, batches)
+    orders = [corpus.order(split, mixture.part) for corpus, _ in corpora]
+    readers = [
+        ShardReader(corpus.shards(split, batches.windows, read_ahead=batches.read_ahead))
+        for corpus, _ in corpora
+    ]
+    return ArrayBatches(functools.partial(_make_arrays, mixture, readers, orders), None)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Mixture:
+    """Which rows of the batches are of which corpus.
+
+    Attributes:
+        batches: what is asked for.
+        part: the same of one corpus, row by row.
+        choices: `[cycle]` int64; the corpus of each position, over and over.
+    """
+
+    batches: Batches
+    part: Batches
+    choices: np.ndarray
+
+    @classmethod
+    def of(cls, corpora: Sequence[tuple[Corpus, float]], batches: Batches) -> "_Mixture":
+        """Those of some corpora and their weights.
+
+        Raises:
+            OptionError: weights that are not positive or have no short cycle, or vocabularies that
+                differ.
+        """
+        choices = choose(_integers([weight for _, weight in corpora]))
+        first = corpora[0][0]
+        for corpus, _ in corpora[1:]:
+            if corpus.vocabulary.fingerprint != first.vocabulary.fingerprint:
+                raise OptionError(
+                    f"`corpora` must have one vocabulary: that of {corpus.directory} is not that "
+                    f"of {first.directory}; prepare one with `--vocabulary` and the other's "
+                    "directory"
+                )
+        part = dataclasses.replace(
+            batches,
+            batch_size=1,
+            host_index=0,
+            host_count=1,
+            shuffle_bytes=batches.shuffle_bytes // len(corpora),
+        )
+        return cls(batches, part, choices)
+
+    def sizes(self, index: int) -> tuple[int, np.ndarray]:
+        """The rows of a corpus: where they begin, and how many each batch has.
+
+        Returns:
+            How many windows it has had before `start_step`, and its rows in the batches from there
+            on, `[steps]` int64, which then come again.
+        """
+        cycle, batch_size = len(self.choices), self.batches.batch_size
+        had = np.cumsum(self.choices == index)
+        num_steps = cycle // math.gcd(cycle, batch_size)  # until the numbers of rows repeat
+        first_step = self.batches.start_step
+
+        def num_before(position: int) -> int:
+            cycles, place = divmod(position, cycle)
+            return cycles * int(had[-1]) + (int(had[place - 1]) if place else 0)
+
+        steps = range(first_step, first_step + num_steps + 1)
+        bounds = [num_before(step * batch_size) for step in steps]
+        return bounds[0], np.diff(bounds)
+
+
+def _make_arrays(
+    mixture: _Mixture, readers: Sequence[ShardReader], orders: Sequence[Order]
+) -> Iterator[Arrays]:
+    """Yields a host's rows of every batch, from `start_step` on."""
+    batches, choices = mixture.batches, mixture.choices
+    parts = []
+    for index, (reader, order) in enumerate(zip(readers, orders, strict=True)):
+        start_row, sizes = mixture.sizes(index)
+        rows = make_rows(
+            reader,
+            order,
+            mixture.part,
+            start_row=start_row,
+            stop_row=None,
+            targets=batches.targets,
+        )
+        parts.append(rebatch(rows, itertools.cycle(sizes.tolist())))
+    for step in itertools.count(batches.start_step):
+        position = step * batches.batch_size + np.arange(batches.batch_size)
+        # The rows of all parts, end to end, stand at these rows of the batch.
+        places = np.argsort(choices[position % len(choices)], kind="stable")
+        own = np.argsort(places)[batches.places]
+        found = [next(part) for part in parts]
+        yield tuple(np.concatenate(arrays)[own] for arrays in zip(*found, strict=True))
 
 
 def choose(weights: Sequence[int]) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Mixtures: exact shares at every prefix, each corpus in its own order."""
 
+import itertools
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from corpora import TRAIN, make, text, window_array
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from pipeline import Corpus, OptionError, UserError, mix
+from pipeline import Corpus, OptionError, UserError, mix, mix_batches
 from pipeline.reading.batches import Batches
 from pipeline.reading.mixture import choose
 
@@ -102,17 +103,17 @@ def check_batches(
     chosen = corpora[: len(weights)]
     options: dict[str, Any] = {"seq_len": 9, "stride": 4, "seed": 5}
     host %= hosts
-    dataset = mix(
-        list(zip(chosen, weights, strict=True)),
-        "train",
-        batch_size=rows * hosts,
-        start_step=start_step,
-        host_index=host,
-        host_count=hosts,
-        shuffle_bytes=2**22,
-        targets=targets,
+    asked: dict[str, Any] = {
+        "batch_size": rows * hosts,
+        "start_step": start_step,
+        "host_index": host,
+        "host_count": hosts,
+        "shuffle_bytes": 2**22,
+        "targets": targets,
         **options,
-    )
+    }
+    pairs = list(zip(chosen, weights, strict=True))
+    dataset, arrays = (ask(pairs, "train", **asked) for ask in (mix, mix_batches))
     windows = expected(
         chosen,
         [weight // divisor for weight in weights],
@@ -128,6 +129,20 @@ def check_batches(
         np.testing.assert_array_equal(inputs, batch[:, :-1])
         wanted = batch[:, 1:] if targets == "sequence" else batch[:, -1]
         np.testing.assert_array_equal(outputs, wanted)
+    check_arrays(arrays, dataset, num_batches=150)  # several epochs of each
+
+
+def check_arrays(arrays: Any, dataset: Any, *, num_batches: int) -> None:
+    """The same batches without TensorFlow."""
+    batches = zip(
+        itertools.islice(arrays, num_batches),
+        dataset.take(num_batches).as_numpy_iterator(),
+        strict=True,
+    )
+    for ours, theirs in batches:
+        for one, other in zip(ours, theirs, strict=True):
+            assert one.dtype == other.dtype
+            np.testing.assert_array_equal(one, other)
 
 
 def test_static_shapes(corpora: list[Corpus]) -> None:
@@ -140,6 +155,8 @@ def test_what_cannot_be_is_refused(corpora: list[Corpus], tmp_path: Path) -> Non
         pairs = list(zip(corpora, weights, strict=False))
         return mix(pairs, "train", seq_len=9, batch_size=6, start_step=start_step)
 
+    with pytest.raises(OptionError, match="`weights` must be above 0"):
+        mix_batches([(corpora[0], 0)], "train", seq_len=9, batch_size=6)
     for weights in ([0.0, 1.0], [-1.0, 2.0], [float("nan")], [0.0, 0.0]):
         with pytest.raises(OptionError, match="`weights` must be above 0"):
             call(*weights)

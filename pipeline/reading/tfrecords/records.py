@@ -1,9 +1,11 @@
 """Records as readers see them: TFRecord files of whomever, opened, and asked for batches."""
 
+import functools
 import os
 from typing import TYPE_CHECKING
 
 from pipeline.layout.record_index import RecordIndex, open_index
+from pipeline.reading.arrays.batches import ArrayBatches
 from pipeline.reading.batches import READ_AHEAD, RecordBatches
 from pipeline.reading.geometry import SHUFFLE_BYTES, SPAN_BYTES, make_record_order
 from pipeline.reading.order import Order
@@ -89,6 +91,52 @@ class Records:
         order = self.order(batches)
         files = RecordFiles(self.index, read_ahead=batches.read_ahead)
         return make_dataset(files, order, batches, record_bytes=self.record_bytes)
+
+    def array_batches(
+        self,
+        *,
+        batch_size: int,
+        seed: int | None = 0,
+        start_step: int = 0,
+        epochs: int | None = None,
+        host_index: int = 0,
+        host_count: int = 1,
+        shuffle_bytes: int = SHUFFLE_BYTES,
+        span_bytes: int = SPAN_BYTES,
+        read_ahead: int = READ_AHEAD,
+    ) -> ArrayBatches:
+        """The batches of `batches` as NumPy arrays, without TensorFlow.
+
+        The arguments and what they mean, the batches and their order are those of `batches`. The
+        index may lie behind a URI: its offsets, 8 bytes a record, are then in memory.
+
+        Returns:
+            An iterable as `ArrayBatches` says, with a `len` where `epochs` is given, of arrays
+            `[batch_size / host_count]` of objects, which are bytes.
+
+        Raises:
+            UserError: an argument is out of its range, or the index is damaged; or, as it is read,
+                that a record is.
+        """
+        from pipeline.reading.arrays.records import RecordReader, make_batches
+
+        batches = RecordBatches(
+            batch_size=batch_size,
+            seed=seed,
+            start_step=start_step,
+            epochs=epochs,
+            host_index=host_index,
+            host_count=host_count,
+            shuffle_bytes=shuffle_bytes,
+            span_bytes=span_bytes,
+            read_ahead=read_ahead,
+        )
+        order = self.order(batches)
+        reader = RecordReader(self.index, read_ahead=batches.read_ahead)
+        make = functools.partial(
+            make_batches, reader, order, batches, record_bytes=self.record_bytes
+        )
+        return ArrayBatches(make, batches.num_left(order.num_windows))
 
     def order(self, batches: RecordBatches) -> Order:
         """The order in which the records are read.

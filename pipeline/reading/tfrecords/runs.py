@@ -21,13 +21,9 @@ from pipeline.layout.record_index import (
     RecordIndex,
     offsets_header,
 )
-from pipeline.reading.damage import assert_digest, first_unread, replaced_message
+from pipeline.reading.damage import RECORD_DAMAGED, assert_digest, first_unread, replaced_message
 
 _HEADER_ITEMS = len(offsets_header(1)) // DTYPE.itemsize
-_DAMAGED = (
-    " is missing or damaged, or the file is not the one that was indexed; `textreel index FILE "
-    "--check --output INDEX` names what is damaged"
-)
 
 
 class Runs(NamedTuple):
@@ -176,7 +172,7 @@ def _find_damage(files: RecordFiles, runs: Runs, read: Callable[[Runs], tf.Tenso
         ", from byte ",
         tf.strings.as_string(files.extent(run)[0]),
         " on,",
-        _DAMAGED,
+        RECORD_DAMAGED,
     ]
     return tf.strings.join(parts)
 
