@@ -17,6 +17,7 @@ from pipeline.parsing import CommandParser, SubcommandParser
 from pipeline.terminal import escape_what_cannot_be_shown, show, show_error, show_warnings
 
 if TYPE_CHECKING:
+    from pipeline.commands.plan import WriteWhatIf
     from pipeline.commands.trace import TrainingOf
 
 _LIBRARIES = ("tensorflow", "keras", "numpy")
@@ -154,16 +155,24 @@ def add_command(subparsers: Any, module: str, text: str, **options: Any) -> None
     subparsers.add_parser(name, help=text, description=text, add_arguments=add_arguments)
 
 
-def add_commands(subparsers: Any, training_of: "TrainingOf | None" = None) -> None:
+def add_commands(
+    subparsers: Any,
+    training_of: "TrainingOf | None" = None,
+    write_what_if: "WriteWhatIf | None" = None,
+) -> None:
     """Adds the commands to what `CommandParser.add_commands` returned.
 
     Args:
         subparsers: gets the commands.
         training_of: see `commands.trace.add_arguments`.
+        write_what_if: see `commands.plan.add_arguments`.
     """
+    options: dict[str, dict[str, Any]] = {
+        "plan": {"write_what_if": write_what_if},
+        "trace": {"training_of": training_of},
+    }
     for name, text in _COMMANDS.items():
-        options = {"training_of": training_of} if name == "trace" else {}
-        add_command(subparsers, f"pipeline.commands.{name}", text, **options)
+        add_command(subparsers, f"pipeline.commands.{name}", text, **options.get(name, {}))
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -8,6 +8,7 @@ import pipeline.cli
 
 if TYPE_CHECKING:
     from pipeline.auditing.trace import Training
+    from pipeline.commands.plan import WhatIf
 
 _COMMANDS = {  # in `trainer.commands`
     "train": "train a model on a corpus, or resume a run",
@@ -32,7 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
         "textreel", "Any amount of text -> a trained language model.", _START
     )
     subparsers = parser.add_commands()
-    pipeline.cli.add_commands(subparsers, _training_of)
+    pipeline.cli.add_commands(subparsers, _training_of, _write_what_if)
     for name, text in _COMMANDS.items():
         options = {"build_parser": build_parser} if name == "completion" else {}
         pipeline.cli.add_command(subparsers, f"trainer.commands.{name}", text, **options)
@@ -49,6 +50,12 @@ def _training_of(run: str) -> "Training | None":
     from trainer.config.saved import training_of
 
     return training_of(run)
+
+
+def _write_what_if(asked: "WhatIf", output: str) -> int:
+    from trainer.pages.what_if import write_what_if
+
+    return write_what_if(asked, output)
 
 
 def _tell_others() -> None:

@@ -72,7 +72,7 @@ def costs_text(costs: Costs) -> str:
         f"in a store of {prices.scheme}://, where nothing fails, reading the sources left out:",
         f"prepare: {about}{count_text(costs.prepare.writes, 'write')}, "
         f"{count_text(costs.prepare.reads, 'read')}: {_price_text(prices, costs.prepare)}",
-        f"storage: {about}{size_text(costs.stored_bytes)}: {_money_text(prices, month)} a month",
+        f"storage: {about}{size_text(costs.stored_bytes)}: {money_text(prices, month)} a month",
     ]
     for name, epoch in costs.epochs.items():
         lines += [
@@ -125,10 +125,11 @@ def _requests_text(requests: Requests) -> str:
 
 
 def _price_text(prices: Prices, requests: Requests) -> str:
-    return _money_text(prices, prices.of(requests))
+    return money_text(prices, prices.of(requests))
 
 
-def _money_text(prices: Prices, amount: float) -> str:
+def money_text(prices: Prices, amount: float) -> str:
+    """Returns an amount of the currency of some prices, for people."""
     return f"{_amount_text(amount)} {prices.currency}".rstrip()
 
 

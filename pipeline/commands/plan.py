@@ -2,10 +2,11 @@
 
 import argparse
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 from pipeline.auditing.balance import OneSided, amounts_of_plan, one_sided_splits, one_sided_text
-from pipeline.auditing.costs.prices import read_prices
+from pipeline.auditing.costs.prices import Prices, read_prices
 from pipeline.auditing.estimate import Estimate, estimate
 from pipeline.commands.costs import Costs, costs_of, costs_text, costs_values
 from pipeline.commands.flags import add_corpus_flags, add_json, add_workers
@@ -25,8 +26,37 @@ from pipeline.text.sources import Found, find_sources
 from pipeline.text.streams import is_stream
 
 
-def add_arguments(parser: CommandParser) -> None:
-    """Adds what `plan` takes to its parser."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WhatIf:
+    """A plan, and what is asked of it: where a page of other choices begins.
+
+    Attributes:
+        estimate: of the corpus.
+        record_tokens: tokens of a full record.
+        windows: which windows are read.
+        batch_size: rows of a batch.
+        hosts: that share it.
+        prices: of a store.
+    """
+
+    estimate: Estimate
+    record_tokens: int
+    windows: Windows
+    batch_size: int
+    hosts: int = 1
+    prices: Prices | None = None
+
+
+WriteWhatIf = Callable[[WhatIf, str], int]  # to a file; returns its size
+
+
+def add_arguments(parser: CommandParser, write_what_if: WriteWhatIf | None = None) -> None:
+    """Adds what `plan` takes to its parser.
+
+    Args:
+        parser: that of the command.
+        write_what_if: makes the page; without it, the command has none.
+    """
     add_corpus_flags(parser)
     add_workers(parser)
     parser.add_argument("--seq_len", type=integer, metavar="N", help="count windows of this length")
@@ -39,11 +69,19 @@ def add_arguments(parser: CommandParser) -> None:
         metavar="FILE",
         help="a TOML file of a store's prices (docs/stores.md): what the corpus costs there",
     )
+    if write_what_if is not None:
+        parser.add_argument(
+            "--what_if",
+            type=path_flag,
+            metavar="FILE",
+            help="an HTML page: steps, memory, requests and time with other hosts, batches and "
+            "strides",
+        )
     add_json(parser)
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=lambda arguments: _run(arguments, write_what_if))
 
 
-def _run(arguments: argparse.Namespace) -> None:
+def _run(arguments: argparse.Namespace, write_what_if: WriteWhatIf | None) -> None:
     options = from_flags(PrepareOptions, arguments)
     if options.from_bin is not None:
         raise OptionError(
@@ -72,6 +110,18 @@ def _run(arguments: argparse.Namespace) -> None:
             windows=windows,
             hosts=arguments.hosts or 1,
         )
+    num_bytes = 0
+    if write_what_if is not None and arguments.what_if is not None:
+        assert windows is not None  # `_windows` asked for them
+        asked = WhatIf(
+            estimate=result,
+            record_tokens=options.record_tokens,
+            windows=windows,
+            batch_size=arguments.batch_size,
+            hosts=arguments.hosts or 1,
+            prices=prices,
+        )
+        num_bytes = write_what_if(asked, arguments.what_if)
     if arguments.json:
         show_json(_values(found, result, one_sided, arguments.batch_size, costs))
         return
@@ -82,6 +132,8 @@ def _run(arguments: argparse.Namespace) -> None:
         show(_training_text(result, windows, arguments.batch_size, arguments.hosts))
     if costs:
         show(costs_text(costs))
+    if num_bytes:
+        show(f"wrote {arguments.what_if}, {size_text(num_bytes)}")
 
 
 def _values(
@@ -116,8 +168,9 @@ def _windows(arguments: argparse.Namespace) -> Windows | None:
         ("seq_len", "stride"),
         ("seq_len", "batch_size"),
         ("batch_size", "hosts"),
+        ("batch_size", "what_if"),
     ]:
-        if getattr(arguments, option) is not None and getattr(arguments, needed) is None:
+        if getattr(arguments, option, None) is not None and getattr(arguments, needed) is None:
             raise OptionError(f"`{option}` says nothing without `--{needed}`; give it too")
     check_int(arguments, 1, "seq_len", "stride", "batch_size", "hosts", or_none=True)
     if arguments.seq_len is None:
@@ -134,7 +187,7 @@ def estimate_text(result: Estimate) -> str:
             f"{count_text(split.num_documents, 'document', width=9)} "
             f"{count_text(split.num_tokens, 'token', width=15)}"
         )
-    lines.append(f"tokens: {_certainty_text(result)}")
+    lines.append(f"tokens: {certainty_text(result)}")
     if result.vocabulary_bound and result.vocabulary_size <= 2**8:
         lines.append("where rare characters make more than 256 ids, the disk space doubles")
     lines.append(
@@ -144,7 +197,8 @@ def estimate_text(result: Estimate) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _certainty_text(result: Estimate) -> str:
+def certainty_text(result: Estimate) -> str:
+    """Returns how far the tokens of an estimate can be trusted, for people."""
     if result.is_exact:
         return "exact"
     if result.token_error == 0:

@@ -1,13 +1,12 @@
 """report: the page is whole, small and escaped, and a browser shows it without the network."""
 
-import html.parser
-import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 from corpora import prepared, text, write
+from markup import Tags, check_figures, fetched
 from training import tiny, write_metrics
 
 from pipeline.errors import UserError
@@ -42,33 +41,6 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return output
 
 
-class Tags(html.parser.HTMLParser):
-    """Checks that what is opened is closed, and collects tags and ids."""
-
-    EMPTY = ("meta", "path", "use", "br")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.seen: list[str] = []
-        self.ids: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append(tag)
-        self.ids += [value or "" for name, value in attrs if name == "id"]
-        if tag not in self.EMPTY:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-        if tag not in self.EMPTY:
-            self.open.pop()
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in self.EMPTY:
-            assert self.open.pop() == tag
-
-
 def test_the_page_is_well_formed_and_has_no_script(page: Path) -> None:
     tags = Tags()
     tags.feed(page.read_text())
@@ -81,21 +53,13 @@ def test_the_page_is_well_formed_and_has_no_script(page: Path) -> None:
 def test_the_page_is_small_and_names_nothing_to_fetch(page: Path) -> None:
     content = page.read_text()
     assert len(content) < 2_000_000
-    fetched = re.findall(r'(?:src|href)="([^"#][^"]*)"|url\(([^#)][^)]*)\)|@import', content)
-    assert not fetched
+    assert not fetched(content)
     assert "\x1b" not in content
 
 
 def test_each_picture_has_a_name_and_its_numbers(page: Path) -> None:
     content = page.read_text()
-    figures = re.findall(r"<figure>.*?</figure>", content, re.DOTALL)
-    assert len(figures) == 7
-    for figure in figures:
-        (name,) = re.findall(r'<svg role="img" aria-labelledby="([^"]+)"', figure)
-        assert f'id="{name}"' in figure
-        assert figure.count("<tr>") > 1
-        assert "#0101" not in figure
-        assert "#0303" not in figure
+    assert check_figures(content) == 7
 
 
 def test_what_stands_in_the_corpus_is_on_the_page(page: Path) -> None:

@@ -1,7 +1,6 @@
 """Report of a corpus and its runs: one HTML file without scripts, which fetches nothing."""
 
 import dataclasses
-import importlib.resources
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -11,19 +10,17 @@ import numpy as np
 from pipeline.auditing.balance import amounts_of_manifest, one_sided_splits, one_sided_text
 from pipeline.auditing.verify import Findings, verify
 from pipeline.commands.found import skipped_lines
-from pipeline.errors import UserError
-from pipeline.files import whole_file
 from pipeline.options import options_text
 from pipeline.reading.batches import DEFAULT_BATCH_SIZE, DEFAULT_SEQ_LEN
 from pipeline.reading.corpus import Corpus
 from pipeline.reading.opening import open_corpus
-from pipeline.sizes import size_text, time_text
-from pipeline.terminal import printable
+from pipeline.sizes import count_text, size_text, time_text
 from pipeline.vocabulary.base import Vocabulary
 from trainer.pages.content import Content, measure_content, sample_windows
 from trainer.pages.corpus_plots import corpus_plots
 from trainer.pages.course import Course, read_course
 from trainer.pages.origins import find_origins
+from trainer.pages.rendering import check_libraries, write_page
 from trainer.pages.run_plots import run_plots
 from trainer.reports.curves import run_labels
 from trainer.reports.projector import symbol_text
@@ -72,27 +69,13 @@ def write_report(
         UserError: the corpus or a run is none, or damaged, or a library is missing.
         OSError: the page cannot be written.
     """
-    try:
-        import jinja2
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise UserError(
-            "a report needs jinja2 and matplotlib; run: pip install 'textreel[report]'"
-        ) from error
+    check_libraries()
     run_labels(runs)  # a run that is named twice is told before anything is read
     opened = open_corpus(corpus)
     courses = [read_course(run) for run in runs]
     values = _corpus_values(opened, options, progress=progress)
     values |= _run_values(courses) if courses else {"runs": []}
-    template = importlib.resources.files(__package__).joinpath("report.html.jinja").read_text()
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["printable"] = printable
-    page = environment.from_string(template).render(values).encode("utf-8", "backslashreplace")
-    with whole_file(output) as file:
-        file.write(page)
-    return len(page)
+    return write_page("report.html.jinja", values, output)
 
 
 def _corpus_values(corpus: Corpus, options: ReportOptions, *, progress: bool) -> dict[str, Any]:
@@ -132,7 +115,7 @@ def _facts(corpus: Corpus, disk_bytes: int) -> list[tuple[str, str]]:
         ("directory", corpus.directory),
         ("fingerprint", corpus.fingerprint[:12]),
         ("sources", f"{len(manifest.sources):,}, {size_text(manifest.source_bytes)}"),
-        ("on disk", f"{len(manifest.shards):,} shards, {size_text(disk_bytes)}"),
+        ("on disk", f"{count_text(len(manifest.shards), 'shard')}, {size_text(disk_bytes)}"),
         (
             "vocabulary",
             f"{vocabulary.kind}, {vocabulary.size:,} ids, stored as {manifest.dtype}, separator "
@@ -225,7 +208,7 @@ def _run_facts(course: Course) -> list[tuple[str, str]]:
     facts = [
         ("directory", course.run),
         ("corpus", config.corpus),
-        ("model", f"{config.model}, {config.layers} layers of {config.units} units"),
+        ("model", f"{config.model}, {count_text(config.layers, 'layer')} of {config.units} units"),
         ("batches", f"{config.batch_size} rows of {config.seq_len} tokens"),
         ("reached", f"step {last['step']:,} of {config.steps:,}"),
     ]
