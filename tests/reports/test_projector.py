@@ -58,6 +58,16 @@ def test_symbols_of_subwords() -> None:
     assert symbol_text("é".encode()[:1]) == "\\xc3"
 
 
+def test_marks_and_what_is_never_seen_are_shown() -> None:
+    """An accent, a vowel sign, a shadda that are tokens of their own; the selector of an emoji."""
+    for mark in ("\u0301", "\u0e34", "\u0651", "\u3099"):
+        assert symbol_text(mark.encode()) == f"◌{mark}"
+        assert symbol_text(f"a{mark}{mark}".encode()) == f"a{mark}{mark}"
+        assert symbol_text(f"\n{mark}".encode()) == f"\\n◌{mark}"
+        assert symbol_text(f"◌{mark}".encode()) == f"\\u25cc◌{mark}"
+    assert symbol_text("❤\ufe0f".encode()) == "❤\\ufe0f"
+
+
 def test_a_run_leaves_vectors_and_histograms_that_tensorboard_reads(
     char_corpus: Corpus, tmp_path: Path
 ) -> None:

@@ -9,6 +9,7 @@ own business, and no checkpoint beside the event files.
 """
 
 import io
+import unicodedata
 
 import numpy as np
 
@@ -55,20 +56,34 @@ def symbol_text(token: bytes) -> str:
 
     A space becomes `␣`, no bytes at all `∅`; a backslash `\\`; what cannot be printed, or stands
     for something else here, a Python escape: `\n`, `\t`, `\u0000`; a byte that is no UTF-8 `\xff`.
+    A mark with no letter before it, such as an accent that is a token of its own, stands on a `◌`;
+    a variation selector, which is never seen, is an escape.
 
     Args:
         token: the bytes that the token stands for.
     """
-    return "".join(map(_shown, token.decode("utf-8", "surrogateescape"))) or "∅"
+    shown, has_base = "", False
+    for character in token.decode("utf-8", "surrogateescape"):
+        text = _shown(character)
+        if text == character and unicodedata.category(character).startswith("M"):
+            text = text if has_base else f"◌{text}"
+        has_base = text[-1] == character
+        shown += text
+    return shown or "∅"
 
 
 def _shown(character: str) -> str:
     code = ord(character)
     if character == " ":
         return "␣"
-    if character in "\\␣∅" or not character.isprintable():
+    if character in "\\␣∅◌" or not character.isprintable() or _is_selector(character):
         if 0xDC80 <= code <= 0xDCFF:  # how surrogateescape carries a byte
             return f"\\x{code - 0xDC00:02x}"
         special = {"\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
         return special.get(character) or (f"\\u{code:04x}" if code < 2**16 else f"\\U{code:08x}")
     return character
+
+
+def _is_selector(character: str) -> bool:
+    """Whether it only chooses between forms of the character before it, as U+FE0F an emoji's."""
+    return "VARIATION SELECTOR" in unicodedata.name(character, "")
