@@ -17,6 +17,7 @@ from pipeline.errors import OptionError
 from pipeline.files import checked_output, checked_path
 
 Options = TypeVar("Options")
+_DIGEST, _DIGEST_CHARACTERS = "blake3:", 19  # shown of one, as git shows 12 digits of its own
 _NO_DEFAULTS: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -143,9 +144,19 @@ def flag_text(value: Any) -> str:
 
 
 def options_text(options: Mapping[str, Any]) -> str:
-    """Returns the options that are given, as a user would type them, for people."""
+    """Returns the options that are given, much as a user would type them, for people."""
     given = {name: value for name, value in options.items() if value is not None}
-    return ", ".join(f"{name} {flag_text(value)}" for name, value in given.items())
+    return ", ".join(f"{name} {short_text(value)}" for name, value in given.items())
+
+
+def short_text(value: Any) -> str:
+    """As `flag_text`, but for people: four digits of shares, and the beginning of a digest."""
+    if isinstance(value, dict):
+        value = {
+            name: f"{part:.4g}" if isinstance(part, float) else part for name, part in value.items()
+        }
+    text = flag_text(value)
+    return text[:_DIGEST_CHARACTERS] if text.startswith(_DIGEST) else text
 
 
 def check_text(options: Any, *names: str) -> None:

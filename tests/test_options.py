@@ -17,6 +17,7 @@ from pipeline.options import (
     check_text,
     from_flags,
     option,
+    options_text,
 )
 
 
@@ -185,3 +186,8 @@ def test_a_value_is_one_of_the_choices() -> None:
     check_choices(Example(corpus="anything", kind="gru"))
     with pytest.raises(OptionError, match="`kind` must be one of lstm, gru, got 'rnn'"):
         check_choices(Example(corpus="c", kind="rnn"))
+
+
+def test_options_are_short_for_people() -> None:
+    options = {"splits": {"a": 0.123456, "b": 1.0}, "vocabulary": f"blake3:{'ab' * 32}", "x": None}
+    assert options_text(options) == "splits a=0.1235,b=1, vocabulary blake3:abababababab"

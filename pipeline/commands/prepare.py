@@ -20,7 +20,7 @@ from pipeline.commands.found import found_text, skipped_lines
 from pipeline.errors import OptionError
 from pipeline.files import checked_path, is_in_store, join, split_path
 from pipeline.layout.manifest import Manifest
-from pipeline.options import from_flags
+from pipeline.options import from_flags, short_text
 from pipeline.parsing import CommandParser
 from pipeline.preparing import journal
 from pipeline.preparing.engines import Engine, beam
@@ -84,7 +84,12 @@ def _run(arguments: argparse.Namespace) -> None:
         tell(f"{arguments.output} is there already, of these sources and options; nothing to do")
         return
     tell(made_text(manifest, seconds=time.monotonic() - started, workers=workers))
-    if options.from_bin is None:  # else the splits are as they were given
+    if options.from_bin is not None:  # the splits are as they were given
+        if not any(split.num_documents for split in manifest.splits.values()):
+            tell(
+                f"no document ends: the separator, id {manifest.separator_id}, is not among the ids"
+            )
+    else:
         for found in one_sided_splits(amounts_of_manifest(manifest)):
             tell(one_sided_text(found))
     tell("\n" + next_text(manifest, arguments.output))
@@ -98,7 +103,7 @@ def made_text(manifest: Manifest, *, seconds: float, workers: int | None) -> str
     """Returns what was made, for people; the memory only where the workers are children."""
     text_bytes = sum(split.text_bytes for split in manifest.splits.values())
     disk_bytes = sum(split.disk_bytes for split in manifest.splits.values())
-    symbols = manifest.options["vocabulary"]
+    symbols = short_text(manifest.options["vocabulary"])
     rate = size_text(text_bytes / seconds)
     lines = [
         f"{count_text(len(manifest.sources), 'source')}, {size_text(text_bytes)} of text "

@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from corpora import TRAIN, documents, files, text, write
 from manifests import MANIFEST
@@ -308,6 +309,18 @@ def test_subwords(tmp_path: Path) -> None:
     result = textreel("prepare", "TEXT", "--output", "OUT", "--vocabulary", "bpe:300", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert "vocabulary: bpe:300, 300 ids, stored as uint16" in result.stdout
+    # Ids of that vocabulary, as another tool writes them: with a separator, and without one.
+    np.array([5, 6, 7] * 100, "<u2").tofile(tmp_path / "train.bin")
+    given = ("--from_bin", "uint16", "--vocabulary", "OUT")
+    result = textreel("prepare", "train.bin", "-o", "IDS", *given, cwd=tmp_path)
+    manifest = open_corpus(tmp_path / "OUT").manifest
+    assert f"vocabulary: blake3:{manifest.vocabulary_fingerprint[:12]}, 300 ids" in result.stdout
+    told = f"no document ends: the separator, id {manifest.separator_id}, is not among the ids"
+    assert told in result.stdout
+    np.array([5, 6, manifest.separator_id] * 100, "<u2").tofile(tmp_path / "train.bin")
+    result = textreel("prepare", "train.bin", "-o", "IDS2", *given, cwd=tmp_path)
+    assert "100 documents" in result.stdout
+    assert "no document ends" not in result.stdout
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
