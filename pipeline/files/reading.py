@@ -64,7 +64,8 @@ def read_range(path: str, start: int, stop: int) -> bytes:
         OSError: it cannot be read.
     """
     if not is_in_store(path):
-        return b"".join(read_blocks(path, start, stop))
+        # By one read, for after each a thread that has others beside it waits for its turn.
+        return b"".join(read_blocks(path, start, stop, block_bytes=max(1, stop - start)))
     data = store.read_range(path, start, stop)
     if len(data) != stop - start:
         raise UserError(f"{path} has no {stop - start} bytes from byte {start}: it has changed")
@@ -136,8 +137,10 @@ def digest(path: str | os.PathLike[str]) -> str:
         return hashlib.file_digest(cast(Any, file), cast(Any, blake3)).hexdigest()
 
 
-def read_blocks(path: str, start: int, stop: int) -> Iterator[bytes]:
-    """Yields the bytes `start … stop - 1` of a file in blocks of at most `BLOCK_BYTES`.
+def read_blocks(
+    path: str, start: int, stop: int, *, block_bytes: int = BLOCK_BYTES
+) -> Iterator[bytes]:
+    """Yields the bytes `start … stop - 1` of a file in blocks of at most `block_bytes`.
 
     Raises:
         UserError: the file ends before `stop`.
@@ -145,7 +148,7 @@ def read_blocks(path: str, start: int, stop: int) -> Iterator[bytes]:
     with open_file(path, stop=stop) as file, os_errors_name(path):
         file.seek(start)
         while start < stop:
-            block = file.read(min(BLOCK_BYTES, stop - start))
+            block = file.read(min(block_bytes, stop - start))
             if not block:
                 raise UserError(
                     f"{path} ends at byte {start}, but had {stop} bytes when the work was "
