@@ -7,6 +7,7 @@ and paper. Text stays text: it can be read aloud, searched and is small.
 import dataclasses
 import io
 import re
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -139,7 +140,12 @@ class Drawing:
             axes.yaxis.set_minor_formatter("")
         self.axes[-1].set_xlabel(x, color=_INK, fontsize=_FONT_POINTS)
         written = io.StringIO()
-        with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": self._name}):
+        with (
+            matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": self._name}),
+            warnings.catch_warnings(),
+        ):
+            # Text stays text, in the browser's fonts: only the room for it is measured by ours.
+            warnings.filterwarnings("ignore", "(Glyph|Matplotlib currently does not support)")
             self._figure.savefig(
                 written,
                 format="svg",
