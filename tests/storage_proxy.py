@@ -172,7 +172,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _pass_on(self) -> None:
         body = self._body()
-        fault = self._proxy.took(self.command, self.path, self.headers.get("Range"), len(body))
+        range_ = self.headers.get("Range") or self.headers.get("x-ms-range")  # Azure's name
+        fault = self._proxy.took(self.command, self.path, range_, len(body))
         time.sleep(fault.delay)
         if fault.kill is not None:
             os.kill(fault.kill, signal.SIGKILL)

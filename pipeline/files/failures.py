@@ -38,6 +38,8 @@ _NETWORK = {
     "ServiceResponseError",
     "TransportError",  # httpx and google.auth
 }
+# An answer that is cut or garbled, to aiohttp: it says 400, which no server did.
+_CUT = {"BadHttpMessage", "PayloadEncodingError"}
 # They would print what is going on, and what we say ourselves.
 _LOGGERS = ("aiobotocore", "azure", "botocore", "fsspec", "gcsfs", "google.auth", "s3fs")
 
@@ -92,7 +94,7 @@ def retried(uri: str, verb: str, call: Callable[[], _Result]) -> _Result:
                 _reached.add(store)
                 error.filename = error.filename or uri
                 raise
-            status = _status(error)
+            status = http_status(error)
             if status is not None:
                 _reached.add(store)
             if status == _PRECONDITION_FAILED:
@@ -106,7 +108,7 @@ def retried(uri: str, verb: str, call: Callable[[], _Result]) -> _Result:
                     f"{_said(error)}; {_remedy(store)}"
                 ) from error
             _say_what_is_waited_for(store, error, seconds)
-        time.sleep(_pause(attempt))
+        time.sleep(pause_seconds(attempt))
     raise AssertionError
 
 
@@ -114,7 +116,7 @@ def passes(error: BaseException) -> bool:
     """Whether a failure may pass: the store is busy, or the network broke."""
     if isinstance(error, _STAYING):
         return False
-    status = _status(error)
+    status = http_status(error)
     if status is not None:
         return status in _PASSING_STATUSES
     for each in _chain(error):
@@ -132,7 +134,7 @@ def _unhidden(error: Exception) -> BaseException:
     cause = error.__cause__
     if not isinstance(error, FileNotFoundError) or cause is None:
         return error
-    status = _status(cause)
+    status = http_status(cause)
     is_hidden = passes(cause) if status is None else status not in _ABSENT
     return cause if is_hidden else error
 
@@ -164,14 +166,17 @@ def _say_what_is_waited_for(store: str, error: BaseException, seconds: float) ->
     show_warning(f"{store} is waited for, up to about {most}: {_said(error)}")
 
 
-def _pause(attempt: int) -> float:
+def pause_seconds(attempt: int) -> float:
+    """Returns how long to wait after an attempt, by chance: `attempt` counts from 1."""
     longest = min(_MOST_SECONDS, _FIRST_SECONDS * 2**attempt)
     return random.uniform(longest / 2, longest)
 
 
-def _status(error: BaseException) -> int | None:
-    """The status of HTTP that an error comes from, by any of the ways in which libraries say it."""
+def http_status(error: BaseException) -> int | None:
+    """Returns the status of HTTP that an error comes from, however its library says it."""
     for each in _chain(error):
+        if _CUT & {kind.__name__ for kind in type(each).__mro__}:
+            continue
         response: Any = getattr(each, "response", None)
         if isinstance(response, dict):  # botocore
             response = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
@@ -193,7 +198,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _said(error: BaseException) -> str:
-    status = _status(error)
+    status = http_status(error)
     said = " ".join(str(error).split()) or type(error).__name__
     said = said if len(said) <= 300 else said[:300] + "…"
     if (

@@ -1,14 +1,14 @@
 """Requests: how many of them the libraries of stores make for what `store` asks of them.
 
-They are what s3fs and gcsfs ask where nothing fails; tests hold them to counts at a server.
+They are what s3fs, gcsfs and adlfs ask where nothing fails; tests hold them to counts at a server.
 """
 
 import dataclasses
 
 from pipeline.errors import OptionError
-from pipeline.files.store import PART_BYTES, WHOLE_BYTES
+from pipeline.files.azure import PART_BYTES
+from pipeline.files.store import WHOLE_BYTES
 
-_PAGE = 1000  # names that one request lists
 _S3_WHOLE_BYTES = 2 * PART_BYTES  # s3fs puts what is shorter by one request
 _GCS_WHOLE_BYTES = 5 * 2**20  # gcsfs likewise
 
@@ -57,6 +57,8 @@ class Asking:
         read: for a whole content.
         whole_bytes: what is shorter is put by one request.
         num_more: requests of an upload in parts, besides its parts.
+        page: names that one request lists.
+        num_more_lists: requests that find a directory, before its names are listed.
     """
 
     look_in_vain: Requests
@@ -65,10 +67,12 @@ class Asking:
     read: Requests
     whole_bytes: int
     num_more: int
+    page: int = 1000
+    num_more_lists: int = 0
 
     def list_names(self, count: int) -> Requests:
         """For the names in a directory that has so many, at least one."""
-        return Requests(writes=-(-count // _PAGE))
+        return Requests(writes=-(-count // self.page) + self.num_more_lists)
 
     def put(self, num_bytes: int) -> Requests:
         """For putting a file, once (`store.put`), where nothing is."""
@@ -95,6 +99,16 @@ _ASKING = {
         whole_bytes=_GCS_WHOLE_BYTES,
         num_more=1,
     ),
+    "az": Asking(
+        look_in_vain=Requests(writes=1, reads=1),
+        read_in_vain=Requests(reads=1),
+        list_in_vain=Requests(writes=2, reads=1),
+        read=Requests(reads=1),
+        whole_bytes=PART_BYTES,
+        num_more=1,
+        page=5000,
+        num_more_lists=1,  # what begins with its name, of which only it is listed
+    ),
 }
 COUNTED = tuple(_ASKING)  # the schemes of the stores whose requests were counted
 
@@ -106,5 +120,5 @@ def asking(scheme: str) -> Asking:
         OptionError: the requests of such stores were not counted.
     """
     if scheme not in _ASKING:
-        raise OptionError(f"`scheme` must be {' or '.join(COUNTED)}, got {scheme!r}")
+        raise OptionError(f"`scheme` must be one of {', '.join(COUNTED)}, got {scheme!r}")
     return _ASKING[scheme]

@@ -12,14 +12,15 @@ from typing import Any, BinaryIO, cast
 from blake3 import blake3
 
 from pipeline.errors import UserError
-from pipeline.files.failures import StoreError, retried
+from pipeline.files.azure import PART_BYTES
+from pipeline.files.failures import StoreError, http_status, retried
 from pipeline.files.paths import EXTRAS
 from pipeline.files.status import FileStatus
 from pipeline.files.systems import file_system
 
 _READ_BYTES, _MOST_READ_BYTES = 64 * 1024, 4 * 2**20  # at once: the first time, and in a row
-PART_BYTES = 5 * 2**20  # of an upload: the least of Amazon, and a multiple of 256 KiB for Google
 WHOLE_BYTES = 4 * 2**20  # what is shorter goes up by one request
+_NOTHING_THERE = 416  # of HTTP: the file has none of the bytes that were asked for
 _TAGS = ("ETag", "etag", "generation", "blob_id", "Content-MD5")  # change with the content
 _TIMES = ("LastModified", "last_modified", "updated", "mtime", "created")
 _UPLOADS: dict[str, dict[str, Any]] = {  # so that one part is in memory, not ten of 50 MB
@@ -144,10 +145,19 @@ def read_range(uri: str, start: int, stop: int) -> bytes:
     system, path = file_system(uri)
     if stop <= start:
         return b""
-    data = retried(uri, "read", lambda: bytes(system.cat_file(path, start=start, end=stop)))
+    data = retried(uri, "read", lambda: _range(system, path, start, stop))
     if len(data) > stop - start:  # a server that sends the whole, whatever it is asked
         return data[start:stop]
     return data
+
+
+def _range(system: Any, path: str, start: int, stop: int) -> bytes:
+    try:
+        return bytes(system.cat_file(path, start=start, end=stop))
+    except Exception as error:
+        if http_status(error) == _NOTHING_THERE:
+            return b""
+        raise
 
 
 class _StoreFile(io.RawIOBase):

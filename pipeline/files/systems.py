@@ -12,6 +12,7 @@ import time
 from typing import Any
 
 from pipeline.errors import OptionError
+from pipeline.files import azure
 from pipeline.files.failures import NotReachedError, StoreError, quieten
 from pipeline.files.paths import EXTRAS
 
@@ -21,7 +22,14 @@ _loops: dict[int, tuple[Any, threading.Thread]] = {}  # by the process
 _systems: dict[Any, Any] = {}
 _descriptions: dict[str | None, Any] = {}  # of Amazon's services, by where users have their own
 _lock = threading.Lock()
-os.register_at_fork(after_in_child=_systems.clear)
+
+
+def _forget() -> None:
+    azure.forget(_systems.values())
+    _systems.clear()
+
+
+os.register_at_fork(after_in_child=_forget)
 
 
 def file_system(uri: str) -> tuple[Any, str]:
@@ -40,7 +48,9 @@ def file_system(uri: str) -> tuple[Any, str]:
     extra = EXTRAS.get(scheme)
     quieten()
     try:
-        kind: Any = fsspec.get_filesystem_class(scheme)
+        kind: Any = (
+            azure.file_system_class() if extra == "azure" else fsspec.get_filesystem_class(scheme)
+        )
         options = kind._get_kwargs_from_urls(uri)
         with _lock:
             key = os.getpid(), scheme, repr(sorted(options.items()))
@@ -70,6 +80,7 @@ def release() -> None:
     The next use of a store begins anew.
     """
     with _lock:
+        azure.close(_systems.values())
         _systems.clear()  # ends the sessions, by tasks of the loop
         loop, thread = _loops.pop(os.getpid(), (None, None))
     if loop is None or thread is None:

@@ -1,9 +1,11 @@
 """Reference windows: cut over single tokens, as documented; slow, and what the fast ones equal."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pipeline.layout.records import FEATURE
+from pipeline.layout.records import FEATURE, example_of, parse_records
 from pipeline.reading.corpus import Corpus
+from pipeline.reading.geometry import SINGLE_TOKENS
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -24,13 +26,19 @@ def reference_windows(
         stride: tokens between the starts of two windows; `None` means `seq_len`.
 
     Returns:
-        A dataset of windows, `[seq_len + 1]` int32 each.
+        A dataset of windows, `[seq_len + 1]` int32 each. Where the corpus has a cache, as in
+        stores that TensorFlow does not read, a shard is in memory at a time.
+
+    Raises:
+        UserError: no such split.
     """
     import numpy as np
     import tensorflow as tf
 
     dtype = tf.as_dtype(np.dtype(corpus.manifest.dtype))
     num_tokens = seq_len + 1
+    shards = corpus.shards(split, SINGLE_TOKENS, read_ahead=1)
+    fetcher = shards.fetcher()
 
     def tokens_of(record: "tf.Tensor") -> "tf.Tensor":
         feature = {FEATURE: tf.io.FixedLenFeature([], tf.string)}
@@ -38,14 +46,27 @@ def reference_windows(
             tf.io.decode_raw(tf.io.parse_single_example(record, feature)[FEATURE], dtype), tf.int32
         )
 
-    def windows_of(file: "tf.Tensor") -> "tf.data.Dataset":
+    def fetched(index: int) -> Iterator[bytes]:
+        assert fetcher is not None
+        data = fetcher.read(index, 0, shards.all[index].disk_bytes)
+        size = shards.payload_bytes
+        yield from map(example_of, parse_records(data, first_record=0, full_payload_bytes=size))
+
+    def records_of(index: "tf.Tensor", file: "tf.Tensor") -> "tf.data.Dataset":
+        if fetcher is None:
+            return tf.data.TFRecordDataset(file)
+        example = tf.TensorSpec([], tf.string)
+        return tf.data.Dataset.from_generator(fetched, args=(index,), output_signature=example)
+
+    def windows_of(index: "tf.Tensor", file: "tf.Tensor") -> "tf.data.Dataset":
         return (
-            tf.data.TFRecordDataset(file)
+            records_of(index, file)
             .map(tokens_of)
             .unbatch()
             .window(num_tokens, shift=seq_len if stride is None else stride, drop_remainder=True)
             .flat_map(lambda window: window.batch(num_tokens, drop_remainder=True))
         )
 
-    files = [f"{corpus.directory}/{shard.file}" for shard in corpus.splits[split].shards]
-    return tf.data.Dataset.from_tensor_slices(files).flat_map(windows_of)
+    files = [f"{corpus.directory}/{shard.file}" for shard in shards.all]
+    numbered = tf.range(len(files), dtype=tf.int64), tf.constant(files, tf.string)
+    return tf.data.Dataset.from_tensor_slices(numbered).flat_map(windows_of)

@@ -80,7 +80,7 @@ def test_it_counts_what_a_store_costs(tmp_path: Path) -> None:
     (tmp_path / "prices.toml").write_text("currency = 3")
     result = textreel(*arguments, cwd=tmp_path)
     assert (result.returncode, result.stdout) == (1, "")
-    assert "prices.toml: `scheme` must be 's3' or 'gs', and is missing" in result.stderr
+    assert "prices.toml: `scheme` must be one of 's3', 'gs', 'az', and is missing" in result.stderr
 
 
 EXACT = Estimate(

@@ -26,7 +26,7 @@ SMALL, LARGE = b"small", bytes(range(256)) * 4 * 8192  # in one request, and in 
 
 @pytest.fixture(params=["google", "s3", "azure"])
 def store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> storage.Store:
-    monkeypatch.setattr(failures, "_pause", lambda attempt: 0.01)
+    monkeypatch.setattr(failures, "pause_seconds", lambda attempt: 0.01)
     found: storage.Store = request.getfixturevalue(request.param)
     return found
 
@@ -66,6 +66,30 @@ def test_one_failure_changes_nothing(store: storage.Store, fault: Fault, content
     assert names_in(path.rpartition("/")[0]) == ["x"]
 
 
+def test_a_transfer_that_is_cut_again_and_again_is_begun_anew(store: storage.Store) -> None:
+    """The libraries give up, and some of them say 400 then."""
+    path = f"{store.new_bucket()}/x"
+    write_text(path, "small")
+    cuts = iter([Fault(cut=2)] * 5)
+    store.proxy.fault = lambda request: next(cuts, None) if request.method == "GET" else None
+    assert read_bytes(path) == SMALL
+    assert next(cuts, None) is None, "all of them were met"
+
+
+def test_azure_is_asked_again_when_it_takes_too_long(
+    azure: storage.Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsspec = pytest.importorskip("fsspec")
+    monkeypatch.setattr(failures, "pause_seconds", lambda attempt: 0.01)
+    monkeypatch.setitem(fsspec.config.conf, "abfss", {"read_timeout": 0.2})
+    path = f"{azure.new_bucket()}/x".replace("az://", "abfss://")
+    write_text(path, "small")
+    delays = iter([Fault(delay=0.6)] * 5)
+    azure.proxy.fault = lambda request: next(delays, None)
+    assert read_bytes(path) == SMALL
+    assert next(delays, None) is None, "all of them were met"
+
+
 def test_a_store_that_stays_away_is_named_and_is_not_taken_for_an_empty_one(
     store: storage.Store,
 ) -> None:
@@ -84,7 +108,7 @@ def test_a_store_that_stays_away_is_named_and_is_not_taken_for_an_empty_one(
 @pytest.fixture
 def address(hub: storage.Store, monkeypatch: pytest.MonkeyPatch) -> str:
     """Of a file on a server of the web."""
-    monkeypatch.setattr(failures, "_pause", lambda attempt: 0.01)
+    monkeypatch.setattr(failures, "pause_seconds", lambda attempt: 0.01)
     bucket = hub.new_bucket()
     (storage.hub_folder(hub, bucket) / "x").write_bytes(SMALL)
     return f"{bucket}/x"
@@ -112,7 +136,7 @@ def test_a_server_of_the_web_that_refuses_is_not_taken_for_one_without_the_file(
 
 
 def test_a_dead_port_of_the_web_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(failures, "_pause", lambda attempt: 0.01)
+    monkeypatch.setattr(failures, "pause_seconds", lambda attempt: 0.01)
     address = f"http://127.0.0.1:{storage.free_port()}/x"
     with pytest.raises(StoreError, match=rf"{address} cannot be read, 6 attempts long"):
         file_status(address)
@@ -138,7 +162,7 @@ def test_what_may_pass(error: Exception, may_pass: bool) -> None:
 
 def test_there_are_so_many_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[int] = []
-    monkeypatch.setattr(failures, "_pause", lambda attempt: waits.append(attempt) or 0.0)
+    monkeypatch.setattr(failures, "pause_seconds", lambda attempt: waits.append(attempt) or 0.0)
 
     def call() -> None:
         raise ConnectionResetError("reset by peer")
@@ -165,7 +189,7 @@ def reset_by_peer() -> None:
 def test_a_store_that_never_answered_is_given_up_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(failures, "_reached", set())
     monkeypatch.setattr(failures, "_UNREACHED_SECONDS", -1.0)
-    monkeypatch.setattr(failures, "_pause", lambda attempt: 0.0)
+    monkeypatch.setattr(failures, "pause_seconds", lambda attempt: 0.0)
     with pytest.raises(StoreError, match=r"1 attempt long: .*; s3://b has not answered"):
         failures.retried("s3://b/x", "read", reset_by_peer)
     failures.retried("s3://b/y", "read", lambda: None)
@@ -179,7 +203,7 @@ def test_it_is_said_once_what_is_waited_for(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(failures, "_said_at", {})
-    monkeypatch.setattr(failures, "_pause", lambda attempt: 0.0)
+    monkeypatch.setattr(failures, "pause_seconds", lambda attempt: 0.0)
     for silent_seconds, count in ((60.0, 0), (-1.0, 1)):
         monkeypatch.setattr(failures, "_SILENT_SECONDS", silent_seconds)
         with pytest.raises(StoreError):
@@ -196,7 +220,7 @@ def test_gcsfs_does_not_wait_in_silence_for_a_port_where_nobody_listens(
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{storage.free_port()}")
     monkeypatch.setenv("NO_GCE_CHECK", "true")
     monkeypatch.setattr(systems, "_systems", {})
-    monkeypatch.setattr(failures, "_pause", lambda attempt: 0.01)
+    monkeypatch.setattr(failures, "pause_seconds", lambda attempt: 0.01)
     began = time.monotonic()
     with pytest.raises(StoreError, match=r"gs://nobody/x cannot be read, 6 attempts long: "):
         read_bytes("gs://nobody/x")

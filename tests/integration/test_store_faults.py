@@ -1,17 +1,12 @@
-"""A prepare into a store that is killed, failed or joined at any request: the same bytes."""
+"""A prepare into a store that ends at any call, is failed, or joined: the same bytes."""
 
-import os
-import signal
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
 import pytest
 import storage
 from corpora import files, write_many
-from storage_proxy import Fault, Request
-from training import ROOT
+from storage_proxy import Fault
 
 from pipeline import PrepareOptions, UserError, prepare
 from pipeline.files import failures, join, names_in, read_bytes
@@ -25,7 +20,7 @@ OPTIONS = PrepareOptions(
 @pytest.fixture(params=["google", "s3", "azure"])
 def store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> storage.Store:
     """A store of each kind."""
-    monkeypatch.setattr(failures, "_pause", lambda attempt: 0.01)
+    monkeypatch.setattr(failures, "pause_seconds", lambda attempt: 0.01)
     found: storage.Store = request.getfixturevalue(request.param)
     return found
 
@@ -99,50 +94,6 @@ def test_a_prepare_that_ends_at_any_call_goes_on_to_the_same_bytes(
             prepare([texts], output, OPTIONS, workers=1)
             assert contents(output) == expected
     assert dying.count > 20
-
-
-@pytest.mark.campaign
-@pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("overwrite", [False, True])
-def test_kill_9_at_every_request(
-    store: storage.Store, texts: Path, expected: dict[str, bytes], after: bool, overwrite: bool
-) -> None:
-    bucket, number = store.new_bucket(), 0
-    while True:
-        output = f"{bucket}/{number}"
-        if overwrite:
-            prepare([texts], output, PrepareOptions(), workers=1)
-        old = contents(output)
-        store.proxy.reset()
-        command = [sys.executable, "-m", "pipeline", "prepare", str(texts), "--output", output]
-        command += ["--vocabulary", "char", "--splits", "train=0.9,validation=0.1"]
-        command += ["--shard_bytes", "20000", "--workers", "1"]
-        command += ["--overwrite"] * overwrite
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, env=environment)
-
-        def kill(request: Request, number: int = number, pid: int = process.pid) -> Fault | None:
-            if request.number != number:
-                return None
-            return Fault(kill_after=pid) if after else Fault(kill=pid)
-
-        store.proxy.fault = kill
-        _, said = process.communicate(timeout=120)
-        store.proxy.reset()
-        if process.returncode == 0:
-            assert contents(output) == expected
-            break
-        assert process.returncode == -signal.SIGKILL, said.decode()
-        found = contents(output)
-        whole = "manifest.json" in found
-        assert not whole or any(
-            all(found.get(name) == data for name, data in each.items()) for each in (old, expected)
-        )
-        if not whole or journal.begun(output) is not None or overwrite:
-            prepare([texts], output, OPTIONS, workers=1, overwrite=overwrite)
-        assert contents(output) == expected
-        number += 1
-    assert number > 20
 
 
 @pytest.mark.parametrize("fault", [Fault(status=503), Fault(lose_answer=True), Fault(reset=True)])

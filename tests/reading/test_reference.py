@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+import storage
 from corpora import TRAIN, make, sliced_windows, text
 
-from pipeline import reference_windows
+from pipeline import open_corpus, reference_windows
+from pipeline.files import put_file
 
 
 def test_the_reference_is_the_arithmetic_of_the_docstring(tmp_path: Path) -> None:
@@ -27,3 +29,19 @@ def test_they_are_slices_of_each_shard(
     windows = reference_windows(corpus, "train", seq_len=seq_len, stride=stride)
     assert [tuple(window) for window in windows.as_numpy_iterator()] == expected
     assert windows.element_spec.dtype.name == "int32"
+
+
+def test_a_corpus_in_a_store_is_read_through_its_cache(s3: storage.Store, tmp_path: Path) -> None:
+    local = make(
+        tmp_path, text(300), vocabulary="char", shard_bytes=64, record_tokens=7, splits=TRAIN
+    )
+    uri = f"{s3.new_bucket()}/corpus"
+    for path in sorted((tmp_path / "corpus").iterdir()):
+        put_file(path, f"{uri}/{path.name}")
+    stored = open_corpus(uri, cache_dir=tmp_path / "cache", cache_bytes=0)
+    windows = [
+        [tuple(each) for each in reference_windows(corpus, "train", seq_len=5).as_numpy_iterator()]
+        for corpus in (stored, local)
+    ]
+    assert windows[0] == windows[1] != []
+    assert any(tmp_path.glob("cache/*"))

@@ -9,7 +9,7 @@ def requests_of_prepare(scheme: str, shard_bytes: Sequence[int]) -> Requests:
     """Counts what `prepare` asks of the store that it writes to, its sources not included.
 
     Args:
-        scheme: of the store, `s3` or `gs`.
+        scheme: of the store, `s3`, `gs` or `az`.
         shard_bytes: of each shard, of all splits.
 
     Raises:

@@ -70,8 +70,8 @@ def read_prices(path: str | os.PathLike[str]) -> Prices:
             )
     scheme, currency = values.get("scheme"), values.get("currency", "")
     if scheme not in COUNTED:
-        rule = " or ".join(map(repr, COUNTED))
-        raise UserError(f"{path}: `scheme` must be {rule}, {_got_text(values, 'scheme')}")
+        rule = ", ".join(map(repr, COUNTED))
+        raise UserError(f"{path}: `scheme` must be one of {rule}, {_got_text(values, 'scheme')}")
     if not isinstance(currency, str):
         raise UserError(f"{path}: `currency` must be a text, got {currency!r}")
     prices = {name: _price(path, values, fields) for name, fields in _FIELDS.items()}

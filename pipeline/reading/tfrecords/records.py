@@ -71,8 +71,8 @@ class Records:
             serialized `tf.train.Example`s for `tf.io.parse_example`.
 
         Raises:
-            UserError: an argument is out of its range, the index lies behind a URI, or it is
-                damaged.
+            UserError: an argument is out of its range, the index lies behind a URI, or a file
+                in a store other than `gs://`, or the index is damaged.
         """
         from pipeline.reading.tfrecords.dataset import make_dataset
         from pipeline.reading.tfrecords.runs import RecordFiles

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.errors import OptionError
-from pipeline.files import is_uri, join
+from pipeline.files import is_in_store, is_uri, join
 from pipeline.layout.record_index import (
     DTYPE,
     FILE_NAME,
@@ -52,7 +52,8 @@ class RecordFiles:
             the number of all.
 
     Raises:
-        OptionError: the index lies behind a URI, where nothing can be mapped.
+        OptionError: the index lies behind a URI, where nothing can be mapped, or a file in a
+            store that TensorFlow does not read.
         UserError: its offsets are damaged.
     """
 
@@ -65,6 +66,13 @@ class RecordFiles:
         assert len(index.offsets) == len(index)  # refuses what is damaged
         assert index.digest is not None
         files = [file for file in index.files if file.num_records]
+        for file in files:
+            if is_in_store(file.path) and not file.path.startswith("gs://"):
+                raise OptionError(
+                    "the records must lie in a file system of this machine, or in gs://, which "
+                    f"TensorFlow reads itself, got {file.path}: copy the files here, and index "
+                    "them here"
+                )
         directory = os.path.abspath(index.directory)
         self.first_records = np.unique(index.first_records)
         self.read_ahead = read_ahead

@@ -34,8 +34,8 @@ def test_prices_are_of_one_of_each(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('"s3"', '"az"', "`scheme` must be 's3' or 'gs', got 'az'"),
-        ('scheme = "s3"', "", "`scheme` must be 's3' or 'gs', and is missing"),
+        ('"s3"', '"hf"', "`scheme` must be one of 's3', 'gs', 'az', got 'hf'"),
+        ('scheme = "s3"', "", "`scheme` must be one of 's3', 'gs', 'az', and is missing"),
         ('"FLORIN"', "3", "`currency` must be a text, got 3"),
         ("month_per_gb", "month_per_bg", "no field `month_per_bg`; did you mean `month_per_gb`?"),
         ("currency", "colour_of_it", "no field `colour_of_it`; known are scheme, currency, writes"),

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import storage
 import tensorflow as tf
 from corpora import flip
 from tfrecords import contents_of, write_records
 
 from pipeline import OptionError, index_records, open_index
+from pipeline.files import put_file
 from pipeline.reading.tfrecords.runs import RecordFiles, Runs, read_runs
 
 CONTENTS = [contents_of(30, seed=1), [], contents_of(1, seed=2), contents_of(17, seed=3)]
@@ -81,3 +83,12 @@ def test_a_file_that_is_another_one_is_named(files: RecordFiles, tmp_path: Path)
 def test_an_index_behind_a_uri(files: RecordFiles, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="must lie in a file system of this machine, got file://"):
         RecordFiles(open_index(f"file://{tmp_path}/index"), read_ahead=1)
+
+
+def test_files_in_a_store_that_tensorflow_does_not_read(s3: storage.Store, tmp_path: Path) -> None:
+    uri = f"{s3.new_bucket()}/x"
+    write_records(tmp_path / "x", CONTENTS[0])
+    put_file(tmp_path / "x", uri)
+    index = index_records([uri], tmp_path / "index")
+    with pytest.raises(OptionError, match=f"or in gs://, .*, got {uri}: copy the files here"):
+        RecordFiles(index, read_ahead=1)
