@@ -16,8 +16,8 @@ from typing import Any
 
 from pipeline.files import failures
 
-# Of an upload, to other stores too; a multiple of 256 KiB, as Google wants it.
-PART_BYTES = 5 * 2**20  # of an upload: the least of Amazon, and a multiple of 256 KiB for Google
+# Of an upload, to any store: the least of Amazon, and a multiple of 256 KiB, as Google wants it.
+PART_BYTES = 5 * 2**20
 _COPY_SECONDS = 0.5  # from one look at a copy to the next
 
 
