@@ -44,6 +44,8 @@ _CUT = {"BadHttpMessage", "PayloadEncodingError"}
 _LOGGERS = ("aiobotocore", "azure", "botocore", "fsspec", "gcsfs", "google.auth", "s3fs")
 
 
+CREDENTIALS = "docs/stores.md says how each store takes credentials"
+
 _lock = threading.Lock()
 _reached: set[str] = set()  # the stores that ever answered this process
 _said_at: dict[str, float] = {}  # store -> when it was said that it is waited for
@@ -124,7 +126,7 @@ def passes(error: BaseException) -> bool:
             return True
         if isinstance(each, OSError) and each.errno in (errno.EBUSY, errno.EIO, errno.EREMOTEIO):
             return True
-        if _NETWORK & {kind.__name__ for kind in type(each).__mro__}:
+        if (_NETWORK | _CUT) & {kind.__name__ for kind in type(each).__mro__}:
             return True
     return False
 
@@ -204,7 +206,10 @@ def _said(error: BaseException) -> str:
     if (
         status in (401, 403)
         or isinstance(error, PermissionError)
+        or any(
+            kind.__name__ == "ClientAuthenticationError" for kind in type(error).__mro__
+        )  # azure
         or re.search("redential|orbidden", said)
     ):
-        said += "; docs/stores.md says how each store takes credentials"
+        said += f"; {CREDENTIALS}"
     return said if status is None or str(status) in said else f"{said} (status {status})"

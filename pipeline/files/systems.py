@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.errors import OptionError
 from pipeline.files import azure
-from pipeline.files.failures import NotReachedError, StoreError, quieten
+from pipeline.files.failures import CREDENTIALS, NotReachedError, StoreError, quieten
 from pipeline.files.paths import EXTRAS
 
 _SECONDS = 5.0  # to end connections; what is not ended then ends with the process
@@ -69,7 +69,8 @@ def file_system(uri: str) -> tuple[Any, str]:
         wanted = f'pip install "textreel[{extra}]"' if extra else str(error)
         raise StoreError(f"{uri}: {scheme}:// needs a library: {wanted}") from error
     except ValueError as error:
-        raise OptionError(f"{uri}: {error}") from error
+        remedy = f"; {CREDENTIALS}" if extra else ""  # azure finds none
+        raise OptionError(f"{uri}: {error}{remedy}") from error
     except Exception as error:
         raise StoreError(f"{uri} cannot be reached: {error}") from error
 

@@ -1,10 +1,12 @@
 """Failures of stores: those that pass are waited for, all others are said at once."""
 
+import re
 import time
 from collections.abc import Callable
 
 import pytest
 import storage
+from aiohttp.http_exceptions import ContentLengthError
 from botocore.exceptions import EndpointConnectionError
 from storage_proxy import Fault, Request
 
@@ -20,6 +22,7 @@ from pipeline.files import (
     whole_file,
     write_text,
 )
+from pipeline.files import azure as azure_files
 
 SMALL, LARGE = b"small", bytes(range(256)) * 4 * 8192  # in one request, and in several
 
@@ -66,12 +69,15 @@ def test_one_failure_changes_nothing(store: storage.Store, fault: Fault, content
     assert names_in(path.rpartition("/")[0]) == ["x"]
 
 
-def test_a_transfer_that_is_cut_again_and_again_is_begun_anew(store: storage.Store) -> None:
-    """The libraries give up, and some of them say 400 then."""
-    path = f"{store.new_bucket()}/x"
+def test_a_transfer_that_is_cut_again_and_again_is_begun_anew(
+    azure: storage.Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Azure's library gives up after three times."""
+    monkeypatch.setattr(failures, "pause_seconds", lambda attempt: 0.01)
+    path = f"{azure.new_bucket()}/x"
     write_text(path, "small")
-    cuts = iter([Fault(cut=2)] * 5)
-    store.proxy.fault = lambda request: next(cuts, None) if request.method == "GET" else None
+    cuts = iter([Fault(cut=2)] * 4)
+    azure.proxy.fault = lambda request: next(cuts, None)
     assert read_bytes(path) == SMALL
     assert next(cuts, None) is None, "all of them were met"
 
@@ -151,6 +157,7 @@ def test_a_dead_port_of_the_web_is_said(monkeypatch: pytest.MonkeyPatch) -> None
         (PermissionError(), False),
         (FileNotFoundError(), False),
         (ValueError("no such option"), False),
+        (ContentLengthError("received 2 of 5 bytes"), True),  # its code is 400
     ],
 )
 def test_what_may_pass(error: Exception, may_pass: bool) -> None:
@@ -236,3 +243,21 @@ def test_a_condition_that_fails_says_that_something_is_there() -> None:
 
     with pytest.raises(FileExistsError, match="s3://b/x is there already"):
         failures.retried("s3://b/x", "written", call)
+
+
+@pytest.mark.parametrize("connection", ["", "nonsense", "AccountKey=abc"])
+def test_azure_without_credentials_says_where_they_are_described(
+    connection: str, azure: storage.Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(systems, "_systems", {})
+    whole = azure.environment["AZURE_STORAGE_CONNECTION_STRING"]
+    if connection.startswith("AccountKey"):
+        connection = re.sub("AccountKey=[^;]*", connection, whole)
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", connection)
+    if not connection:
+        monkeypatch.delenv("AZURE_STORAGE_CONNECTION_STRING")
+    try:
+        with pytest.raises(UserError, match=r"^az://bucket/x.*; docs/stores\.md says how each"):
+            exists("az://bucket/x")
+    finally:
+        azure_files.close(systems._systems.values())
