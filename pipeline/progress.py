@@ -1,5 +1,6 @@
 """Progress of work that is counted in bytes, or in nothing but time."""
 
+import shutil
 import sys
 from typing import Any
 
@@ -8,7 +9,28 @@ import tqdm.std
 
 # No thread of tqdm's own, nor of TFDS's bars: engines.local forks where there are none.
 tqdm.std.tqdm.monitor_interval = 0
-Bar: Any = tqdm.auto.tqdm
+
+
+class Bar(tqdm.auto.tqdm):
+    """A bar that is seen on a terminal that does not tell its size, too.
+
+    It is 0 where nobody has set it, as under `docker exec -t`, `expect` or a service that runs
+    commands. tqdm takes one off, and draws nothing.
+    """
+
+    def display(self, *arguments: Any, **named: Any) -> Any:
+        """Draws."""
+        if (self.nrows or 0) < 0:
+            self.nrows = None
+        return super().display(*arguments, **named)
+
+    @property
+    def format_dict(self) -> dict[str, Any]:
+        """What is drawn."""
+        values: dict[str, Any] = super().format_dict
+        if isinstance(columns := values["ncols"], int) and columns <= 0:
+            values["ncols"] = shutil.get_terminal_size().columns - 1
+        return values
 
 
 def can_show_bars() -> bool:

@@ -1,6 +1,8 @@
 """The progress bar of bytes, and the clock."""
 
+import os
 import sys
+import termios
 import threading
 
 import pytest
@@ -49,3 +51,25 @@ def test_bars_are_for_terminals_and_notebooks(monkeypatch: pytest.MonkeyPatch) -
     notebook = type("tqdm_notebook", (), {})  # as `tqdm.auto` takes it in a notebook
     monkeypatch.setattr(progress, "Bar", type("Bar", (notebook,), {}))
     assert can_show_bars()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such terminals")
+@pytest.mark.parametrize("columns", [0, 60])
+def test_a_terminal_that_does_not_tell_its_width_has_bars(
+    monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    """Its size is 0 under `docker exec -t` and the like, where a run seemed to hang."""
+    monkeypatch.setenv("COLUMNS", "70")
+    outer, inner = os.openpty()
+    termios.tcsetwinsize(inner, (0 if columns == 0 else 24, columns))
+    with os.fdopen(inner, "w") as terminal:
+        bar = progress.Bar(desc="writing", total=100, file=terminal, dynamic_ncols=True)
+        bar.update(50)
+        bar.refresh()
+        bar.close()
+        print("end", file=terminal, flush=True)  # there is something to read in any case
+        shown = os.read(outer, 10_000).decode().partition("end")[0].rstrip()
+    os.close(outer)
+    drawn = shown.split("\r")[-1]
+    assert "writing:  50%" in drawn
+    assert len(drawn) == (columns or 70) - 1

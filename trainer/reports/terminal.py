@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from absl import logging as absl_logging
 from tqdm.auto import tqdm
 
-from pipeline.progress import can_show_bars
+from pipeline.progress import Bar, can_show_bars
 from pipeline.sizes import size_text, time_text
 from pipeline.terminal import printable, show, show_warning
 from trainer.reports.meter import TrainingFigures
@@ -110,7 +110,7 @@ class _ThroughBar:
         sys.stderr.flush()
 
 
-class _Bar(tqdm):
+class _Bar(Bar):
     """A bar whose text is fitted anew to the terminal's width whenever it is drawn."""
 
     def __init__(self, fields: list[Field], **options: Any) -> None:
