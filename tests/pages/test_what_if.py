@@ -112,7 +112,7 @@ def test_the_page_is_whole_and_says_what_it_cannot_know(
         for row in re.findall(r"<tr>(.*?)</tr>", html.unescape(page), re.DOTALL)
     ]
     num_windows = sum((tokens - 101) // 100 + 1 for tokens in shard_tokens(folder))
-    requests = [row for row in tables if re.fullmatch(r"[\d,]+, .* [kM]?B", row[-1])]
+    requests = [row for row in tables if row and re.fullmatch(r"[\d,]+, .* [kM]?B", row[-1])]
     assert [row[0] for row in requests] == [str(n) for n in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48)]
     assert [row[3].partition(",")[0] for row in requests] == [row[0] for row in requests]
     assert ["96 (asked)", f"{num_windows / 96:,.1f}"] in [row[:2] for row in tables]
