@@ -41,4 +41,5 @@ model = keras.Sequential(
 )
 loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 model.compile(optimizer="adam", loss=loss)
-model.fit(served, steps_per_epoch=arguments.steps, epochs=1, verbose=2)
+# The windows are shuffled; without `shuffle=False` Keras warns that it does not.
+model.fit(served, steps_per_epoch=arguments.steps, epochs=1, shuffle=False, verbose=2)

@@ -35,5 +35,6 @@ model.fit(
     steps_per_epoch=arguments.steps,
     epochs=arguments.epochs,
     validation_data=validation,
+    shuffle=False,  # the windows are; without it Keras warns that it does not
     verbose=2,
 )

@@ -32,4 +32,10 @@ model = keras.Sequential(
 loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 model.compile(optimizer="adam", loss=loss)
 print(f"Keras on {keras.backend.backend()}")
-model.fit(iter(batches), steps_per_epoch=arguments.steps, epochs=arguments.epochs, verbose=2)
+model.fit(
+    iter(batches),
+    steps_per_epoch=arguments.steps,
+    epochs=arguments.epochs,
+    shuffle=False,  # the windows are; without it Keras warns that it does not
+    verbose=2,
+)
