@@ -18,6 +18,8 @@ class Bar(tqdm.auto.tqdm):
     commands. tqdm takes one off, and draws nothing.
     """
 
+    nrows: int | None
+
     def display(self, *arguments: Any, **named: Any) -> Any:
         """Draws."""
         if (self.nrows or 0) < 0:

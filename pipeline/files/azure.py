@@ -32,7 +32,7 @@ def file_system_class() -> Any:
     from azure.core.exceptions import ResourceNotFoundError
     from fsspec.asyn import sync_wrapper
 
-    class AzureFiles(AzureBlobFileSystem):  # type: ignore[misc]
+    class AzureFiles(AzureBlobFileSystem):
         """A file system of fsspec."""
 
         def do_connect(self) -> None:
