@@ -107,6 +107,7 @@ def main(kind: str, path: str) -> None:
             code = 0
             try:
                 os.read(begin, 1)
+                os.dup2(2, 1)  # what a child says is no answer
                 work(kind, path, line.strip())
             except BaseException as error:
                 sys.stderr.write(f"{type(error).__name__}: {error}\n")

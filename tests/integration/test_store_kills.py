@@ -1,5 +1,6 @@
 """kill -9 at the requests of a prepare into a store, and of a training: all as without a kill."""
 
+import contextlib
 import itertools
 import os
 import signal
@@ -16,7 +17,7 @@ from store_children import OPTIONS, Children
 from training import checkpoint_arrays
 from training_kills import LOSSES
 
-from pipeline import PrepareOptions, prepare
+from pipeline import Corpus, PrepareOptions, prepare
 from pipeline.files import join, names_in, read_bytes
 from pipeline.preparing import journal
 from trainer.reports.metrics import read_metrics
@@ -134,12 +135,9 @@ def test_every_request_of_a_prepare(
     print(f"{count} requests")
 
 
-@pytest.fixture(scope="module")
-def training(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Children]:
-    """Trainings on a corpus of this machine."""
-    splits = {"train": 0.9, "validation": 0.1}
-    folder = tmp_path_factory.mktemp("training")
-    corpus = corpora.make(folder, corpora.text(10_000), vocabulary="char", splits=splits)
+@contextlib.contextmanager
+def trainings(corpus: Corpus) -> Iterator[Children]:
+    """Children that train on a corpus of this machine; they have the environment of now."""
     with Children("train", corpus.directory).running() as children:
         yield children
 
@@ -170,29 +168,33 @@ def check_training(
     return state(run)
 
 
-def test_some_requests_of_a_training(s3: storage.Store, training: Children) -> None:
+def test_some_requests_of_a_training(s3: storage.Store, char_corpus: Corpus) -> None:
     bucket = s3.new_bucket()
     s3.proxy.reset()
-    assert training.run(f"{bucket}/straight") == 0
-    # The index of a checkpoint is there, but who put it never knew.
-    number = next(
-        request.number
-        for request in s3.proxy.requests
-        if request.method == "PUT" and request.path.endswith("/checkpoints/ckpt-4.index")
-    )
-    straight = state(f"{bucket}/straight")
-    assert check_training(s3, training, f"{bucket}/run", number, after=True) == straight
+    with trainings(char_corpus) as training:
+        assert training.run(f"{bucket}/straight") == 0
+        # The index of a checkpoint is there, but who put it never knew.
+        number = next(
+            request.number
+            for request in s3.proxy.requests
+            if request.method == "PUT" and "/checkpoints/ckpt-4.index" in request.path
+        )
+        straight = state(f"{bucket}/straight")
+        assert check_training(s3, training, f"{bucket}/run", number, after=True) == straight
 
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_every_request_of_a_training(store: storage.Store, training: Children, after: bool) -> None:
+def test_every_request_of_a_training(
+    store: storage.Store, char_corpus: Corpus, after: bool
+) -> None:
     bucket = store.new_bucket()
     store.proxy.reset()
-    assert training.run(f"{bucket}/straight") == 0
-    count = len(store.proxy.requests)
-    straight = state(f"{bucket}/straight")
-    for number in range(FIRST, min(END, count)):
-        found = check_training(store, training, f"{bucket}/{number}", number, after=after)
-        assert found == straight, number
+    with trainings(char_corpus) as training:
+        assert training.run(f"{bucket}/straight") == 0
+        count = len(store.proxy.requests)
+        straight = state(f"{bucket}/straight")
+        for number in range(FIRST, min(END, count)):
+            found = check_training(store, training, f"{bucket}/{number}", number, after=after)
+            assert found == straight, number
     print(f"{count} requests")
