@@ -3,6 +3,7 @@
     paths      what is a path, and what a URI
     status     what a path is
     failures   which failures of a store pass, and how long one waits for that
+    azure      the file system of Azure, as adlfs does not have it
     systems    the file systems of fsspec, and their thread
     store      files in stores, through fsspec
     local      files of this machine
