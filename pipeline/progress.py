@@ -18,7 +18,7 @@ class Bar(tqdm.auto.tqdm):
     commands. tqdm takes one off, and draws nothing.
     """
 
-    nrows: int | None
+    nrows: Any  # tqdm's
 
     def display(self, *arguments: Any, **named: Any) -> Any:
         """Draws."""
