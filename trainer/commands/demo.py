@@ -38,7 +38,9 @@ def add_arguments(parser: CommandParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs the demo; prints what happens."""
-    corpus_path, run_path = join(arguments.output, "corpus"), join(arguments.output, "run")
+    corpus_path = join(arguments.output, "corpus")
+    # Each has its own: a demo that was stopped goes on, and a quick one after it is another run.
+    run_path = join(arguments.output, "quick-run" if arguments.quick else "run")
     with status("reading Python's standard library"):
         files = python_sources(Path(sysconfig.get_path("stdlib")))
     _title(f"1. Text: {count_text(len(files), 'source file')} of Python's standard library")
@@ -104,13 +106,12 @@ def run(arguments: argparse.Namespace) -> None:
         f"textreel: {size_text(peak_memory())} at most, most of it TensorFlow itself, whatever "
         "the text"
     )
-    directory = shlex.quote(arguments.output)
     show(
         "\nnow your own text:\n"
         "  textreel prepare YOUR_TEXT -o CORPUS\n"
         "  textreel train CORPUS -o RUN\n"
         "or more from this model:\n"
-        f"  textreel generate {directory}/run --prompt 'class '"
+        f"  textreel generate {shlex.quote(run_path)} --prompt 'class '"
     )
 
 
