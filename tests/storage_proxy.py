@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import trustme
 
 GOOGLE_HOSTS = ("storage.googleapis.com", "www.googleapis.com")
+_IDLE_SECONDS = 2  # Azurite closes what was idle for 5, which clients would see as a failure
 _HOP_BY_HOP = {"connection", "keep-alive", "proxy-connection", "transfer-encoding", "te", "upgrade"}
 
 
@@ -144,7 +145,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def __init__(self, proxy: Proxy, *arguments: object) -> None:
         self._proxy = proxy
-        self._secure = False
+        self._secure, self._used = False, 0.0
         address = urlsplit(proxy.upstream)
         assert address.hostname is not None
         self._upstream = http.client.HTTPConnection(address.hostname, address.port, timeout=60)
@@ -186,10 +187,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         kept = {k: v for k, v in self.headers.items() if k.lower() not in _HOP_BY_HOP}
         kept["Content-Length"] = str(len(body))
+        if time.monotonic() > self._used + _IDLE_SECONDS:
+            self._upstream.close()  # it is opened anew: the server may have closed it by now
         try:
             self._upstream.request(self.command, self.path, body, kept)
             answer = self._upstream.getresponse()
             content = answer.read()
+            self._used = time.monotonic()
         except (OSError, http.client.HTTPException):
             self._upstream.close()
             self._reset()
