@@ -300,8 +300,9 @@ def main() -> None:
         "",
         f"`python benchmarks/stores`, {describe()}, {measured.rounds_text} (slowest-fastest). "
         f"{versions_text(arguments.environments, environments)}. The servers run on the same "
-        "cores. Requests and bytes are those at 50 ms; memory is the peak over all processes, "
-        "shared pages once.",
+        "cores, and moto copies the whole of an object for each range of it that is read: the text "
+        "is one. Requests and bytes are those at 50 ms; memory is the peak over all processes, "
+        "shared pages once. An epoch's seconds are counted from `open_corpus` on.",
     ]
     for kind in STORES:
         lines += table(kind, rows, arguments.megabytes)
