@@ -38,6 +38,22 @@ def test_the_step_takes_what_was_compiled_and_trains_the_same() -> None:
     assert compiled.step.part.experimental_get_tracing_count() == 1
 
 
+def test_parts_draw_nothing_of_their_own() -> None:
+    # Two that read and write one state would wait for each other: half the speed.
+    part = make_runner(model_with_dropout(), halves=True, jit=True).step.part
+    rows, seed = tf.zeros([2, 5], tf.int32), tf.zeros([2], tf.uint32)
+    captured = part.get_concrete_function(rows, rows, [seed]).graph.variables
+    assert len(captured) > 1
+    assert not [one.name for one in captured if "seed" in one.name]
+
+
+def test_dropout_is_the_same_compiled_or_not() -> None:
+    compiled, other = [
+        make_runner(model_with_dropout(), halves=True, jit=jit) for jit in (True, False)
+    ]
+    assert losses_of(compiled, 2, 3) == pytest.approx(losses_of(other, 2, 3), rel=1e-5)
+
+
 @pytest.mark.parametrize("options", [{"halves": True}, {"jit": True}])
 def test_other_steps_are_left_alone(options: dict[str, Any]) -> None:
     runner = make_runner(**options)

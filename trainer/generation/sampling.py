@@ -5,11 +5,12 @@ command line, the samples of training and what `trainer.exporting` writes, so th
 It uses TensorFlow's own operations alone, and compiles into a graph.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import tensorflow as tf
 
 from trainer.models.language_model import LanguageModel, State
+from trainer.models.random_bits import as_bits, mix
 
 
 class Drawing(NamedTuple):
@@ -101,10 +102,10 @@ def uniform_numbers(seed: tf.Tensor, samples: tf.Tensor, indices: tf.Tensor) -> 
     Returns:
         `[batch]` float32, multiples of 2**-24.
     """
-    hashed = _mix(_bits(seed))
-    hashed = _mix(hashed + _bits(samples) * _GOLDEN)
-    hashed = _mix(_mix(hashed + _bits(indices)) + _GOLDEN)
-    return tf.cast(tf.bitwise.right_shift(hashed, _bits(8)), tf.float32) * 2.0**-24
+    hashed = mix(as_bits(seed))
+    hashed = mix(hashed + as_bits(samples) * _GOLDEN)
+    hashed = mix(mix(hashed + as_bits(indices)) + _GOLDEN)
+    return tf.cast(tf.bitwise.right_shift(hashed, as_bits(8)), tf.float32) * 2.0**-24
 
 
 def advance(
@@ -170,15 +171,3 @@ def begin(model: LanguageModel, vocabulary_size: int, batch_size: int | tf.Tenso
 
 
 _GOLDEN = 0x9E3779B9
-
-
-def _bits(value: Any) -> tf.Tensor:
-    return tf.cast(value, tf.uint32)
-
-
-def _mix(bits: tf.Tensor) -> tf.Tensor:
-    """Wellons' `lowbias32`: a permutation of `[…]` uint32 that looks random."""
-    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
-        bits = tf.bitwise.bitwise_xor(bits, tf.bitwise.right_shift(bits, _bits(shift)))
-        bits *= tf.constant(factor, tf.uint32)
-    return tf.bitwise.bitwise_xor(bits, tf.bitwise.right_shift(bits, _bits(16)))

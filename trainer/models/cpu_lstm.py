@@ -172,13 +172,14 @@ def _forward(
         if keep is not None:
             hidden = hidden * tf.cast(keep[place], hidden.dtype)
             carry = carry * keep[place]
-        hidden, carry, gate = _activate(projected[place], tf.matmul(hidden, kernel), carry)
+        hidden, carry, gate = _activate(gates.read(place), tf.matmul(hidden, kernel), carry)
         outputs, gates = outputs.write(place, hidden), gates.write(place, gate)
         return place + 1, hidden, carry, outputs, carries.write(place + 1, carry), gates
 
     outputs = array(seq_len, units, kernel.dtype)
     carries = array(seq_len + 1, units, tf.float32).write(0, carry)
-    gates = array(seq_len, width, kernel.dtype)
+    # A place's gates take the place of its projection: XLA needs no second array, nor zeros in it.
+    gates = array(seq_len, width, kernel.dtype).unstack(projected)
     *_, outputs, carries, gates = tf.while_loop(
         lambda place, *_: place < seq_len,
         advance,
@@ -197,17 +198,24 @@ def _backward(
     carry_gradient: tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Returns the gradients to `projected`, of the kernel's dtype, and to the first state."""
-    seq_len, _, units = _sizes(output_gradients)
+    last = _sizes(output_gradients)[0] - 1
     transposed = tf.transpose(kernel)  # once: oneDNN multiplies by a transposed one more slowly
 
     def retreat(
-        place: tf.Tensor, to_hidden: tf.Tensor, to_carry: tf.Tensor, found: tf.TensorArray
+        place: tf.Tensor,
+        to_hidden: tf.Tensor,
+        to_carry: tf.Tensor,
+        to_gates: tf.Tensor,
+        found: tf.TensorArray,
     ) -> Any:
+        # What was found a place ago takes the place of gates that were read then. Written at once,
+        # XLA would copy the array: it cannot see that all has been read.
+        found = found.write(tf.minimum(place + 1, last), to_gates)
         before = carries.read(place)
         if keep is not None:
             before = before * keep[place]
         to_gates, to_carry = _differentiate(
-            gates.read(place),
+            found.read(place),
             carries.read(place + 1),
             before,
             output_gradients[place],
@@ -218,17 +226,16 @@ def _backward(
         if keep is not None:
             to_hidden = to_hidden * tf.cast(keep[place], to_hidden.dtype)
             to_carry = to_carry * keep[place]
-        return place - 1, to_hidden, to_carry, found.write(place, to_gates)
+        return place - 1, to_hidden, to_carry, to_gates, found
 
-    shape = [output_gradients.shape[1], 4 * units]
-    found = tf.TensorArray(kernel.dtype, seq_len, element_shape=shape)
-    _, to_hidden, to_carry, found = tf.while_loop(
+    unchanged = gates.read(last)  # the last place's own, written back before anything is found
+    _, to_hidden, to_carry, to_gates, found = tf.while_loop(
         lambda place, *_: place >= 0,
         retreat,
-        (seq_len - 1, tf.zeros_like(output_gradients[0]), carry_gradient, found),
-        maximum_iterations=seq_len,
+        (last, tf.zeros_like(output_gradients[0]), carry_gradient, unchanged, gates),
+        maximum_iterations=last + 1,
     )
-    return found.stack(), to_hidden, to_carry
+    return found.write(0, to_gates).stack(), to_hidden, to_carry
 
 
 @tf.function(jit_compile=True, reduce_retracing=True, autograph=False)

@@ -1,9 +1,14 @@
 """Dropout for data-parallel training: every replica draws its own masks."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 import tensorflow as tf
+
+from trainer.models.cpu_lstm import on_cpu
+from trainer.models.random_bits import as_bits, mix
 
 
 class ReplicaSeedGenerator(keras.random.SeedGenerator):
@@ -14,12 +19,36 @@ class ReplicaSeedGenerator(keras.random.SeedGenerator):
     and the state stays the same everywhere: one checkpoint value restores all replicas.
     """
 
+    _given: tf.Tensor | None = None
+
     def next(self, ordered: bool = True) -> tf.Tensor:
         """Returns the next seed, `[2]` of the backend's seed dtype, and advances the state."""
+        if self._given is not None:
+            return self._given
         seed = super().next(ordered=ordered)
         context = tf.distribute.get_replica_context()
         index = 0 if context is None else context.replica_id_in_sync_group
         return tf.random.experimental.stateless_fold_in(seed, tf.cast(index, seed.dtype))
+
+    @contextlib.contextmanager
+    def giving(self, seed: tf.Tensor) -> Iterator[None]:
+        """Inside, `next` returns a seed that was drawn before, and the state stays as it is.
+
+        What draws for itself waits for all that drew before it.
+        """
+        self._given = seed
+        try:
+            yield
+        finally:
+            self._given = None
+
+
+def seed_generators(model: keras.Model) -> list[ReplicaSeedGenerator]:
+    """Returns those of a built model's layers of `ReplicaDropout` that drop something."""
+    layers = model._flatten_layers()  # Keras has no public way to those inside others
+    return [
+        layer.seed_generator for layer in layers if isinstance(layer, ReplicaDropout) and layer.rate
+    ]
 
 
 class ReplicaDropout(keras.layers.Layer):
@@ -45,8 +74,39 @@ class ReplicaDropout(keras.layers.Layer):
 
     def apply(self, inputs: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
         """Drops by a seed: the same ones however often, as recomputing asks for."""
-        if seed is None:
-            return inputs
-        # What `keras.random.dropout` does, which takes no seed that is a tensor; int32 for XLA.
-        seed = tf.cast(tf.math.floormod(seed, tf.int32.max - 1), tf.int32)
-        return tf.nn.experimental.stateless_dropout(inputs, self.rate, seed)
+        return inputs if seed is None else drop(inputs, self.rate, seed)
+
+
+def drop(inputs: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:
+    """Inverted dropout by a hash of each input's place, which takes a tenth of drawing numbers.
+
+    The mask is a function of rate, seed and shape alone: on any device, compiled by XLA or not. It
+    is made anew for the gradient, not kept.
+
+    Args:
+        inputs: of any shape and floating type.
+        rate: share of the inputs set to 0, at least 0 and below 1.
+        seed: `[2]` integers that look random themselves, as those of `ReplicaSeedGenerator`.
+
+    Returns:
+        The inputs, some of them 0, the others divided by `1 - rate`.
+    """
+    function = _compiled_drop if on_cpu() else _drop
+
+    @tf.custom_gradient
+    def run(inputs: tf.Tensor) -> Any:
+        return function(inputs, rate, seed), lambda upstream: function(upstream, rate, seed)
+
+    return run(inputs)
+
+
+def _drop(inputs: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:
+    first, second = tf.unstack(as_bits(seed))
+    places = tf.reshape(tf.range(tf.size(inputs)), tf.shape(inputs))
+    threshold = min(round(rate * 2**32), 2**32 - 1)
+    is_kept = mix(mix(as_bits(places) + first) + second) >= tf.constant(threshold, tf.uint32)
+    return tf.where(is_kept, inputs / tf.cast(1 - rate, inputs.dtype), tf.zeros([], inputs.dtype))
+
+
+# One pass over the inputs; single operations would make a dozen. On a GPU XLA may be missing.
+_compiled_drop = tf.function(_drop, jit_compile=True, reduce_retracing=True, autograph=False)

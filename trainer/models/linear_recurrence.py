@@ -88,10 +88,12 @@ def _one_by_one(
 
     def advance(index: tf.Tensor, state: tf.Tensor, states: tf.TensorArray) -> Any:
         place = num_places - 1 - index if reverse else index
-        state = decay[place] * state + addend[place]
+        state = decay[place] * state + states.read(place)
         return index + 1, state, states.write(place, state)
 
-    states = tf.TensorArray(decay.dtype, num_places, element_shape=decay.shape[1:])
+    # A state takes the place of its addend: XLA needs no second array, nor zeros in it.
+    shape = decay.shape[1:]
+    states = tf.TensorArray(decay.dtype, num_places, element_shape=shape).unstack(addend)
     *_, states = tf.while_loop(
         lambda index, *_: index < num_places,
         advance,

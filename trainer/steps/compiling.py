@@ -19,7 +19,7 @@ def compiling(step: ReplicaStep, config: TrainConfig) -> Iterator[None]:
     """Compiles the halves of a step while the context lasts; its end waits for them.
 
     Nothing else may use the model meanwhile. Steps that are not cut in halves, or not compiled,
-    are left alone. The streams of dropout stay where they are.
+    are left alone. The part's seeds are given: the streams of dropout stay where they are.
 
     Args:
         step: whose weights have their values.
@@ -34,17 +34,14 @@ def compiling(step: ReplicaStep, config: TrainConfig) -> Iterator[None]:
     def run_part() -> tf.Tensor:
         inputs = tf.zeros([recipe.batch_size // 2, config.seq_len], tf.int32)
         targets = inputs if config.targets == "sequence" else inputs[:, -1]
-        loss, _ = step.strategy.run(step.part, args=(inputs, targets))
+        seeds = [tf.zeros_like(one.state.value) for one in step.generators]
+        loss, _ = step.strategy.run(step.part, args=(inputs, targets, seeds))
         return loss
 
     def compile_part() -> None:
-        seeds = [one.value for one in step.model.variables if "seed_generator" in one.path]
-        before = [seed.numpy() for seed in seeds]
         # What fails here fails in the first step as well, which says so.
         with contextlib.suppress(Exception):
             run_part()
-        for seed, value in zip(seeds, before, strict=True):
-            seed.assign(value)
 
     thread = threading.Thread(target=compile_part)
     thread.start()

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from trainer.embeddings.freezing import Freeze
 from trainer.models import LanguageModel
+from trainer.models.dropout import seed_generators
 from trainer.models.head import Head
 from trainer.steps.averaging import WeightAverage
 from trainer.steps.cross_entropy import summed_nats, token_nats
@@ -63,7 +64,9 @@ class ReplicaStep:
         average: takes in the weights after every update; None for no average.
 
     Attributes:
-        part: loss and gradients of some rows; of each half, with `halves`.
+        generators: of the seeds of dropout, in a part's order.
+        part: inputs, targets and seeds -> loss and gradients of some rows; of each half, with
+            `halves`.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class ReplicaStep:
         self._average = average
         self._tokens_per_batch = recipe.batch_size * recipe.tokens_per_row
         optimizer.build(model.trainable_variables)
+        self.generators = seed_generators(model)
         self.part: Any = self._loss_and_gradients
         if recipe.jit and recipe.halves:
             self.part = tf.function(self._loss_and_gradients, jit_compile=True, autograph=False)
@@ -145,14 +149,22 @@ class ReplicaStep:
         place would wait until both cores are done with the place before it.
         """
         halves = zip(tf.split(inputs, 2), tf.split(targets, 2), strict=True)
-        (loss, gradients), (other_loss, others) = [self.part(*half) for half in halves]
+        (loss, gradients), (other_loss, others) = [
+            self.part(*half, self._draw_seeds()) for half in halves
+        ]
         return loss + other_loss, [a + b for a, b in zip(gradients, others, strict=True)]
 
+    def _draw_seeds(self) -> list[tf.Tensor]:
+        """Seeds of a part's dropout, drawn outside: else the parts would wait for each other."""
+        return [generator.next() for generator in self.generators]
+
     def _loss_and_gradients(
-        self, inputs: Any, targets: tf.Tensor
+        self, inputs: Any, targets: tf.Tensor, seeds: list[tf.Tensor] | None = None
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """These rows' share of the mean loss, and its gradients: dense, scaled."""
-        with tf.GradientTape() as tape:
+        with contextlib.ExitStack() as given, tf.GradientTape() as tape:
+            for generator, seed in zip(self.generators, seeds or [], strict=False):
+                given.enter_context(generator.giving(seed))
             nats = summed_nats(targets, self._head(inputs), self.recipe.label_smoothing)
             loss = nats / self._tokens_per_batch
             scale = self.optimizer.loss_scale
