@@ -202,7 +202,7 @@ def certainty_text(result: Estimate) -> str:
     if result.is_exact:
         return "exact"
     if result.token_error == 0:
-        return "about; all of the text was read"
+        return "exact but for a few: all of the text was read, block by block"
     read = f"{size_text(result.read_bytes)} of {size_text(result.source_bytes)} were read"
     if result.is_least:
         return f"at least; {read}, and what is compressed may hold far more"

@@ -111,7 +111,7 @@ EXACT = Estimate(
     ("changes", "certainty"),
     [
         ({}, "exact"),
-        ({"token_error": 0.0}, "about; all of the text was read"),
+        ({"token_error": 0.0}, "exact but for a few: all of the text was read, block by block"),
         ({"token_error": 0.0123}, "about, ± 1.23% (95%); 4.2 MB of 5.6 MB were read"),
         ({"token_error": None}, "about; 4.2 MB of 5.6 MB were read"),
         (
