@@ -18,7 +18,7 @@ used, TensorFlow never.
 """
 
 from pipeline.files.failures import StoreError
-from pipeline.files.fetching import FETCH_BYTES, fetch_file
+from pipeline.files.fetching import FETCH_BYTES, fetch_file, read_ranges
 from pipeline.files.listing import (
     entries,
     exists,
@@ -28,6 +28,7 @@ from pipeline.files.listing import (
     move,
     names_in,
     remove,
+    remove_files,
     remove_tree,
     size_of,
 )
@@ -98,9 +99,11 @@ __all__ = [
     "read_bytes",
     "read_first",
     "read_range",
+    "read_ranges",
     "read_text",
     "release",
     "remove",
+    "remove_files",
     "remove_tree",
     "size_of",
     "split_path",

@@ -1,8 +1,10 @@
-"""Fetching of whole files from a store to this machine, by several requests at once."""
+"""Fetching from a store to this machine, by several requests at once: files, and many ranges."""
 
 import concurrent.futures
 import os
+from collections.abc import Sequence
 
+from pipeline.files.paths import is_in_store
 from pipeline.files.reading import read_range
 
 FETCH_BYTES = 8 * 2**20  # of a request: few enough requests, and small enough to do again
@@ -36,3 +38,17 @@ def fetch_file(uri: str, local: str | os.PathLike[str], *, num_bytes: int, start
             stops = [min(part + FETCH_BYTES, stop) for part in starts]
             for part in pool.map(read_range, [uri] * len(starts), starts, stops):
                 file.write(part)
+
+
+def read_ranges(path: str, starts: Sequence[int], stops: Sequence[int]) -> list[bytes]:
+    """Returns many ranges of a file, each as `read_range` does.
+
+    Raises:
+        UserError: the file ends before one of `stops`, or cannot be read.
+        OSError: it cannot be read.
+    """
+    paths = [path] * len(starts)
+    if not is_in_store(path):
+        return list(map(read_range, paths, starts, stops))
+    with concurrent.futures.ThreadPoolExecutor(_REQUESTS) as pool:
+        return list(pool.map(read_range, paths, starts, stops))

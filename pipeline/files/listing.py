@@ -5,14 +5,16 @@ import contextlib
 import glob
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 from pipeline.errors import UserError
 from pipeline.files import store
 from pipeline.files.local import local_status
-from pipeline.files.paths import is_in_store, local_path
+from pipeline.files.paths import is_in_store, join, local_path
 from pipeline.files.status import FileStatus
 
+_Result = TypeVar("_Result")
 _REQUESTS = 32  # to a store, under way at once
 
 
@@ -37,10 +39,14 @@ def file_statuses(paths: Sequence[str]) -> list[FileStatus]:
     Raises:
         UserError: see `file_status`.
     """
+    return _at_once(file_status, paths)
+
+
+def _at_once(function: Callable[[str], _Result], paths: Sequence[str]) -> list[_Result]:
     if not any(map(is_in_store, paths)):
-        return list(map(file_status, paths))
+        return list(map(function, paths))
     with concurrent.futures.ThreadPoolExecutor(_REQUESTS) as pool:
-        return list(pool.map(file_status, paths))
+        return list(pool.map(function, paths))
 
 
 def size_of(path: str | os.PathLike[str]) -> int:
@@ -113,6 +119,16 @@ def remove(path: str | os.PathLike[str]) -> None:
         os.unlink(local_path(path))
 
 
+def remove_files(directory: str | os.PathLike[str], names: Iterable[str]) -> None:
+    """Removes files of a directory that are there, many at once where it is in a store.
+
+    Raises:
+        OSError: one cannot be removed.
+        UserError: the same, in a store.
+    """
+    _at_once(remove, [join(directory, name) for name in names])
+
+
 def remove_tree(directory: str | os.PathLike[str]) -> None:
     """Removes a directory and all in it.
 
@@ -122,7 +138,11 @@ def remove_tree(directory: str | os.PathLike[str]) -> None:
     """
     directory = os.fspath(directory)
     if is_in_store(directory):
-        store.remove_tree(directory)
+        listed = store.entries(directory)
+        for name, found in listed.items():
+            if found.is_directory:
+                remove_tree(join(directory, name))
+        remove_files(directory, [name for name, each in listed.items() if not each.is_directory])
     elif os.path.exists(local_path(directory)):
         shutil.rmtree(local_path(directory))
 

@@ -1,5 +1,6 @@
 """Reading of files, here and in stores."""
 
+import concurrent.futures
 import contextlib
 import functools
 import hashlib
@@ -25,7 +26,8 @@ def open_file(path: str, *, stop: int | None = None) -> BinaryIO:
 
     Args:
         path: the file.
-        stop: in a store, it seems to end there, so that no request brings more; `None`: at its end.
+        stop: in a store, it seems to end there: no request brings more, and none asks how long it
+            is; `None`: at its end.
 
     Raises:
         OSError: it cannot be opened.
@@ -138,21 +140,62 @@ def digest(path: str | os.PathLike[str]) -> str:
 
 
 def read_blocks(
-    path: str, start: int, stop: int, *, block_bytes: int = BLOCK_BYTES
+    path: str,
+    start: int,
+    stop: int,
+    *,
+    block_bytes: int = BLOCK_BYTES,
+    whole: bool = True,
 ) -> Iterator[bytes]:
     """Yields the bytes `start … stop - 1` of a file in blocks of at most `block_bytes`.
+
+    Args:
+        path: the file.
+        start: the first byte.
+        stop: the byte after the last.
+        block_bytes: most bytes of a block.
+        whole: all of it is wanted: a store is asked for large ranges, for the next one while one
+            is used. Else for more and more from little on, as long as blocks are taken.
 
     Raises:
         UserError: the file ends before `stop`.
     """
+    if whole and is_in_store(path):
+        for data in _ranges_ahead(path, start, stop):
+            yield from (data[at : at + block_bytes] for at in range(0, len(data), block_bytes))
+        return
     with open_file(path, stop=stop) as file, os_errors_name(path):
         file.seek(start)
         while start < stop:
             block = file.read(min(block_bytes, stop - start))
             if not block:
-                raise UserError(
-                    f"{path} ends at byte {start}, but had {stop} bytes when the work was "
-                    "planned; it changed meanwhile: run the same command again"
-                )
+                raise _ends_early(path, start, stop)
             start += len(block)
             yield block
+
+
+def _ranges_ahead(path: str, start: int, stop: int) -> Iterator[bytes]:
+    """Yields ranges of a file in a store, two of them in memory."""
+
+    def fetch(first: int) -> bytes:
+        last = min(first + store.MOST_READ_BYTES, stop)
+        data = store.read_range(path, first, last)
+        if len(data) != last - first:
+            raise _ends_early(path, first + len(data), stop)
+        return data
+
+    starts = range(start, stop, store.MOST_READ_BYTES)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:  # no thread where there is one range
+        data = fetch(start) if starts else b""
+        for following in starts[1:]:
+            coming = pool.submit(fetch, following)
+            yield data
+            data = coming.result()
+        yield data
+
+
+def _ends_early(path: str, end: int, stop: int) -> UserError:
+    return UserError(
+        f"{path} ends at byte {end}, but had {stop} bytes when the work was planned; it changed "
+        "meanwhile: run the same command again"
+    )

@@ -7,10 +7,7 @@ import dataclasses
 
 from pipeline.errors import OptionError
 from pipeline.files.azure import PART_BYTES
-from pipeline.files.store import WHOLE_BYTES
-
-_S3_WHOLE_BYTES = 2 * PART_BYTES  # s3fs puts what is shorter by one request
-_GCS_WHOLE_BYTES = 5 * 2**20  # gcsfs likewise
+from pipeline.files.store import whole_bytes
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -76,19 +73,18 @@ class Asking:
 
     def put(self, num_bytes: int) -> Requests:
         """For putting a file, once (`store.put`), where nothing is."""
-        looked = self.look_in_vain if num_bytes >= WHOLE_BYTES else Requests()
         if num_bytes < self.whole_bytes:
-            return looked + Requests(writes=1)
-        return looked + Requests(writes=-(-num_bytes // PART_BYTES) + self.num_more)
+            return Requests(writes=1)
+        return self.read_in_vain + Requests(writes=-(-num_bytes // PART_BYTES) + self.num_more)
 
 
 _ASKING = {
     "s3": Asking(
         look_in_vain=Requests(writes=1, reads=1),
-        read_in_vain=Requests(writes=1, reads=1),
+        read_in_vain=Requests(reads=1),
         list_in_vain=Requests(writes=2),
-        read=Requests(reads=2),
-        whole_bytes=_S3_WHOLE_BYTES,
+        read=Requests(reads=1),
+        whole_bytes=whole_bytes("s3://"),
         num_more=2,
     ),
     "gs": Asking(
@@ -96,7 +92,7 @@ _ASKING = {
         read_in_vain=Requests(reads=1),
         list_in_vain=Requests(writes=1, reads=1),
         read=Requests(reads=1),
-        whole_bytes=_GCS_WHOLE_BYTES,
+        whole_bytes=whole_bytes("gs://"),
         num_more=1,
     ),
     "az": Asking(
@@ -104,7 +100,7 @@ _ASKING = {
         read_in_vain=Requests(reads=1),
         list_in_vain=Requests(writes=2, reads=1),
         read=Requests(reads=1),
-        whole_bytes=PART_BYTES,
+        whole_bytes=whole_bytes("az://"),
         num_more=1,
         page=5000,
         num_more_lists=1,  # what begins with its name, of which only it is listed

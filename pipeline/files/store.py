@@ -18,8 +18,7 @@ from pipeline.files.paths import EXTRAS
 from pipeline.files.status import FileStatus
 from pipeline.files.systems import file_system
 
-_READ_BYTES, _MOST_READ_BYTES = 64 * 1024, 4 * 2**20  # at once: the first time, and in a row
-WHOLE_BYTES = 4 * 2**20  # what is shorter goes up by one request
+_READ_BYTES, MOST_READ_BYTES = 64 * 1024, 4 * 2**20  # at once: the first time, and in a row
 _NOTHING_THERE = 416  # of HTTP: the file has none of the bytes that were asked for
 _TAGS = ("ETag", "etag", "generation", "blob_id", "Content-MD5")  # change with the content
 _TIMES = ("LastModified", "last_modified", "updated", "mtime", "created")
@@ -28,6 +27,7 @@ _UPLOADS: dict[str, dict[str, Any]] = {  # so that one part is in memory, not te
     "s3": {"chunksize": PART_BYTES, "max_concurrency": 1},
     "azure": {"max_concurrency": 2},
 }
+_WHOLE_READS = {"s3": {"start": 0}}  # else s3fs asks how long it is, before it reads
 
 
 def status(uri: str) -> FileStatus | None:
@@ -98,19 +98,20 @@ def open_read(uri: str, *, stop: int | None = None) -> BinaryIO:
 
     Args:
         uri: the file.
-        stop: the byte before which requests end: nothing behind it is wanted.
+        stop: where it seems to end: that it has so many bytes is known. `None` looks at it.
 
     Raises:
-        FileNotFoundError: there is none.
+        FileNotFoundError: there is none; with `stop`, reading says so.
         UserError: it cannot be read.
     """
+    if stop is not None:
+        return cast(BinaryIO, _StoreFile(uri, stop))
     found = status(uri)
     if found is None:
         raise FileNotFoundError(f"no such file: {uri}")
     if found.is_directory:
         raise UserError(f"{uri} cannot be read: it is a directory")
-    end = found.num_bytes if stop is None else min(stop, found.num_bytes)
-    return cast(BinaryIO, _StoreFile(uri, end))
+    return cast(BinaryIO, _StoreFile(uri, found.num_bytes))
 
 
 def read_whole(uri: str) -> bytes:
@@ -121,7 +122,8 @@ def read_whole(uri: str) -> bytes:
         UserError: it cannot be read.
     """
     system, path = file_system(uri)
-    return retried(uri, "read", lambda: bytes(system.cat_file(path)))
+    options = _WHOLE_READS.get(_extra(uri), {})
+    return retried(uri, "read", lambda: _cat(system, path, **options))
 
 
 def fetch(uri: str, local: str) -> None:
@@ -132,7 +134,7 @@ def fetch(uri: str, local: str) -> None:
         UserError: it cannot be read.
     """
     with open_read(uri) as theirs, open(local, "wb") as own:
-        shutil.copyfileobj(theirs, own, _MOST_READ_BYTES)
+        shutil.copyfileobj(theirs, own, MOST_READ_BYTES)
 
 
 def read_range(uri: str, start: int, stop: int) -> bytes:
@@ -145,15 +147,15 @@ def read_range(uri: str, start: int, stop: int) -> bytes:
     system, path = file_system(uri)
     if stop <= start:
         return b""
-    data = retried(uri, "read", lambda: _range(system, path, start, stop))
+    data = retried(uri, "read", lambda: _cat(system, path, start=start, end=stop))
     if len(data) > stop - start:  # a server that sends the whole, whatever it is asked
         return data[start:stop]
     return data
 
 
-def _range(system: Any, path: str, start: int, stop: int) -> bytes:
+def _cat(system: Any, path: str, **limits: int) -> bytes:
     try:
-        return bytes(system.cat_file(path, start=start, end=stop))
+        return bytes(system.cat_file(path, **limits))
     except Exception as error:
         if http_status(error) == _NOTHING_THERE:
             return b""
@@ -195,8 +197,8 @@ class _StoreFile(io.RawIOBase):
     def _fetch(self, stop: int) -> None:
         start = self._position
         is_next = start == self._buffer_start + len(self._buffer)
-        self._read_bytes = min(4 * self._read_bytes, _MOST_READ_BYTES) if is_next else _READ_BYTES
-        stop = min(max(start + self._read_bytes, stop), start + _MOST_READ_BYTES, self._num_bytes)
+        self._read_bytes = min(4 * self._read_bytes, MOST_READ_BYTES) if is_next else _READ_BYTES
+        stop = min(max(start + self._read_bytes, stop), start + MOST_READ_BYTES, self._num_bytes)
         self._buffer = read_range(self._uri, start, stop)
         self._buffer_start = start
         if len(self._buffer) != stop - start:
@@ -228,11 +230,11 @@ def put(local: str, uri: str, *, once: bool) -> None:
         UserError: it cannot be written.
     """
     system, path = file_system(uri)
-    options = _UPLOADS.get(EXTRAS.get(uri.partition("://")[0], ""), {})
+    options = _UPLOADS.get(_extra(uri), {})
     mode = "create" if once else "overwrite"
     try:
         # An upload in parts is refused at its end alone, and by some servers never: look before.
-        if once and os.path.getsize(local) >= WHOLE_BYTES and status(uri) is not None:
+        if once and os.path.getsize(local) >= whole_bytes(uri) and _is_file(uri):
             raise FileExistsError(uri)
         retried(uri, "written", lambda: system.put_file(local, path, mode=mode, **options))
     except FileNotFoundError as error:
@@ -245,12 +247,30 @@ def put(local: str, uri: str, *, once: bool) -> None:
             ) from None
 
 
+def whole_bytes(uri: str) -> int:
+    """Returns the size of a file below which it goes up by one request."""
+    return PART_BYTES * (2 if _extra(uri) == "s3" else 1)
+
+
+def _extra(uri: str) -> str:
+    return EXTRAS.get(uri.partition("://")[0], "")
+
+
+def _is_file(uri: str) -> bool:
+    """Whether there is a file, by one request: `status` asks for a directory, too."""
+    try:
+        read_range(uri, 0, 1)
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def _is_just(local: str, uri: str) -> bool:
     found = status(uri)
     if found is None or found.num_bytes != os.path.getsize(local):
         return False
     with open(local, "rb") as own, open_read(uri) as theirs:
-        while block := own.read(_MOST_READ_BYTES):
+        while block := own.read(MOST_READ_BYTES):
             view = b""
             while len(view) < len(block):
                 more = theirs.read(len(block) - len(view))
@@ -283,17 +303,3 @@ def remove(uri: str) -> None:
     system, path = file_system(uri)
     with contextlib.suppress(FileNotFoundError):
         retried(uri, "removed", lambda: system.rm_file(path))
-
-
-def remove_tree(uri: str) -> None:
-    """Removes all files below a directory.
-
-    Raises:
-        UserError: one cannot be removed.
-    """
-    for name, found in entries(uri).items():
-        path = f"{uri.rstrip('/')}/{name}"
-        if found.is_directory:
-            remove_tree(path)
-        else:
-            remove(path)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from pipeline.errors import unsaid
-from pipeline.files import read_blocks
+from pipeline.files import read_ranges
 from pipeline.preparing.engines import Advance
 from pipeline.preparing.plan import Pieces
 from pipeline.text.documents import errors_name, read_documents, read_parts
@@ -74,13 +74,12 @@ def sample_texts(task: SampleTask, advance: Advance) -> list[bytes]:
     wanted = 0
     for piece in task.pieces:
         if piece.source.is_document and not piece.source.format.compression:
-            while wanted < piece.source_bytes:
-                start = piece.start + wanted
-                stop = min(start + task.text_bytes, piece.stop)
-                texts.append(b"".join(read_blocks(piece.source.path, start, stop)))
-                wanted += task.distance
+            wanted = max(wanted, 0)  # blocks may be longer than the distance
+            starts = range(piece.start + wanted, piece.stop, task.distance)
+            stops = [min(start + task.text_bytes, piece.stop) for start in starts]
+            texts += read_ranges(piece.source.path, starts, stops)
             advance(piece.source_bytes)
-            wanted -= piece.source_bytes
+            wanted += len(starts) * task.distance - piece.source_bytes
             continue
         with unsaid():
             for part in read_parts(piece):

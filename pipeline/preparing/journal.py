@@ -30,6 +30,7 @@ from pipeline.files import (
     join,
     names_in,
     remove,
+    remove_files,
     remove_tree,
     size_of,
     split_path,
@@ -118,8 +119,7 @@ def is_same(directory: AnyPath, intent: dict[str, Any]) -> bool:
 def forget(directory: AnyPath) -> None:
     """Removes a journal, the plan first: without it, there is none."""
     remove(_plan_of(directory))
-    for name in _entries(directory):
-        remove(join(join(directory, FOLDER), name))
+    remove_files(join(directory, FOLDER), _entries(directory))
 
 
 def vocabulary_of(directory: AnyPath, intent: dict[str, Any]) -> str | None:

@@ -19,16 +19,21 @@ from pipeline.preparing import journal, replacement
 from pipeline.text.streams import is_stream
 
 
-def check_free(output: str, sources: list[str], *, is_shared: bool) -> None:
-    """Refuses an output that cannot be written, or that has other files; touches nothing."""
+def check_free(output: str, sources: list[str], *, is_shared: bool) -> bool:
+    """Refuses an output that cannot be written, or that has other files; touches nothing.
+
+    Returns:
+        Whether it is in a store and has nothing: then there is no more to ask for.
+    """
     if is_in_store(output):
         if is_shared and any(map(is_stream, sources)):
             raise UserError(
                 "a stream, such as standard input, stays on this machine, where workers elsewhere "
                 f"do not see it: put it into a file of a store, for `output` {output}"
             )
-        _check_names(output, names_in(output))
-        return
+        names = names_in(output)
+        _check_names(output, names)
+        return not names
     directory = Path(output)
     if directory.is_symlink() and not directory.exists():
         raise UserError(
@@ -44,6 +49,7 @@ def check_free(output: str, sources: list[str], *, is_shared: bool) -> None:
         raise UserError(f"`output` {directory} cannot be written: {why} {parent}; name another")
     if directory.is_dir():
         _check_names(output, os.listdir(directory))
+    return False
 
 
 def _check_names(directory: str, names: list[str]) -> None:
@@ -95,6 +101,15 @@ def check_remains(target: str) -> None:
         raise UserError(
             f"`output` {target} holds what is left of an unfinished corpus, without its plan; "
             "nothing was changed: start anew with `--overwrite`"
+        )
+
+
+def check_still_free(target: str) -> None:
+    """Refuses a place in a store where another prepare has begun and ended meanwhile."""
+    if exists(join(target, FILE_NAME)):
+        raise UserError(
+            f"`output` {target} holds a corpus now, which another prepare has made meanwhile; "
+            "nothing was changed: name a new directory, or replace it with `--overwrite`"
         )
 
 

@@ -21,17 +21,21 @@ to the end of one (`Format.cut`). Compressed files are not cut, and count as com
 """
 
 import bisect
+import concurrent.futures
 import dataclasses
+import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from pipeline.errors import UserError
+from pipeline.files import is_in_store
 from pipeline.preparing.options import PrepareOptions
 from pipeline.preparing.splits import MIN_RANGE_BYTES, SEARCH_BYTES, SplitOf, range_ends
 from pipeline.text.pieces import Piece, Source
 
 _MAX_PERIODS = 8  # of a source: each has a cut for every split, at which text is told apart
 _RANGE_BYTES = 64 * 1024  # of the smallest range where there are several periods
+_REQUESTS = 16  # to a store, under way at once
 
 Pieces = tuple[Piece, ...]
 
@@ -237,22 +241,31 @@ def _cut_line(
         cut: a piece and the wanted offset in its source -> the offset to cut at.
     """
     piece_starts = [0, *itertools.accumulate(piece.source_bytes for piece in line)]
-    cuts = [(0, 0)]  # as (index of the piece, offset in its source)
-    for bound in bounds:
+
+    def place_of(bound: int) -> tuple[int, int]:
         index = bisect.bisect_right(piece_starts, bound) - 1
         if index >= len(line):
-            cuts.append((len(line), 0))
-            continue
-        piece = line[index]
-        source = piece.source
-        offset = piece.start + (bound - piece_starts[index]) * source.length // source.source_bytes
-        if (index, offset) < cuts[-1]:
-            cuts.append(cuts[-1])  # what the last cut went through holds no other
-            continue
-        if offset > piece.start:
-            offset = min(cut(piece, offset), piece.stop)
-        at_end = offset == piece.stop
-        cuts.append((index + 1, 0) if at_end else (index, offset))
+            return len(line), 0
+        start, source = line[index].start, line[index].source
+        return index, start + (bound - piece_starts[index]) * source.length // source.source_bytes
+
+    @functools.cache
+    def cut_at(place: tuple[int, int]) -> tuple[int, int]:
+        index, offset = place
+        if index < len(line) and offset > line[index].start:
+            offset = cut(line[index], offset)
+        at_end = index < len(line) and offset >= line[index].stop
+        return (index + 1, 0) if at_end else (index, offset)
+
+    places = list(map(place_of, bounds))
+    if all(piece.source.is_document and is_in_store(piece.source.path) for piece in line):
+        # All at once, into the cache: each looks no further than a little. Among many documents
+        # one may look to the end, where what it went through needs no other look.
+        with concurrent.futures.ThreadPoolExecutor(_REQUESTS) as pool:
+            list(pool.map(cut_at, places))
+    cuts = [(0, 0)]  # as (index of the piece, offset in its source)
+    for place in places:
+        cuts.append(cut_at(place) if place >= cuts[-1] else cuts[-1])
     cuts.append((len(line), 0))
     return [
         [part for part in _between(line, start, stop) if part.start < part.stop]

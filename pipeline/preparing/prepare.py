@@ -103,10 +103,10 @@ def prepare(
     formats = (TFRECORD, ARRAY_RECORD) if array_record else (TFRECORD,)
     directory = checked_output(output, "output")
     given = [checked_path(source, "sources") for source in sources]
-    place.check_free(directory, given, is_shared=engine is not None)
+    is_empty = place.check_free(directory, given, is_shared=engine is not None)
     with journal.locked(directory):
         replaced = None  # the intent whose replacement was under way
-        if replacement.is_under_way(directory):
+        if not is_empty and replacement.is_under_way(directory):
             replaced = journal.begun(replacement.stage_of(directory))
             replacement.replace(directory)
         choice = Choice(glob=glob, hidden=hidden, leave_out=directory)
@@ -127,10 +127,7 @@ def prepare(
                 if on_kept is not None:
                     on_kept()
                 return load_manifest(directory)
-            target = place.target_of(directory, intent, overwrite)
-            if overwrite and not journal.is_same(target, intent):
-                replacement.discard(target)
-            place.check_remains(target)
+            target = directory if is_empty else _target(directory, intent, overwrite)
             plan = make_plan(found, options)
             vocabulary = _vocabulary(target, intent, plan, options, known, run, progress)
             tasks = make_tasks(plan, options, absolute_path(target))  # a worker may stand elsewhere
@@ -144,6 +141,15 @@ def prepare(
             else:
                 replacement.replace(directory)
             return manifest
+
+
+def _target(directory: str, intent: dict[str, Any], overwrite: bool) -> str:
+    """Where the corpus is made, without what else was begun there and is to be overwritten."""
+    target = place.target_of(directory, intent, overwrite)
+    if overwrite and not journal.is_same(target, intent):
+        replacement.discard(target)
+    place.check_remains(target)
+    return target
 
 
 def _vocabulary(
@@ -163,7 +169,10 @@ def _vocabulary(
     if vocabulary is None:
         vocabulary = make_vocabulary(plan, options, run, progress=progress)
     if vocabulary.fingerprint != begun:
-        replacement.discard(target)
+        if begun is None and is_in_store(target):
+            place.check_still_free(target)
+        else:
+            replacement.discard(target)
         journal.begin(target, intent, vocabulary.fingerprint)
     vocabulary.save(target, once=True)
     return vocabulary

@@ -19,6 +19,7 @@ from pipeline.files import (
     move,
     names_in,
     remove,
+    remove_files,
     remove_tree,
     sync_directory,
 )
@@ -86,8 +87,7 @@ def discard(directory: AnyPath) -> None:
     """Removes what was made of a corpus, the manifest and the journal's plan first."""
     remove(join(directory, FILE_NAME))
     journal.forget(directory)
-    for name in files_of(directory):
-        remove(join(directory, name))
+    remove_files(directory, files_of(directory))
     if is_in_store(directory):
         remove_tree(join(directory, journal.FOLDER))
     else:
@@ -106,9 +106,7 @@ def replace(directory: AnyPath) -> None:
     names = {*shards, *manifest.files}
     remove(join(directory, FILE_NAME))
     sync_directory(directory)
-    for name in files_of(directory):
-        if name not in names:
-            remove(join(directory, name))
+    remove_files(directory, [name for name in files_of(directory) if name not in names])
     staged = set(names_in(stage))
     for name in names:
         if name in staged:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import UserError
-from pipeline.files import fetch_file, fetching
+from pipeline.files import fetch_file, fetching, read_ranges
 
 CONTENT = bytes(range(256)) * 4
 
@@ -27,3 +27,14 @@ def test_a_file_that_is_shorter_is_refused(tmp_path: Path) -> None:
     (tmp_path / "stored").write_bytes(CONTENT)
     with pytest.raises(UserError, match="has no 1025 bytes from byte 0"):
         fetch_file(f"disk://{tmp_path}/stored", tmp_path / "local", num_bytes=1025)
+
+
+@pytest.mark.parametrize("prefix", ["", "disk://"])
+def test_ranges_come_in_order(tmp_path: Path, prefix: str) -> None:
+    (tmp_path / "x").write_bytes(CONTENT)
+    starts = range(0, 1000, 10)
+    stops = [start + start % 7 for start in starts]
+    expected = [CONTENT[start:stop] for start, stop in zip(starts, stops, strict=True)]
+    assert read_ranges(f"{prefix}{tmp_path}/x", starts, stops) == expected
+    with pytest.raises(UserError, match=r"ends at byte 1024|has no 1020 bytes"):
+        read_ranges(f"{prefix}{tmp_path}/x", [0, 5], [1, 1025])

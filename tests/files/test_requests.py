@@ -11,7 +11,7 @@ def test_requests_are_added_class_by_class() -> None:
 def test_a_put_in_parts_takes_one_for_each() -> None:
     part = 5 * 2**20
     for scheme, more in (("s3", 2), ("gs", 1), ("az", 1)):
-        looked = asking(scheme).look_in_vain
+        looked = asking(scheme).read_in_vain
         few, many = (asking(scheme).put(parts * part) for parts in (3, 9))
         assert few == looked + Requests(writes=3 + more)
         assert many == few + Requests(writes=6)

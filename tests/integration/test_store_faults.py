@@ -1,17 +1,21 @@
 """A prepare into a store that ends at any call, is failed, or joined: the same bytes."""
 
+import importlib
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 import storage
 from corpora import files, write_many
 from storage_proxy import Fault
 
-from pipeline import PrepareOptions, UserError, prepare
+from pipeline import PrepareOptions, UserError, open_corpus, prepare
+from pipeline.auditing.verify import verify
 from pipeline.files import failures, join, names_in, read_bytes
 from pipeline.preparing import journal
 
+prepare_module = importlib.import_module("pipeline.preparing.prepare")
 OPTIONS = PrepareOptions(
     vocabulary="char", splits={"train": 0.9, "validation": 0.1}, shard_bytes=20_000
 )
@@ -145,3 +149,22 @@ def test_of_two_plans_the_second_is_refused_before_anything_is_touched(
     assert (names_in(output), names_in(f"{output}/.prepare")) == before
     prepare([texts], output, OPTIONS, workers=1)
     assert contents(output) == expected
+
+
+def test_a_corpus_that_was_made_meanwhile_is_left_alone(
+    store: storage.Store, texts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By another prepare, which began and ended while this one read the text."""
+    output = f"{store.new_bucket()}/corpus"
+    made = prepare_module.make_vocabulary
+
+    def make_vocabulary(*arguments: Any, **options: Any) -> Any:
+        prepare([texts], output, PrepareOptions(), workers=1)
+        return made(*arguments, **options)
+
+    monkeypatch.setattr(prepare_module, "make_vocabulary", make_vocabulary)
+    with pytest.raises(UserError, match=r"holds a corpus now, .*; nothing was changed"):
+        prepare([texts], output, OPTIONS, workers=1)
+    assert names_in(f"{output}/.prepare") == []
+    assert open_corpus(output).manifest.options["vocabulary"] == "byte"
+    assert not verify(output).problems

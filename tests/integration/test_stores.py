@@ -4,11 +4,14 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import storage
-from corpora import files, shard_files, write_many
+from corpora import files, shard_files, text, write_many
+from storage_proxy import Request
 from training import ROOT
 
 from pipeline import PrepareOptions, UserError, open_corpus, prepare
@@ -67,6 +70,27 @@ def test_a_corpus_in_a_store_has_the_bytes_of_one_on_a_disk(
     assert files(tmp_path / "from") == expected
     assert not verify(output).problems
     assert open_corpus(output).fingerprint == open_corpus(tmp_path / "from").fingerprint
+
+
+def test_what_need_not_wait_is_asked_for_at_once(s3: storage.Store) -> None:
+    """The places where shards begin, and the removal of a journal's entries: four are held back."""
+    bucket = s3.new_bucket()
+    write_text(f"{bucket}/text.txt", text(90_000))
+    barriers = {"GET": threading.Barrier(4), "DELETE": threading.Barrier(4)}
+    seen: Counter[str] = Counter()
+
+    def fault(request: Request) -> None:
+        is_place = "text.txt" in request.path and request.range is not None
+        if is_place or (request.method == "DELETE" and "tfrecord" in request.path):
+            seen[request.method] += 1
+            if seen[request.method] <= 4:
+                barriers[request.method].wait(20)
+
+    s3.proxy.fault = fault
+    options = PrepareOptions(splits={"train": 1.0}, shard_bytes=10_000)
+    assert len(prepare([f"{bucket}/text.txt"], f"{bucket}/corpus", options, workers=1).shards) > 5
+    assert min(seen.values()) > 4
+    assert not any(barrier.broken for barrier in barriers.values())
 
 
 def test_a_whole_corpus_is_replaced_on_demand_alone(

@@ -97,3 +97,13 @@ def test_samples_of_many_documents_are_documents(tmp_path: Path) -> None:
     (pieces,) = pieces_of(path, document="line")
     texts = sampled(pieces, 90, 7)
     assert texts == [f"line {number:04}".encode()[:7] for number in range(0, 100, 10)]
+
+
+def test_after_long_blocks_samples_begin_where_a_file_does(tmp_path: Path) -> None:
+    """Of a compressed file a block is one sample, however much longer than the distance it is."""
+    data = bytes(range(97, 123)) * 10_000
+    write(tmp_path / "in/a.gz", gzip.compress(data)), write(tmp_path / "in/b", data[:100])
+    (pieces,) = pieces_of(tmp_path / "in")
+    *compressed, first, second = sampled(pieces, 50, 5)
+    assert compressed == [data[start : start + 5] for start in range(0, len(data), 64 * 1024)]
+    assert (first, second) == (data[:5], data[50:55])

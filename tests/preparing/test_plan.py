@@ -332,7 +332,7 @@ def test_planning_reads_no_byte_twice(
             return data or b""
 
     monkeypatch.setattr(pipeline.files.reading, "open_file", lambda path, **_: Counted(path))
-    monkeypatch.setattr(plain_text, "open_file", lambda path: Counted(path))
+    monkeypatch.setattr(plain_text, "open_file", lambda path, **_: Counted(path))
     options = PrepareOptions(splits={"train": 1.0}, shard_bytes=shard_bytes, **reading)
     plan = make_plan(find_sources([path], reading=options.reading).sources, options)
     pieces = [piece for shard in plan for piece in shard]

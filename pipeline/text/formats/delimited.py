@@ -115,7 +115,8 @@ def cut_documents(path: str, source_bytes: int, document: str, offset: int) -> i
         document: `line`, `blank_line` or a separator.
         offset: a byte of the file.
     """
-    blocks = read_blocks(path, max(0, offset - look_behind(document)), source_bytes)
+    start = max(0, offset - look_behind(document))
+    blocks = read_blocks(path, start, source_bytes, whole=False)
     found = find_document_start(blocks, document, offset)
     return source_bytes if found is None else found
 

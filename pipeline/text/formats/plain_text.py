@@ -65,7 +65,7 @@ class PlainText(Format):
             return source.length
         if not self.is_document:
             return cut_documents(source.path, source.source_bytes, self.document, offset)
-        with open_file(source.path) as file:
+        with open_file(source.path, stop=source.source_bytes) as file:
             file.seek(offset)
             return offset + boundary(file.read(max(search_bytes, 4)), search_bytes)
 
@@ -80,7 +80,7 @@ class PlainText(Format):
             last = source.source_bytes - _SAMPLE_BYTES
             places = [(start, _SAMPLE_BYTES) for start in (0, last // 2, last)]
         samples = [b"%d\n" % source.source_bytes]
-        with open_file(source.path) as file:
+        with open_file(source.path, stop=source.source_bytes) as file:
             for start, num_bytes in places:
                 file.seek(start)
                 samples.append(file.read(num_bytes))

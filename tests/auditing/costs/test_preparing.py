@@ -9,7 +9,7 @@ from storage_proxy import Request
 
 from pipeline import OptionError, PrepareOptions, prepare
 from pipeline.auditing.costs.preparing import requests_of_prepare
-from pipeline.files import Requests
+from pipeline.files import Requests, write_text
 
 
 def counted(requests: list[Request]) -> Requests:
@@ -30,7 +30,7 @@ def counted(requests: list[Request]) -> Requests:
     ("num_bytes", "shard_bytes", "vocabulary"),
     [
         (60_000, 20_000, "char"),  # by one request each
-        (11_000_000, 4_700_000, "byte"),  # large enough to look first
+        (11_500_000, 5_700_000, "byte"),  # in parts, but into S3
         (17_500_000, 18_000_000, "byte"),  # in parts
     ],
 )
@@ -55,6 +55,33 @@ def test_a_prepare_asks_just_so_much(
     expected = requests_of_prepare(bucket.partition("://")[0], sizes)
     assert counted(store.proxy.requests) == expected
     assert expected.out_bytes == 0
+
+
+@pytest.mark.parametrize("server", ["s3", "google", "azure"])
+def test_a_shard_takes_few_requests(server: str, request: pytest.FixtureRequest) -> None:
+    """One for each thing that only the store knows or keeps: in a worker, each waits for the last.
+
+    Of the source: where the shard begins, in the plan; its text, for the characters and for the
+    tokens; and whether it is still the same. Of the corpus: whether another prepare has made the
+    shard; the shard; its entry in the journal; the end of that.
+    """
+    store: storage.Store = request.getfixturevalue(server)
+    bucket = store.new_bucket()
+    write_text(f"{bucket}/text.txt", text(90_000))
+    options = PrepareOptions(vocabulary="char", splits={"train": 1.0}, shard_bytes=10_000)
+    store.proxy.reset()
+    manifest = prepare([f"{bucket}/text.txt"], f"{bucket}/corpus", options, workers=1)
+    requests = store.proxy.requests
+    count = len(manifest.shards)
+    assert count > 8
+    of_source = [each for each in requests if "text.txt" in each.path]
+    looks = [each for each in of_source if each.range is None]
+    assert len(of_source) - len(looks) == (count - 1) + 2 * count
+    # Before and after all shards, too; gcsfs asks for a directory besides, while it waits.
+    assert len(looks) <= (count + 3) * (3 if server == "google" else 1)
+    of_corpus = len(requests) - len(of_source)
+    assert of_corpus - 4 * count <= 20
+    assert requests_of_prepare(bucket.partition("://")[0], [1] * count).removals == count + 1
 
 
 def test_many_names_are_listed_in_several_requests() -> None:
