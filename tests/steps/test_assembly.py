@@ -44,6 +44,10 @@ def test_an_lstms_windows_are_cut_in_halves_on_a_cpu(
         ({"model": "mingru"}, True),
         ({"model": "mingru", "precision": "bfloat16"}, True),
         ({"model": "mingru", "jit": "off"}, False),
+        ({"model": "transformer"}, True),
+        ({"model": "transformer", "precision": "bfloat16"}, False),
+        ({"model": "transformer", "recompute": True}, False),
+        ({"model": "transformer", "jit": "off"}, False),
     ],
 )
 def test_xla_compiles_what_it_makes_faster_or_is_told_to(

@@ -6,9 +6,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from modelling import make
+from modelling import build, make
 from stepping import batches, losses_of, make_runner
 
+from trainer.config.model import MODELS
 from trainer.steps.optimization import Adam
 
 
@@ -36,10 +37,12 @@ def test_halves_side_by_side_are_the_whole_batch(jit: bool) -> None:
     assert halves.run_steps.experimental_get_tracing_count() == 1
 
 
-def test_jit_trains_the_same_model() -> None:
-    assert losses_of(make_runner(jit=True), 12) == [
-        pytest.approx(losses_of(make_runner(), 12)[0], rel=1e-4)
+@pytest.mark.parametrize("model", MODELS)
+def test_jit_trains_the_same_model(model: str) -> None:
+    compiled, plain = [
+        losses_of(make_runner(build(model, 9, dropout=0.2), jit=jit), 12) for jit in (True, False)
     ]
+    assert compiled == pytest.approx(plain, rel=1e-3)
 
 
 def test_clipping_bounds_the_norm_of_all_gradients_together() -> None:

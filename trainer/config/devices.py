@@ -28,8 +28,8 @@ class DeviceOptions:
         identity=False,
     )
     jit: str = option(
-        "compile the step with XLA; auto: an LSTM in float32 on a CPU, where it is faster; never "
-        "cuDNN's kernels, which on leaves unused",
+        "compile the step with XLA; auto: a MinGRU, and in float32 on a CPU an LSTM or a "
+        "Transformer, where it is faster; never cuDNN's kernels, which on leaves unused",
         default="auto",
         choices=JIT_MODES,
         identity=False,

@@ -122,8 +122,10 @@ def _use_jit(config: TrainConfig, *, halves: bool, num_replicas: int) -> bool:
     """Whether XLA compiles the steps: where it was asked to, or is known to help."""
     if config.jit == "auto" and config.model == "mingru":
         return num_replicas == 1
-    if config.jit == "auto":
-        return halves and config.precision == "float32"  # oneDNN multiplies bfloat16 faster
+    if config.jit == "auto" and config.precision == "float32":  # oneDNN multiplies bfloat16 faster
+        # Whether XLA really computes anew what it is asked to was not measured.
+        can_gain = config.model == "transformer" and not config.recompute
+        return halves or (can_gain and on_cpu() and num_replicas == 1)
     return config.jit == "on"
 
 
