@@ -85,7 +85,9 @@ from trainer.steps.optimization import make_optimizer
 from trainer.steps.runner import StepRunner
 from trainer.steps.step import ReplicaStep
 
-config = tiny("unused", "unused", model="transformer", units=16, layers=1, embedding_dim=None)
+config = tiny(
+    "unused", "unused", model="transformer", units=16, layers=1, embedding_dim=None, jit="off"
+)
 strategy = tf.distribute.OneDeviceStrategy("/device:CPU:1")
 with strategy.scope():
     model = build_model(config, 9, use_cudnn=False)
