@@ -78,7 +78,7 @@ class ReplicaDropout(keras.layers.Layer):
 
 
 def drop(inputs: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:
-    """Inverted dropout by a hash of each input's place, which takes a tenth of drawing numbers.
+    """Inverted dropout by a hash of each input's place, faster than by numbers that are drawn.
 
     The mask is a function of rate, seed and shape alone: on any device, compiled by XLA or not. It
     is made anew for the gradient, not kept.

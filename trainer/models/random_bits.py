@@ -1,7 +1,7 @@
 """Random bits as hashes: each a function of a seed and a place alone, in few operations.
 
 `tf.random`'s numbers are those of one seed for a whole tensor, and what an element is may depend
-on the tensor's shape; XLA's code for them on CPUs takes from six to two hundred times as long.
+on the tensor's shape; XLA's code for them on CPUs takes from six to three hundred times as long.
 """
 
 from typing import Any

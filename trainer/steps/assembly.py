@@ -120,13 +120,15 @@ def _in_halves(config: TrainConfig, strategy: tf.distribute.Strategy) -> bool:
 
 def _use_jit(config: TrainConfig, *, halves: bool, num_replicas: int) -> bool:
     """Whether XLA compiles the steps: where it was asked to, or is known to help."""
-    if config.jit == "auto" and config.model == "mingru":
+    if config.jit != "auto":
+        return config.jit == "on"
+    if config.model == "mingru":
         return num_replicas == 1
-    if config.jit == "auto" and config.precision == "float32":  # oneDNN multiplies bfloat16 faster
-        # Whether XLA really computes anew what it is asked to was not measured.
-        can_gain = config.model == "transformer" and not config.recompute
-        return halves or (can_gain and on_cpu() and num_replicas == 1)
-    return config.jit == "on"
+    if config.precision != "float32":
+        return False  # oneDNN multiplies bfloat16 faster
+    # Whether XLA really computes anew what it is asked to was not measured.
+    can_gain = config.model == "transformer" and not config.recompute
+    return halves or (can_gain and on_cpu() and num_replicas == 1)
 
 
 def _freeze(config: TrainConfig, model: LanguageModel) -> Freeze | None:

@@ -163,8 +163,9 @@ class ReplicaStep:
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """These rows' share of the mean loss, and its gradients: dense, scaled."""
         with contextlib.ExitStack() as given, tf.GradientTape() as tape:
-            for generator, seed in zip(self.generators, seeds or [], strict=False):
-                given.enter_context(generator.giving(seed))
+            if seeds is not None:
+                for generator, seed in zip(self.generators, seeds, strict=True):
+                    given.enter_context(generator.giving(seed))
             nats = summed_nats(targets, self._head(inputs), self.recipe.label_smoothing)
             loss = nats / self._tokens_per_batch
             scale = self.optimizer.loss_scale
