@@ -7,10 +7,11 @@ import types
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 from training import run_child, start_child
 
 import trainer
-from pipeline import UserError
+from pipeline import Corpus, UserError
 from trainer.quiet import import_tensorflow
 
 FAKE = """
@@ -98,3 +99,28 @@ def test_matplotlib_is_left_alone_and_stays_importable() -> None:
         "import importlib.util; print(importlib.util.find_spec('matplotlib') is not None)"
     )
     assert run_child(code) == f"False True\n{importlib.util.find_spec('matplotlib') is not None}\n"
+
+
+THREADS = """
+import os, sys
+os.sched_getaffinity = lambda process: {0, 1}
+from trainer.task import build_parser, run
+run(build_parser().parse_args(sys.argv[1:]))
+import tensorflow as tf
+print(tf.config.threading.get_intra_op_parallelism_threads())
+"""
+
+
+@pytest.mark.parametrize(("model", "expected"), [("gru", 1), ("lstm", 0)])
+def test_a_run_gives_an_operation_the_threads_that_suit_it(
+    char_corpus: Corpus, tmp_path: Path, model: str, expected: int
+) -> None:
+    options = ["--steps=1", "--units=4", "--seq_len=8", "--batch_size=32", "--sample_tokens=0"]
+    run = str(tmp_path / "run")
+    out = run_child(THREADS, char_corpus.directory, "-o", run, f"--model={model}", *options)
+    assert out.splitlines()[-1] == str(expected)
+
+
+def test_threads_are_left_alone_where_tensorflow_has_started() -> None:
+    import_tensorflow(operation_threads=7)
+    assert tf.config.threading.get_intra_op_parallelism_threads() != 7

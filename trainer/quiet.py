@@ -35,7 +35,9 @@ def check_backend() -> None:
         )
 
 
-def import_tensorflow(*, start: bool = True, shown: bool = False) -> None:
+def import_tensorflow(
+    *, start: bool = True, shown: bool = False, operation_threads: int | None = None
+) -> None:
     """Imports TensorFlow and finds its devices, with stderr held back meanwhile.
 
     Where the import fails, what was held back is written after all. With a TF_CPP_MIN_LOG_LEVEL
@@ -47,6 +49,8 @@ def import_tensorflow(*, start: bool = True, shown: bool = False) -> None:
             several hosts it must not: their strategy, which is made later, could not connect to
             the others any more.
         shown: whether to say that it is being loaded, which takes seconds.
+        operation_threads: that one operation may use, where there are CPUs alone and TensorFlow
+            has not started before; None leaves it to TensorFlow.
 
     Raises:
         UserError: the environment gives Keras another backend.
@@ -56,7 +60,10 @@ def import_tensorflow(*, start: bool = True, shown: bool = False) -> None:
     with status("loading TensorFlow", shown=shown), _quickly(), _held_back():
         import tensorflow as tf
 
-        tf.config.list_physical_devices()
+        devices = tf.config.list_physical_devices()
+        if operation_threads is not None and all(one.device_type == "CPU" for one in devices):
+            with contextlib.suppress(RuntimeError):  # started before
+                tf.config.threading.set_intra_op_parallelism_threads(operation_threads)
         if start:
             tf.config.list_logical_devices()
 

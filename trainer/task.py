@@ -18,6 +18,7 @@ from trainer.config.splits import check_corpus
 from trainer.config.train_config import settings_of
 from trainer.hosts.environment import find_hosts
 from trainer.hosts.meeting import tell_of_usage, telling_others
+from trainer.steps.threads import operation_threads
 
 # What Vertex AI tells a custom job that has a `baseOutputDirectory`.
 _VERTEX_VARIABLES = {"output": "AIP_CHECKPOINT_DIR", "events": "AIP_TENSORBOARD_LOG_DIR"}
@@ -33,7 +34,11 @@ def run(arguments: argparse.Namespace) -> None:
         check_corpus(config)
     from trainer.quiet import import_tensorflow
 
-    import_tensorflow(start=hosts is None, shown=not arguments.quiet)
+    import_tensorflow(
+        start=hosts is None,
+        shown=not arguments.quiet,
+        operation_threads=operation_threads(config) if hosts is None else None,
+    )
     from trainer.loop import train
 
     with contextlib.redirect_stdout(sys.stderr if arguments.json else sys.stdout):

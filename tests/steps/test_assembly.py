@@ -21,11 +21,14 @@ from trainer.steps.assembly import assemble, step_recipe
         ({"batch_size": 33}, False),
         ({"batch_size": 30}, False),
         ({"model": "gru"}, False),
+        ({"model": "mingru", "batch_size": 16}, True),
+        ({"model": "transformer", "batch_size": 12}, True),
+        ({"model": "transformer", "batch_size": 11}, False),
         ({"accumulate_steps": 2}, False),
         ({"lanes": True}, False),
     ],
 )
-def test_an_lstms_windows_are_cut_in_halves_on_a_cpu(
+def test_a_steps_windows_are_cut_in_halves_on_a_cpu(
     changes: dict[str, Any], expected: bool
 ) -> None:
     strategy = tf.distribute.get_strategy()

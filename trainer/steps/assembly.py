@@ -16,8 +16,7 @@ from trainer.steps.lanes import LaneState
 from trainer.steps.optimization import LearningRate, Optimizer, make_optimizer
 from trainer.steps.runner import StepRunner
 from trainer.steps.step import ReplicaStep, StepRecipe
-
-_HALVED_ROWS = 32  # the fewest that are cut: products of half as many would cost as much
+from trainer.steps.threads import has_halves
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -90,7 +89,7 @@ def assemble(config: TrainConfig, vocabulary_size: int, hosts: Hosts | None = No
 
 def step_recipe(config: TrainConfig, strategy: tf.distribute.Strategy) -> StepRecipe:
     """Returns how the steps of a run are computed on some devices."""
-    halves = _in_halves(config, strategy)
+    halves = has_halves(config) and on_cpu() and strategy.num_replicas_in_sync == 1
     return StepRecipe(
         batch_size=config.batch_size,
         tokens_per_row=config.seq_len if config.targets == "sequence" else 1,
@@ -102,22 +101,6 @@ def step_recipe(config: TrainConfig, strategy: tf.distribute.Strategy) -> StepRe
     )
 
 
-def _in_halves(config: TrainConfig, strategy: tf.distribute.Strategy) -> bool:
-    """Whether the step's two halves run side by side: a recurrent model's windows on one CPU.
-
-    Not a matter of how many cores there are: a run's dropout masks would depend on them.
-    """
-    return (
-        config.model in ("lstm", "mingru")
-        and on_cpu()
-        and strategy.num_replicas_in_sync == 1
-        and config.accumulate_steps == 1
-        and not config.lanes
-        and config.batch_size % 2 == 0
-        and config.batch_size >= _HALVED_ROWS
-    )
-
-
 def _use_jit(config: TrainConfig, *, halves: bool, num_replicas: int) -> bool:
     """Whether XLA compiles the steps: where it was asked to, or is known to help."""
     if config.jit != "auto":
@@ -126,9 +109,11 @@ def _use_jit(config: TrainConfig, *, halves: bool, num_replicas: int) -> bool:
         return num_replicas == 1
     if config.precision != "float32":
         return False  # oneDNN multiplies bfloat16 faster
+    if config.model == "lstm":
+        return halves
     # Whether XLA really computes anew what it is asked to was not measured.
     can_gain = config.model == "transformer" and not config.recompute
-    return halves or (can_gain and on_cpu() and num_replicas == 1)
+    return can_gain and on_cpu() and num_replicas == 1
 
 
 def _freeze(config: TrainConfig, model: LanguageModel) -> Freeze | None:

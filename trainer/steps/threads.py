@@ -1,0 +1,48 @@
+"""Threads of a CPU: which steps are cut in halves, side by side, and what one operation may use."""
+
+import os
+
+from trainer.config import TrainConfig
+
+_HALVED_ROWS = 32  # of an LSTM, the fewest: a place's product of half as many would cost as much
+_FEW_CORES = 3
+# By which a user settles it; TensorFlow reads it.
+_VARIABLE = "TF_NUM_INTRAOP_THREADS"
+
+
+def has_halves(config: TrainConfig) -> bool:
+    """Whether a step on one CPU is two halves of its windows, side by side.
+
+    Not a matter of how many cores there are: a run's dropout masks would depend on them.
+    """
+    is_cut = config.model in ("mingru", "transformer") or (
+        config.model == "lstm" and config.batch_size >= _HALVED_ROWS
+    )
+    return (
+        is_cut and config.accumulate_steps == 1 and not config.lanes and config.batch_size % 2 == 0
+    )
+
+
+def operation_threads(config: TrainConfig, num_cores: int | None = None) -> int | None:
+    """Returns how many threads of a CPU one operation may use; None leaves it to TensorFlow.
+
+    One, where operations that do not wait for each other keep few cores busy: those of a step's two
+    halves, or what is independent in a GRU's step. Cut up besides, each would wait for a thread
+    that works for another one.
+
+    Args:
+        config: the run's options.
+        num_cores: that the process may use; None for what the system says.
+    """
+    if num_cores is None:
+        num_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
+    if os.environ.get(_VARIABLE) or not 1 < num_cores <= _FEW_CORES:
+        return None
+    if config.strategy not in ("auto", "one_device"):
+        return None
+    if config.model == "gru":
+        return None if config.jit == "on" else 1
+    compiles = config.jit == "on" or (config.jit == "auto" and config.precision == "float32")
+    if not has_halves(config) or (config.model == "lstm" and compiles):
+        return None  # XLA's loop over an LSTM's places takes turns where it has one thread
+    return 1
