@@ -21,6 +21,7 @@ TABLES = {
     "prepare_300MB": (45, ["prepare", "--environments", "DIR", "--megabytes", "300"]),
     "windows": (10, ["windows", "--environments", "DIR"]),
     "train": (20, ["train", "--environments", "DIR", "--megabytes", "5", "--seconds", "3"]),
+    "train_as_avx2": (10, ["train", "--environments", "DIR", "--megabytes", "5", "--as_avx2"]),
     "original": (43, ["original"]),
     "shuffle": (6, ["shuffle.py"]),
     "records": (60, ["records", "--folder", "DIR", "--gigabytes", "10", "--seconds", "10"]),

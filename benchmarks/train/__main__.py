@@ -1,13 +1,17 @@
 """How fast an LSTM trains: textreel beside its peers, in one run.
 
     python benchmarks/train --environments DIR [--megabytes 10] [--rounds 5] [--seconds 5]
-        [--only NAME...] [--precision float32|bfloat16...]
+        [--only NAME...] [--precision float32|bfloat16...] [--as_avx2]
 
 Every contender is a process that trains the same model (Embedding 64 -> LSTM 256 -> Dense, a
-target at every place) on the same characters, in batches of 64 windows of 64, with Adam. The rate
-counts trained tokens after a warm-up. The rounds go through all contenders in turn. Peers run in
-virtual environments of their own, which are made in DIR from PyPI if they are not there. Writes a
-table and a chart to `benchmarks/results`; a part, or when stopped, `train.partial.md`.
+target at every place) on the same characters, in batches of 64 windows of 64, with Adam; or a
+Transformer of one of nanoGPT's sizes, on characters or on subwords. The rate counts trained tokens
+after a warm-up. The rounds go through all contenders in turn. Peers run in virtual environments of
+their own, which are made in DIR from PyPI if they are not there. Writes a table and a chart to
+`benchmarks/results`; a part, or when stopped, `train.partial.md`.
+
+With `--as_avx2` the LSTMs are measured in float32 and all libraries are told that the processor has
+AVX2 and no more: an imitation of such a one, into `train_as_avx2.md`.
 """
 
 import argparse
@@ -30,7 +34,21 @@ from peer_environments import interpreter, versions_text  # noqa: E402
 from processor import describe  # noqa: E402
 from rounds import RESULTS, add_options, chosen, measure_in_rounds, write_table  # noqa: E402
 
-TRANSFORMER = ["--model=transformer", "--layers=4", "--units=256", "--heads=4"]
+
+def _transformer(size: str) -> list[str]:
+    names = ("layers", "units", "heads", "batch_size", "seq_len")
+    flags = [f"--{name}={value}" for name, value in zip(names, size.split(), strict=True)]
+    return ["--model=transformer", *flags]
+
+
+# Layers, units, heads, windows, places; 4 x 128 is nanoGPT's recipe for a CPU, 6 x 384 that for
+# characters on a GPU, in smaller batches.
+TRANSFORMERS = {
+    "4 x 128, 12 x 64": _transformer("4 128 4 12 64"),
+    "4 x 256, 64 x 64": _transformer("4 256 4 64 64"),
+    "6 x 384, 8 x 256": _transformer("6 384 6 8 256"),
+    "4 x 256, 64 x 64, 8,192 ids": _transformer("4 256 4 64 64"),
+}
 CONTENDERS = {  # (name, precision) -> (script, its arguments, environment)
     ("textreel train", "float32"): ("textreel_train.py", [], None),
     ("textreel train", "bfloat16"): ("textreel_train.py", ["--precision=bfloat16"], None),
@@ -43,20 +61,36 @@ CONTENDERS = {  # (name, precision) -> (script, its arguments, environment)
     ("PyTorch nn.LSTM, compile", "float32"): ("torch_lstm.py", ["compile"], "torch"),
     ("JAX scan, optax", "float32"): ("jax_scan.py", [], "jax"),
     ("JAX scan, optax", "bfloat16"): ("jax_scan.py", ["bfloat16"], "jax"),
-    ("textreel train, Transformer", "float32"): ("textreel_train.py", TRANSFORMER, None),
-    ("textreel train, Transformer", "bfloat16"): (
-        "textreel_train.py",
-        [*TRANSFORMER, "--precision=bfloat16"],
-        None,
+    **{
+        (f"{name}, {size}", precision): (
+            script,
+            [*flags, *([] if precision == "float32" else [f"{dashes}bfloat16"])],
+            packages,
+        )
+        for size, flags in TRANSFORMERS.items()
+        for name, script, dashes, packages in (
+            ("textreel train, Transformer", "textreel_train.py", "--precision=", None),
+            ("nanoGPT's Transformer", "torch_transformer.py", "", "torch"),
+        )
+        for precision in ("float32", "bfloat16")
+    },
+    ("nanoGPT's Transformer, compile, 4 x 256, 64 x 64", "float32"): (
+        "torch_transformer.py",
+        [*TRANSFORMERS["4 x 256, 64 x 64"], "compile"],
+        "torch",
     ),
-    ("nanoGPT's Transformer", "float32"): ("torch_transformer.py", [], "torch"),
-    ("nanoGPT's Transformer", "bfloat16"): ("torch_transformer.py", ["bfloat16"], "torch"),
-    ("nanoGPT's Transformer, compile", "float32"): ("torch_transformer.py", ["compile"], "torch"),
     ("limit: the matrix products", "float32"): ("limit_products.py", [], None),
     ("limit: the matrix products", "bfloat16"): ("limit_products.py", ["bfloat16"], None),
 }
 REFERENCE = "PyTorch nn.LSTM"
 TRANSFORMER_REFERENCE = "nanoGPT's Transformer"
+SUBWORDS = "8,192 ids"
+AS_AVX2 = {  # oneDNN's, MKL's, PyTorch's and XLA's own variables
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "XLA_FLAGS": "--xla_cpu_max_isa=AVX2",
+}
 
 
 def measure(command: list[str]) -> dict[str, float]:
@@ -69,18 +103,20 @@ def measure(command: list[str]) -> dict[str, float]:
     return json.loads(lines[-1])
 
 
-def make_corpus(folder: str, num_bytes: int) -> tuple[str, int]:
-    """A corpus of characters, and its ids in one file for the peers.
+def make_corpus(folder: str, text: Path, vocabulary: str) -> tuple[str, int]:
+    """A corpus of a text, and its ids in one file for the peers.
 
     Returns:
         The file's path (the corpus lies beside it as `.corpus`) and the number of ids.
     """
-    text, ids = Path(folder) / "text.txt", f"{folder}/ids"
-    make_text(text, num_bytes)
+    ids = f"{folder}/{vocabulary.replace(':', '')}"
     prepare = ["prepare", str(text), "--output", f"{ids}.corpus", "--splits", "train=1"]
-    subprocess.run([sys.executable, "-m", "pipeline", *prepare, "--vocabulary", "char"], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "pipeline", *prepare, "--vocabulary", vocabulary], check=True
+    )
     vocabulary = open_corpus(f"{ids}.corpus").vocabulary
-    np.array(vocabulary.encode(text.read_text()), np.uint8).tofile(ids)
+    array = np.array(vocabulary.encode(text.read_text()))
+    array.astype(np.uint8 if vocabulary.size <= 256 else np.uint16).tofile(ids)
     return ids, vocabulary.size
 
 
@@ -91,20 +127,35 @@ def main() -> None:
     parser.add_argument("--megabytes", type=float, default=10)
     add_options(parser, precision=True)
     parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--as_avx2", action="store_true", help="imitate another processor")
     arguments = parser.parse_args()
+    table, processor, all_contenders = "train", describe(), CONTENDERS
+    if arguments.as_avx2:
+        os.environ.update(AS_AVX2)
+        table, processor = "train_as_avx2", f"{processor}, of which AVX2 is used and no more"
+        all_contenders = {
+            (name, precision): contender
+            for (name, precision), contender in CONTENDERS.items()
+            if precision == "float32" and "Transformer" not in name
+        }
     contenders = {
         key: contender
-        for key, contender in chosen(CONTENDERS, arguments.only).items()
+        for key, contender in chosen(all_contenders, arguments.only).items()
         if key[1] in arguments.precision
     }
     with tempfile.TemporaryDirectory() as folder:
-        ids, vocabulary_size = make_corpus(folder, round(arguments.megabytes * 10**6))
-        sizes = [ids, str(vocabulary_size), str(arguments.seconds)]
+        text = Path(folder) / "text.txt"
+        make_text(text, round(arguments.megabytes * 10**6))
+        corpora = {
+            subwords: make_corpus(folder, text, vocabulary)
+            for subwords, vocabulary in ((False, "char"), (True, "bpe:8192"))
+        }
         commands = {
             key: [
                 interpreter(arguments.environments, packages),
                 str(HERE / "peers" / script),
-                *sizes,
+                *map(str, corpora[SUBWORDS in key[0]]),
+                str(arguments.seconds),
                 *options,
             ]
             for key, (script, options, packages) in contenders.items()
@@ -115,22 +166,22 @@ def main() -> None:
     lines = [
         "# Tokens a second in training: Embedding 64, LSTM 256, Dense, on a CPU",
         "",
-        f"`python benchmarks/train`, {describe()}, {arguments.megabytes:g} MB of text, "
-        f"{vocabulary_size} characters, batches of",
+        f"`python benchmarks/train`, {processor}, {arguments.megabytes:g} MB of text, "
+        f"{corpora[False][1]} characters, batches of",
         f"64 windows of 64, Adam without clipping; {measured.rounds_text} "
         "(slowest-fastest), in thousands. The ratio is the",
         f"median over the rounds of the rate beside that of {REFERENCE}, of a Transformer "
-        f"(4 layers of 256, 4 heads) beside {TRANSFORMER_REFERENCE}, in the same precision "
-        "and round.",
+        f"(layers x units, windows x places) beside {TRANSFORMER_REFERENCE} of the same size,",
+        "in the same precision and round. Memory: the largest resident set, float32 / bfloat16.",
         f"{versions_text(arguments.environments, environments)}.",
         "",
-        "| | float32 | ratio | bfloat16 | ratio | waits for input |",
-        "|---|---|---|---|---|---|",
+        "| | float32 | ratio | bfloat16 | ratio | waits for input | memory, GB |",
+        "|---|---|---|---|---|---|---|",
         *_rows(results, measured.failed),
     ]
-    whole = contenders.keys() == CONTENDERS.keys() and not measured.stopped
-    write_table("train", lines, whole=whole)
-    if whole:
+    whole = contenders.keys() == all_contenders.keys() and not measured.stopped
+    write_table(table, lines, whole=whole)
+    if whole and not arguments.as_avx2:
         draw(results, RESULTS / "train.png")
 
 
@@ -142,8 +193,11 @@ def show(result: dict[str, float]) -> str:
 def _rows(results: dict, failed: dict) -> list[str]:
     lines = []
     for name in dict.fromkeys(name for name, _ in [*results, *failed]):
-        cells, waits = [], []
-        reference = TRANSFORMER_REFERENCE if "Transformer" in name else REFERENCE
+        cells, waits, memory = [], [], []
+        reference = REFERENCE
+        if "Transformer" in name:
+            size = next(size for size in reversed(TRANSFORMERS) if name.endswith(size))
+            reference = f"{TRANSFORMER_REFERENCE}, {size}"
         for precision in ("float32", "bfloat16"):
             runs = results.get((name, precision))
             if runs is None:
@@ -158,7 +212,9 @@ def _rows(results: dict, failed: dict) -> list[str]:
             ratios = [one / other for one, other in zip(rates, others, strict=False)]
             cells.append(f"{statistics.median(ratios):.2f}" if ratios else "-")
             waits += [run["input_wait"] for run in runs if "input_wait" in run]
+            memory.append(f"{statistics.median(run['gigabytes'] for run in runs):.2f}")
         cells.append(f"{statistics.median(waits):.2%}" if waits else "-")
+        cells.append(" / ".join(memory) or "-")
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return lines
 
@@ -171,7 +227,7 @@ def draw(results: dict, path: Path) -> None:
     from matplotlib import pyplot
 
     names = list(dict.fromkeys(name for name, _ in results))[::-1]
-    figure, axes = pyplot.subplots(figsize=(8, 4.5))
+    figure, axes = pyplot.subplots(figsize=(9, 7))
     for offset, precision, color in ((0.2, "float32", "tab:gray"), (-0.2, "bfloat16", "tab:blue")):
         rates = [
             statistics.median(run["tokens_per_second"] / 1000 for run in runs) if runs else 0

@@ -5,15 +5,16 @@ is made first, to learn how many steps the wanted time takes; the measured run c
 """
 
 import json
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from timing import BATCH, SEQ_LEN, WARM_UP_STEPS, options, seconds
+from timing import BATCH, SEQ_LEN, WARM_UP_STEPS, flags, options, peak_gigabytes, seconds
 
-REPORT_STEPS = 50
+REPORT_STEPS = 10 if "model" in flags else 50
 
 
 def train(run, steps):
@@ -36,6 +37,7 @@ with tempfile.TemporaryDirectory() as run:
     result = {
         "tokens_per_second": statistics.median(row["tokens_per_second"] for row in rows),
         "loss": rows[-1]["loss"],
+        "gigabytes": peak_gigabytes(resource.RUSAGE_CHILDREN),
         "input_wait": statistics.mean(row["input_wait"] for row in rows),
     }
     print(json.dumps(result), flush=True)

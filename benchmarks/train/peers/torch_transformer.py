@@ -1,10 +1,19 @@
 """PyTorch: nanoGPT's small Transformer (pre-norm, fused attention, GELU, tied embedding)."""
 
 import torch
-from timing import LEARNING_RATE, SEQ_LEN, batch, options, report, vocabulary_size
+from timing import (
+    LEARNING_RATE,
+    SEQ_LEN,
+    UNITS,
+    batch,
+    flags,
+    options,
+    report,
+    vocabulary_size,
+)
 from torch.nn import functional
 
-LAYERS, UNITS, HEADS = 4, 256, 4
+LAYERS, HEADS = int(flags["layers"]), int(flags["heads"])
 
 
 class Block(torch.nn.Module):
