@@ -10,8 +10,9 @@ after a warm-up. The rounds go through all contenders in turn. Peers run in virt
 their own, which are made in DIR from PyPI if they are not there. Writes a table and a chart to
 `benchmarks/results`; a part, or when stopped, `train.partial.md`.
 
-With `--as_avx2` the LSTMs are measured in float32 and all libraries are told that the processor has
-AVX2 and no more: an imitation of such a one, into `train_as_avx2.md`.
+With `--as_avx2` libraries are told that the processor has AVX2 and no more: an imitation of such a
+one, into `train_as_avx2.md`. LSTMs in float32 alone, and textreel with `--jit off`: XLA's products do
+not obey (`jit_compile` and JAX are left out).
 """
 
 import argparse
@@ -91,6 +92,7 @@ AS_AVX2 = {  # oneDNN's, MKL's, PyTorch's and XLA's own variables
     "ATEN_CPU_CAPABILITY": "avx2",
     "XLA_FLAGS": "--xla_cpu_max_isa=AVX2",
 }
+OBEYS_AVX2 = ("steps_per_execution", "nn.LSTM", "limit")
 
 
 def measure(command: list[str]) -> dict[str, float]:
@@ -134,9 +136,12 @@ def main() -> None:
         os.environ.update(AS_AVX2)
         table, processor = "train_as_avx2", f"{processor}, of which AVX2 is used and no more"
         all_contenders = {
-            (name, precision): contender
-            for (name, precision), contender in CONTENDERS.items()
-            if precision == "float32" and "Transformer" not in name
+            ("textreel train, --jit off", "float32"): ("textreel_train.py", ["--jit=off"], None),
+            **{
+                key: contender
+                for key, contender in CONTENDERS.items()
+                if key[1] == "float32" and any(name in key[0] for name in OBEYS_AVX2)
+            },
         }
     contenders = {
         key: contender

@@ -37,6 +37,17 @@ def test_halves_side_by_side_are_the_whole_batch(jit: bool) -> None:
     assert halves.run_steps.experimental_get_tracing_count() == 1
 
 
+@pytest.mark.parametrize("jit", [False, True])
+def test_halves_are_measured_as_the_whole_batch(jit: bool) -> None:
+    rows = (*map(tf.constant, batches(0)[0]), tf.constant([1.0, 0.0, 1.0, 1.0]))
+    nats, num_tokens = make_runner(halves=True, jit=jit).step.evaluate(*rows)
+    expected, num_expected = make_runner().step.evaluate(*rows)
+    assert (float(nats), float(num_tokens)) == (
+        pytest.approx(float(expected), rel=1e-6),
+        float(num_expected),
+    )
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_jit_trains_the_same_model(model: str) -> None:
     compiled, plain = [
@@ -88,11 +99,12 @@ def test_smoothing_acts_in_training_alone() -> None:
     assert losses_of(smooth, 1) != pytest.approx(losses_of(plain, 1), rel=1e-3)
 
 
-def test_rows_of_weight_0_count_for_nothing() -> None:
-    runner = make_runner()
+@pytest.mark.parametrize("options", [{}, {"halves": True}, {"halves": True, "jit": True}])
+def test_rows_of_weight_0_count_for_nothing(options: dict[str, bool]) -> None:
+    runner = make_runner(**options)
     inputs, targets = map(tf.constant, batches(0)[0])
     nats, num_tokens = runner.step.evaluate(inputs, targets, tf.constant([1.0, 1.0, 0.0, 0.0]))
-    half, _ = runner.step.evaluate(inputs[:2], targets[:2], tf.ones([2]))
+    half, _ = make_runner().step.evaluate(inputs[:2], targets[:2], tf.ones([2]))
     assert float(num_tokens) == 10
     assert float(nats) == pytest.approx(float(half), rel=1e-6)
 

@@ -16,7 +16,7 @@ from trainer.steps.lanes import LaneState
 from trainer.steps.optimization import LearningRate, Optimizer, make_optimizer
 from trainer.steps.runner import StepRunner
 from trainer.steps.step import ReplicaStep, StepRecipe
-from trainer.steps.threads import has_halves
+from trainer.steps.threads import has_halves, is_compiled
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -97,23 +97,16 @@ def step_recipe(config: TrainConfig, strategy: tf.distribute.Strategy) -> StepRe
         accumulate_steps=config.accumulate_steps,
         label_smoothing=config.label_smoothing,
         halves=halves,
-        jit=_use_jit(config, halves=halves, num_replicas=strategy.num_replicas_in_sync),
+        jit=_use_jit(config, strategy.num_replicas_in_sync),
     )
 
 
-def _use_jit(config: TrainConfig, *, halves: bool, num_replicas: int) -> bool:
+def _use_jit(config: TrainConfig, num_replicas: int) -> bool:
     """Whether XLA compiles the steps: where it was asked to, or is known to help."""
-    if config.jit != "auto":
-        return config.jit == "on"
-    if config.model == "mingru":
-        return num_replicas == 1
-    if config.precision != "float32":
-        return False  # oneDNN multiplies bfloat16 faster
-    if config.model == "lstm":
-        return halves
-    # Whether XLA really computes anew what it is asked to was not measured.
-    can_gain = config.model == "transformer" and not config.recompute
-    return can_gain and on_cpu() and num_replicas == 1
+    if on_cpu() and num_replicas == 1:
+        return is_compiled(config)
+    helps = config.model == "mingru" and num_replicas == 1
+    return config.jit == "on" or (config.jit == "auto" and helps)
 
 
 def _freeze(config: TrainConfig, model: LanguageModel) -> Freeze | None:

@@ -62,10 +62,9 @@ class StepRunner:
     def __init__(self, step: ReplicaStep, *, runs_ahead: bool = False) -> None:
         self.step = step
         self._train, self._evaluate = self._train_and_sum, self._evaluate_and_sum
-        if step.recipe.jit:
-            self._evaluate = tf.function(self._evaluate_and_sum, jit_compile=True)
         if step.recipe.jit and not step.recipe.halves:
             self._train = tf.function(self._train_and_sum, jit_compile=True)
+            self._evaluate = tf.function(self._evaluate_and_sum, jit_compile=True)
         # TPUs have no float64.
         is_tpu = isinstance(step.strategy, tf.distribute.TPUStrategy)
         with step.strategy.scope():

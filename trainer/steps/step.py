@@ -34,8 +34,8 @@ class StepRecipe:
         accumulate_steps: parts into which a replica's rows are cut in training, one after
             the other, so that memory is needed for one part only; divides their number.
         label_smoothing: see `trainer.steps.cross_entropy.summed_nats`; acts in training alone.
-        halves: whether a replica's rows are cut in two in training, side by side: a core each
-            for the many small operations of a recurrent model on a CPU. Their number is even.
+        halves: whether a replica's rows are cut in two, side by side: a core each for the many
+            small operations of a model on a CPU. Their number is even.
         jit: whether XLA compiles the steps of a replica; with `halves`, each half on its own.
     """
 
@@ -67,6 +67,7 @@ class ReplicaStep:
         generators: of the seeds of dropout, in a part's order.
         part: inputs, targets and seeds -> loss and gradients of some rows; of each half, with
             `halves`.
+        measured_part: what `evaluate` does, of some rows; likewise.
     """
 
     def __init__(
@@ -91,8 +92,12 @@ class ReplicaStep:
         optimizer.build(model.trainable_variables)
         self.generators = seed_generators(model)
         self.part: Any = self._loss_and_gradients
+        self.measured_part: Any = self._nats_and_tokens
         if recipe.jit and recipe.halves:
-            self.part = tf.function(self._loss_and_gradients, jit_compile=True, autograph=False)
+            self.part, self.measured_part = (
+                tf.function(function, jit_compile=True, autograph=False)
+                for function in (self._loss_and_gradients, self._nats_and_tokens)
+            )
 
     @tf.autograph.experimental.do_not_convert
     def train(self, inputs: Any, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -229,6 +234,16 @@ class ReplicaStep:
         Returns:
             The sum of nats and the number of tokens over the rows that count, float32.
         """
+        if not self.recipe.halves:
+            return self._nats_and_tokens(inputs, targets, weights)
+        halves = zip(*(tf.split(rows, 2) for rows in (inputs, targets, weights)), strict=True)
+        (nats, num_tokens), (others, num_others) = [self.measured_part(*half) for half in halves]
+        return nats + others, num_tokens + num_others
+
+    def _nats_and_tokens(
+        self, inputs: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """What `evaluate` returns, of these rows."""
         nats = token_nats(targets, self.model.head(inputs, training=False))
         row_nats = tf.reduce_sum(tf.reshape(nats, [-1, self.recipe.tokens_per_row]), axis=1)
         num_tokens = tf.reduce_sum(weights) * self.recipe.tokens_per_row

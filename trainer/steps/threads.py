@@ -1,4 +1,4 @@
-"""Threads of a CPU: which steps are cut in halves, side by side, and what one operation may use."""
+"""Use of a CPU: steps in halves, side by side; what XLA compiles; the threads of an operation."""
 
 import os
 
@@ -23,12 +23,26 @@ def has_halves(config: TrainConfig) -> bool:
     )
 
 
+def is_compiled(config: TrainConfig) -> bool:
+    """Whether XLA compiles a step on one CPU: where it was asked to, or is known to help."""
+    if config.jit != "auto":
+        return config.jit == "on"
+    if config.model == "mingru":
+        return True
+    if config.precision != "float32":
+        return False  # oneDNN multiplies bfloat16 faster
+    if config.model == "lstm":
+        return has_halves(config)
+    # Whether XLA really computes anew what it is asked to was not measured.
+    return config.model == "transformer" and not config.recompute
+
+
 def operation_threads(config: TrainConfig, num_cores: int | None = None) -> int | None:
     """Returns how many threads of a CPU one operation may use; None leaves it to TensorFlow.
 
     One, where operations that do not wait for each other keep few cores busy: those of a step's two
     halves, or what is independent in a GRU's step. Cut up besides, each would wait for a thread
-    that works for another one.
+    that works for another one. Not where XLA compiles: with one thread, its loops take turns.
 
     Args:
         config: the run's options.
@@ -38,11 +52,6 @@ def operation_threads(config: TrainConfig, num_cores: int | None = None) -> int 
         num_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
     if os.environ.get(_VARIABLE) or not 1 < num_cores <= _FEW_CORES:
         return None
-    if config.strategy not in ("auto", "one_device"):
+    if config.strategy not in ("auto", "one_device") or is_compiled(config):
         return None
-    if config.model == "gru":
-        return None if config.jit == "on" else 1
-    compiles = config.jit == "on" or (config.jit == "auto" and config.precision == "float32")
-    if not has_halves(config) or (config.model == "lstm" and compiles):
-        return None  # XLA's loop over an LSTM's places takes turns where it has one thread
-    return 1
+    return 1 if config.model == "gru" or has_halves(config) else None
