@@ -11,8 +11,8 @@ their own, which are made in DIR from PyPI if they are not there. Writes a table
 `benchmarks/results`; a part, or when stopped, `train.partial.md`.
 
 With `--as_avx2` libraries are told that the processor has AVX2 and no more: an imitation of such a
-one, into `train_as_avx2.md`. LSTMs in float32 alone, and textreel with `--jit off`: XLA's products do
-not obey (`jit_compile` and JAX are left out).
+one, into `train_as_avx2.md`. LSTMs in float32 alone, and textreel with `--jit off`: XLA's products
+do not obey (`jit_compile` and JAX are left out).
 """
 
 import argparse
