@@ -116,10 +116,10 @@ def make_corpus(folder: str, text: Path, vocabulary: str) -> tuple[str, int]:
     subprocess.run(
         [sys.executable, "-m", "pipeline", *prepare, "--vocabulary", vocabulary], check=True
     )
-    vocabulary = open_corpus(f"{ids}.corpus").vocabulary
-    array = np.array(vocabulary.encode(text.read_text()))
-    array.astype(np.uint8 if vocabulary.size <= 256 else np.uint16).tofile(ids)
-    return ids, vocabulary.size
+    learned = open_corpus(f"{ids}.corpus").vocabulary
+    dtype = np.uint8 if learned.size <= 256 else np.uint16
+    np.array(learned.encode(text.read_text()), dtype).tofile(ids)
+    return ids, learned.size
 
 
 def main() -> None:
@@ -154,6 +154,7 @@ def main() -> None:
         corpora = {
             subwords: make_corpus(folder, text, vocabulary)
             for subwords, vocabulary in ((False, "char"), (True, "bpe:8192"))
+            if not subwords or any(SUBWORDS in name for name, _ in contenders)
         }
         commands = {
             key: [
@@ -201,7 +202,7 @@ def _rows(results: dict, failed: dict) -> list[str]:
         cells, waits, memory = [], [], []
         reference = REFERENCE
         if "Transformer" in name:
-            size = next(size for size in reversed(TRANSFORMERS) if name.endswith(size))
+            size = next(size for size in TRANSFORMERS if name.endswith(size))
             reference = f"{TRANSFORMER_REFERENCE}, {size}"
         for precision in ("float32", "bfloat16"):
             runs = results.get((name, precision))
