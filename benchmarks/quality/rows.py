@@ -57,7 +57,7 @@ class Row:
         )
 
 
-def _ours(name: str, text: Text, seconds: float, *options: str, goal: float | None) -> Row:
+def _ours(name: str, text: Text, seconds: float, *options: str, goal: float | None = None) -> Row:
     return Row(name=name, text=text, seconds=seconds, options=options, goal=goal)
 
 
@@ -74,7 +74,6 @@ def _shakespeare(seconds: float, name: str, goal: float) -> list[Row]:
         "lstm256-bf16": _lstm(256, "4e-3", *_SMALL_BATCH, bfloat16),
         "lstm384-bf16": _lstm(384, "3e-3", *_SMALL_BATCH, bfloat16),
         "lstm512-bf16": _lstm(512, "3e-3", *_SMALL_BATCH, bfloat16, "--dropout=0.1"),
-        "lstm256-lanes": _lstm(256, "4e-3", *_SMALL_BATCH, "--lanes"),
         "mingru128x2": [
             "--model=mingru",
             *_lstm(128, "4e-3", "--layers=2", "--batch_size=16", "--seq_len=128"),
@@ -87,6 +86,27 @@ def _shakespeare(seconds: float, name: str, goal: float) -> list[Row]:
     return [
         _ours(f"{name}/{kind}", SHAKESPEARE, seconds, *options, goal=goal)
         for kind, options in candidates.items()
+    ]
+
+
+def _options_of_an_lstm(seconds: float, name: str) -> list[Row]:
+    """What each option of an LSTM does to the same model in the same time."""
+    added = {
+        "lstm256": "",
+        "dropout": "--dropout=0.2",
+        "embedding-dropout": "--embedding_dropout=0.1",
+        "recurrent-dropout": "--recurrent_dropout=0.2",
+        "tied": "--tied",
+        "layer-norm": "--layer_norm",
+        "ema": "--ema=0.998",
+        "muon": "--optimizer=muon",
+        "wsd": "--schedule=wsd",
+        "lanes": "--lanes",
+    }
+    base = _lstm(256, "4e-3", *_SMALL_BATCH)
+    return [
+        _ours(f"{name}/{kind}", SHAKESPEARE, seconds, *base, *option.split())
+        for kind, option in added.items()
     ]
 
 
@@ -110,6 +130,7 @@ ROWS = [
         peer="nanogpt.py",
     ),
     *_shakespeare(180, "shakespeare-3min", 1.60),
+    *_options_of_an_lstm(90, "options-90s"),
     _ours(
         "shakespeare-30min/lstm512",
         SHAKESPEARE,

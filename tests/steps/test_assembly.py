@@ -25,7 +25,8 @@ from trainer.steps.assembly import assemble, step_recipe
         ({"model": "transformer", "batch_size": 12}, True),
         ({"model": "transformer", "batch_size": 11}, False),
         ({"accumulate_steps": 2}, False),
-        ({"lanes": True}, False),
+        ({"lanes": True}, True),
+        ({"lanes": True, "model": "gru"}, False),
     ],
 )
 def test_a_steps_windows_are_cut_in_halves_on_a_cpu(

@@ -42,7 +42,7 @@ def test_parts_draw_nothing_of_their_own() -> None:
     # Two that read and write one state would wait for each other: half the speed.
     part = make_runner(model_with_dropout(), halves=True, jit=True).step.part
     rows, seed = tf.zeros([2, 5], tf.int32), tf.zeros([2], tf.uint32)
-    captured = part.get_concrete_function(rows, rows, [seed]).graph.variables
+    captured = part.get_concrete_function(rows, rows, (), [seed]).graph.variables
     assert len(captured) > 1
     assert not [one.name for one in captured if "seed" in one.name]
 

@@ -13,10 +13,21 @@ from pipeline import Corpus, UserError
 from trainer.evaluation.evaluate import evaluate
 from trainer.generation.sampler import generate
 from trainer.loop import train
+from trainer.models import LanguageModel
+from trainer.steps.assembly import Assembly, assemble
+from trainer.steps.compiling import compiling
 from trainer.steps.feed import training_feed
 from trainer.steps.lanes import LaneState
 
 recurrent = pytest.mark.parametrize("model", ["lstm", "gru", "mingru"])
+
+
+def read_on(
+    lanes: LaneState, model: LanguageModel, tokens: tf.Tensor, resets: tf.Tensor
+) -> tf.Tensor:
+    head, state = model.read(tokens, resets, lanes.recall(), training=True)
+    lanes.remember(state)
+    return head.logits()
 
 
 @recurrent
@@ -29,7 +40,7 @@ def test_states_of_a_run_are_those_of_the_contiguous_text(lane_corpus: Corpus, m
     state, num_resets = made.initial_state(4), 0
     feed = training_feed(strategy, lane_corpus, config, start_step=0)
     for (tokens, resets), _ in feed.take(9):
-        logits = lanes.read(tokens, resets).logits()
+        logits = read_on(lanes, made, tokens, resets)
         for place in range(config.seq_len):
             state = forgotten(state, resets.numpy()[:, place])
             expected, state = made.step(tokens[:, place], state)
@@ -47,14 +58,14 @@ def test_states_go_into_a_checkpoint_and_back() -> None:
     first, second = (LaneState(strategy, made, 4) for _ in range(2))
     tokens = tf.constant(np.random.default_rng(0).integers(11, size=(4, 5)), tf.int32)
     none = tf.zeros([4, 5], tf.bool)
-    first.read(tokens, none)
+    read_on(first, made, tokens, none)
     first.collect()
     assert [variable.shape.as_list() for variable in first.saved] == [[4, 16]] * 4
     assert all(np.abs(variable).max() > 0 for variable in first.saved)
     for one, other in zip(first.saved, second.saved, strict=True):
         other.assign(one)
     second.spread()
-    one, other = (lanes.read(tokens, none).logits() for lanes in (first, second))
+    one, other = (read_on(lanes, made, tokens, none) for lanes in (first, second))
     np.testing.assert_array_equal(one, other)
 
 
@@ -73,6 +84,38 @@ def test_stopped_and_resumed_is_straight_bit_for_bit(
     assert sorted(first[name].shape for name in states) == expected[model]
     assert all(np.abs(first[name]).max() > 0 for name in states)
     assert_same_bits(first, second)
+
+
+@pytest.mark.parametrize("jit", ["on", "off"])
+@pytest.mark.parametrize("model", ["lstm", "mingru"])
+def test_lanes_in_halves_are_those_of_the_whole_batch(
+    lane_corpus: Corpus, model: str, jit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options: dict[str, Any] = {"model": model, "jit": jit, "dropout": 0.0, "batch_size": 32}
+    config = tiny(lane_corpus.directory, "run", lanes=True, **options)
+
+    def trained() -> tuple[Assembly, float]:
+        tf.keras.utils.set_random_seed(1)
+        made = assemble(config, lane_corpus.vocabulary.size)
+        with compiling(made.runner.step, config):
+            feed = iter(training_feed(made.strategy, lane_corpus, config, start_step=0))
+        loss = made.runner.run_steps(feed, tf.constant(5)).loss
+        assert made.lanes is not None
+        made.lanes.collect()
+        return made, float(loss)
+
+    halves, loss = trained()
+    monkeypatch.setattr("trainer.steps.assembly.has_halves", lambda _: False)
+    whole, expected = trained()
+    assert [one.runner.step.recipe.halves for one in (halves, whole)] == [True, False]
+    assert loss == pytest.approx(expected, rel=1e-5)
+    assert halves.lanes is not None
+    assert whole.lanes is not None
+    for one, other in zip(halves.lanes.saved, whole.lanes.saved, strict=True):
+        assert np.abs(other).reshape(32, -1).max(axis=1).min() > 0
+        np.testing.assert_allclose(one, other, atol=2e-4, err_msg=one.name)
+    if jit == "on":
+        assert halves.runner.step.part.experimental_get_tracing_count() == 1
 
 
 def test_a_run_learns_evaluates_and_generates(lane_corpus: Corpus, tmp_path: Path) -> None:

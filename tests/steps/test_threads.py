@@ -18,7 +18,8 @@ HALVED: dict[str, Any] = {"batch_size": 32}
         ({"precision": "bfloat16"}, 1),
         ({"precision": "bfloat16", "jit": "on"}, None),
         ({"precision": "bfloat16", "batch_size": 30}, None),  # nothing runs beside it
-        ({"precision": "bfloat16", "lanes": True}, None),
+        ({"precision": "bfloat16", "lanes": True}, 1),
+        ({"lanes": True}, None),
         ({"precision": "bfloat16", "accumulate_steps": 2}, None),
         ({"precision": "bfloat16", "strategy": "mirrored"}, None),
         ({"model": "gru"}, 1),

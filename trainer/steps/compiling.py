@@ -32,10 +32,13 @@ def compiling(step: ReplicaStep, config: TrainConfig) -> Iterator[None]:
 
     @tf.function(autograph=False)
     def run_part() -> tf.Tensor:
-        inputs = tf.zeros([recipe.batch_size // 2, config.seq_len], tf.int32)
-        targets = inputs if config.targets == "sequence" else inputs[:, -1]
+        rows = recipe.batch_size // 2
+        tokens = tf.zeros([rows, config.seq_len], tf.int32)
+        targets = tokens if config.targets == "sequence" else tokens[:, -1]
+        inputs = tokens if step.lanes is None else (tokens, tf.zeros_like(tokens, tf.bool))
+        state = () if step.lanes is None else step.model.initial_state(rows)
         seeds = [tf.zeros_like(one.state.value) for one in step.generators]
-        loss, _ = step.strategy.run(step.part, args=(inputs, targets, seeds))
+        loss, *_ = step.strategy.run(step.part, args=(inputs, targets, state, seeds))
         return loss
 
     def compile_part() -> None:

@@ -5,7 +5,6 @@ from typing import Any
 import tensorflow as tf
 
 from trainer.models import LanguageModel
-from trainer.models.head import Head
 
 
 class LaneState:
@@ -45,22 +44,13 @@ class LaneState:
         self._parts = tf.function(self._read_parts)
         self._set_parts = tf.function(self._assign_parts)
 
-    def read(self, tokens: tf.Tensor, resets: tf.Tensor) -> Head:
-        """Lets a replica's lanes read on in training; runs in a replica's context.
+    def recall(self) -> Any:
+        """Returns the state of a replica's lanes, `[rows, …]`; runs in a replica's context."""
+        return tf.nest.map_structure(tf.cast, self._own, self._dtypes)
 
-        No gradient goes back beyond these tokens: back-propagation is truncated to them.
-
-        Args:
-            tokens: `[rows, seq_len]` int32 ids.
-            resets: `[rows, seq_len]` bool; True where the state is forgotten first.
-
-        Returns:
-            The logits `[rows, seq_len, vocabulary_size]`, not computed yet.
-        """
-        state = tf.nest.map_structure(tf.cast, self._own, self._dtypes)
-        head, state = self._model.read(tokens, resets, state, training=True)
+    def remember(self, state: Any) -> None:
+        """Keeps the state of a replica's lanes for its next step; runs in a replica's context."""
         self._assign(tf.nest.flatten(state))
-        return head
 
     def collect(self) -> None:
         """Puts the rows of all replicas into `saved`; all hosts take part."""

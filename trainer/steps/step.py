@@ -65,8 +65,9 @@ class ReplicaStep:
 
     Attributes:
         generators: of the seeds of dropout, in a part's order.
-        part: inputs, targets and seeds -> loss and gradients of some rows; of each half, with
-            `halves`.
+        lanes: as given.
+        part: inputs, targets, state of lanes and seeds -> loss, gradients and state of some rows;
+            of each half, with `halves`.
         measured_part: what `evaluate` does, of some rows; likewise.
     """
 
@@ -86,7 +87,7 @@ class ReplicaStep:
         self.optimizer = optimizer
         self.recipe = recipe
         self._freeze = freeze
-        self._lanes = lanes
+        self.lanes = lanes
         self._average = average
         self._tokens_per_batch = recipe.batch_size * recipe.tokens_per_row
         optimizer.build(model.trainable_variables)
@@ -112,10 +113,15 @@ class ReplicaStep:
             summed gradients before clipping, the same on every replica; float32 scalars. The
             loss is there once the weights are updated, not before.
         """
+        state = () if self.lanes is None else self.lanes.recall()
         if self.recipe.halves:
-            loss, gradients = self._side_by_side(inputs, targets)
-        else:
+            loss, gradients, state = self._side_by_side(inputs, targets, state)
+        elif self.recipe.accumulate_steps > 1:
             loss, gradients = self._accumulated(inputs, targets)
+        else:
+            loss, gradients, state = self._loss_and_gradients(inputs, targets, state)
+        if self.lanes is not None:
+            self.lanes.remember(state)
         if self.strategy.num_replicas_in_sync > 1:
             context = tf.distribute.get_replica_context()
             gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
@@ -124,10 +130,10 @@ class ReplicaStep:
         with tf.control_dependencies(updated):
             return tf.identity(loss), norm
 
-    def _accumulated(self, inputs: Any, targets: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    def _accumulated(
+        self, inputs: tf.Tensor, targets: tf.Tensor
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """Loss and gradients of one replica's rows, part by part."""
-        if self.recipe.accumulate_steps == 1:
-            return self._loss_and_gradients(inputs, targets)
         # [parts, rows of a part, ...]
         parts = [
             tf.reshape(rows, [self.recipe.accumulate_steps, -1, *rows.shape[1:]])
@@ -135,7 +141,9 @@ class ReplicaStep:
         ]
 
         def add_part(index: tf.Tensor, loss: tf.Tensor, *gradients: tf.Tensor) -> Any:
-            part_loss, part_gradients = self._loss_and_gradients(parts[0][index], parts[1][index])
+            part_loss, part_gradients, _ = self._loss_and_gradients(
+                parts[0][index], parts[1][index], ()
+            )
             added = [total + part for total, part in zip(gradients, part_gradients, strict=True)]
             return index + 1, loss + part_loss, *added
 
@@ -147,31 +155,38 @@ class ReplicaStep:
         )
         return loss, gradients
 
-    def _side_by_side(self, inputs: tf.Tensor, targets: tf.Tensor) -> tuple[Any, list[tf.Tensor]]:
-        """Loss and gradients of one replica's rows, from two parts that do not wait for each other.
+    def _side_by_side(
+        self, inputs: Any, targets: tf.Tensor, state: Any
+    ) -> tuple[tf.Tensor, list[tf.Tensor], Any]:
+        """Loss, gradients and state of one replica's rows, from parts that do not wait for another.
 
         In a part, a place waits only for the part's place before it. In a whole batch, every
         place would wait until both cores are done with the place before it.
         """
-        halves = zip(tf.split(inputs, 2), tf.split(targets, 2), strict=True)
-        (loss, gradients), (other_loss, others) = [
-            self.part(*half, self._draw_seeds()) for half in halves
+        (loss, gradients, state), (other_loss, others, other_state) = [
+            self.part(*half, self._draw_seeds()) for half in _halves((inputs, targets, state))
         ]
-        return loss + other_loss, [a + b for a, b in zip(gradients, others, strict=True)]
+        both = tf.nest.map_structure(lambda *rows: tf.concat(rows, axis=0), state, other_state)
+        return loss + other_loss, [a + b for a, b in zip(gradients, others, strict=True)], both
 
     def _draw_seeds(self) -> list[tf.Tensor]:
         """Seeds of a part's dropout, drawn outside: else the parts would wait for each other."""
         return [generator.next() for generator in self.generators]
 
     def _loss_and_gradients(
-        self, inputs: Any, targets: tf.Tensor, seeds: list[tf.Tensor] | None = None
-    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """These rows' share of the mean loss, and its gradients: dense, scaled."""
+        self,
+        inputs: Any,
+        targets: tf.Tensor,
+        state: Any,
+        seeds: list[tf.Tensor] | None = None,
+    ) -> tuple[tf.Tensor, list[tf.Tensor], Any]:
+        """These rows' share of the mean loss, its gradients, dense and scaled, and their state."""
         with contextlib.ExitStack() as given, tf.GradientTape() as tape:
             if seeds is not None:
                 for generator, seed in zip(self.generators, seeds, strict=True):
                     given.enter_context(generator.giving(seed))
-            nats = summed_nats(targets, self._head(inputs), self.recipe.label_smoothing)
+            head, state = self._head(inputs, state)
+            nats = summed_nats(targets, head, self.recipe.label_smoothing)
             loss = nats / self._tokens_per_batch
             scale = self.optimizer.loss_scale
             trained_loss = loss + self._penalty(targets)
@@ -179,7 +194,8 @@ class ReplicaStep:
         weights = [variable.value for variable in self.model.trainable_variables]
         # The embedding's sparse gradient has one slice a token and repeats ids: its norm is
         # not the gradient's. The dense one is exact and, for a vocabulary, small.
-        return loss, [tf.convert_to_tensor(one) for one in tape.gradient(scaled_loss, weights)]
+        gradients = [tf.convert_to_tensor(one) for one in tape.gradient(scaled_loss, weights)]
+        return loss, gradients, state
 
     def _penalty(self, targets: tf.Tensor) -> tf.Tensor | float:
         """These rows' share of the losses that the model's layers added when they read them.
@@ -194,10 +210,15 @@ class ReplicaStep:
             tf.add_n(penalties) * tf.cast(tf.shape(targets)[0], tf.float32) / self.recipe.batch_size
         )
 
-    def _head(self, inputs: Any) -> Head:
-        if self._lanes is None:
-            return self.model.head(inputs, training=True)
-        return self._lanes.read(*inputs)
+    def _head(self, inputs: Any, state: Any) -> tuple[Head, Any]:
+        """Logits of these rows, not computed yet, and their lanes' state after them.
+
+        No gradient goes back beyond these tokens: back-propagation is truncated to them.
+        """
+        if self.lanes is None:
+            return self.model.head(inputs, training=True), state
+        tokens, resets = inputs
+        return self.model.read(tokens, resets, state, training=True)
 
     def _update(self, gradients: list[tf.Tensor]) -> tf.Tensor:
         """Changes the weights by summed gradients; returns the norm of these."""
@@ -236,8 +257,9 @@ class ReplicaStep:
         """
         if not self.recipe.halves:
             return self._nats_and_tokens(inputs, targets, weights)
-        halves = zip(*(tf.split(rows, 2) for rows in (inputs, targets, weights)), strict=True)
-        (nats, num_tokens), (others, num_others) = [self.measured_part(*half) for half in halves]
+        (nats, num_tokens), (others, num_others) = [
+            self.measured_part(*half) for half in _halves((inputs, targets, weights))
+        ]
         return nats + others, num_tokens + num_others
 
     def _nats_and_tokens(
@@ -248,3 +270,9 @@ class ReplicaStep:
         row_nats = tf.reduce_sum(tf.reshape(nats, [-1, self.recipe.tokens_per_row]), axis=1)
         num_tokens = tf.reduce_sum(weights) * self.recipe.tokens_per_row
         return tf.reduce_sum(row_nats * weights), num_tokens
+
+
+def _halves(rows: Any) -> list[Any]:
+    """Cuts every tensor `[rows, …]` of a structure in two."""
+    pairs = [tf.split(one, 2) for one in tf.nest.flatten(rows)]
+    return [tf.nest.pack_sequence_as(rows, half) for half in zip(*pairs, strict=True)]

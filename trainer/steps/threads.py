@@ -18,9 +18,7 @@ def has_halves(config: TrainConfig) -> bool:
     is_cut = config.model in ("mingru", "transformer") or (
         config.model == "lstm" and config.batch_size >= _HALVED_ROWS
     )
-    return (
-        is_cut and config.accumulate_steps == 1 and not config.lanes and config.batch_size % 2 == 0
-    )
+    return is_cut and config.accumulate_steps == 1 and config.batch_size % 2 == 0
 
 
 def is_compiled(config: TrainConfig) -> bool:
