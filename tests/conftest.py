@@ -50,6 +50,14 @@ def lane_corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     )
 
 
+@pytest.fixture(params=["fused", "plain"])
+def fused_or_not(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What stands between products is compiled whatever its size, or never; which of both."""
+    fewest = 0 if request.param == "fused" else 10**9
+    monkeypatch.setattr("trainer.models.parts.fused._FEWEST_ELEMENTS", fewest)
+    return str(request.param)
+
+
 @pytest.fixture(scope="session")
 def google_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[storage.Store]:
     with storage.google(tmp_path_factory.mktemp("google")) as store:

@@ -37,12 +37,12 @@ if TYPE_CHECKING:
     from trainer.exporting.directory import export
     from trainer.generation.sampler import generate
     from trainer.loop import train
-    from trainer.models.dropout import ReplicaDropout
+    from trainer.models.parts.dropout import ReplicaDropout
 
 __all__ = ["ReplicaDropout", "TrainConfig", "evaluate", "export", "generate", "train"]
 
 _MODULES = {
-    "ReplicaDropout": "trainer.models.dropout",
+    "ReplicaDropout": "trainer.models.parts.dropout",
     "TrainConfig": "trainer.config",
     "evaluate": "trainer.evaluation.evaluate",
     "export": "trainer.exporting.directory",

@@ -19,6 +19,7 @@ def test_it_is_a_gru_whose_gates_do_not_see_the_state() -> None:
     np.testing.assert_allclose(step_through(made, tokens), made(tokens), rtol=1e-4, atol=2e-5)
 
 
+@pytest.mark.usefixtures("fused_or_not")
 @pytest.mark.parametrize("window", [1, 2, 3, 4, 6, 12])
 def test_windows_of_any_length_read_on_and_forget_at_resets(window: int) -> None:
     """Shorter ones than the convolution reaches too."""
@@ -45,6 +46,7 @@ def test_windows_of_any_length_read_on_and_forget_at_resets(window: int) -> None
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=2e-5)
 
 
+@pytest.mark.usefixtures("fused_or_not")
 def test_gradients_are_those_of_keras_own_layers() -> None:
     made = make("mingru", layers=2, dropout=0.0)
     tokens = np.random.default_rng(2).integers(11, size=(2, 9)).astype(np.int32)

@@ -49,7 +49,7 @@ def test_the_fast_reading_on_cpus_is_that_of_keras_layers(
 ) -> None:
     made = make(model, layers=2, dropout=0.0, **options)
     fast = gradients_of(made, made)
-    monkeypatch.setattr("trainer.models.cpu_lstm.on_cpu", lambda: False)
+    monkeypatch.setattr("trainer.models.recurrent.on_cpu", lambda: False)
     for one, other in zip(fast, gradients_of(made, made), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3)
 

@@ -55,6 +55,7 @@ def test_heads_change_the_transformer() -> None:
     assert not np.allclose(logits[1], logits[2])
 
 
+@pytest.mark.usefixtures("fused_or_not")
 @pytest.mark.parametrize("jit", [False, True])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_recomputing_trains_the_same(precision: str, jit: bool) -> None:
@@ -100,6 +101,7 @@ def test_recomputing_keeps_the_inputs_of_blocks_alone() -> None:
     assert counts == [2, 3]  # of the attention and of the loss
 
 
+@pytest.mark.usefixtures("fused_or_not")
 @pytest.mark.parametrize("recompute", [False, True])
 def test_the_gradients_are_those_of_plain_keras_layers(recompute: bool) -> None:
     """Of the model that an export rebuilds of Keras's own layers; tied embeddings are two there."""

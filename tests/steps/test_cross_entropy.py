@@ -51,6 +51,7 @@ def test_each_token_has_the_cross_entropy_of_its_label(
     np.testing.assert_allclose(nats, expected_nats(targets, logits, 0.0), rtol=1e-5)
 
 
+@pytest.mark.usefixtures("fused_or_not")
 @pytest.mark.parametrize(("smoothing", "jit"), [(0.0, False), (0.1, False), (0.9, True)])
 @every_part
 @every_kind
@@ -81,6 +82,7 @@ def test_the_gradients_are_those_of_all_logits_at_once(
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.usefixtures("fused_or_not")
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_low_precision_gives_nearly_the_same(dtype: str) -> None:
     features, kernel = tf.constant(FEATURES), tf.constant(KERNEL)

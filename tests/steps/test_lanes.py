@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -86,6 +87,7 @@ def test_stopped_and_resumed_is_straight_bit_for_bit(
     assert_same_bits(first, second)
 
 
+@pytest.mark.usefixtures("fused_or_not")
 @pytest.mark.parametrize("jit", ["on", "off"])
 @pytest.mark.parametrize("model", ["lstm", "mingru"])
 def test_lanes_in_halves_are_those_of_the_whole_batch(
@@ -95,7 +97,7 @@ def test_lanes_in_halves_are_those_of_the_whole_batch(
     config = tiny(lane_corpus.directory, "run", lanes=True, **options)
 
     def trained() -> tuple[Assembly, float]:
-        tf.keras.utils.set_random_seed(1)
+        keras.utils.set_random_seed(1)
         made = assemble(config, lane_corpus.vocabulary.size)
         with compiling(made.runner.step, config):
             feed = iter(training_feed(made.strategy, lane_corpus, config, start_step=0))

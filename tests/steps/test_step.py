@@ -28,6 +28,7 @@ def test_the_loss_is_the_mean_over_tokens_of_minus_log_probability() -> None:
     assert losses_of(runner, 1) == [pytest.approx(-np.log(chosen).mean(), rel=1e-5)]
 
 
+@pytest.mark.usefixtures("fused_or_not")
 @pytest.mark.parametrize("jit", [False, True])
 def test_halves_side_by_side_are_the_whole_batch(jit: bool) -> None:
     halves, whole = make_runner(halves=True, jit=jit), make_runner()
@@ -48,6 +49,7 @@ def test_halves_are_measured_as_the_whole_batch(jit: bool) -> None:
     )
 
 
+@pytest.mark.usefixtures("fused_or_not")
 @pytest.mark.parametrize("model", MODELS)
 def test_jit_trains_the_same_model(model: str) -> None:
     compiled, plain = [

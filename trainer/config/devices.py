@@ -28,8 +28,9 @@ class DeviceOptions:
         identity=False,
     )
     jit: str = option(
-        "compile the step with XLA; auto: a MinGRU, and in float32 on a CPU an LSTM or a "
-        "Transformer, where it is faster; never cuDNN's kernels, which on leaves unused",
+        "compile the whole step with XLA; auto: on a CPU an LSTM in float32, elsewhere a "
+        "MinGRU, which is faster; never cuDNN's kernels, which on leaves unused. On a CPU what "
+        "stands between products of matrices is compiled in any case",
         default="auto",
         choices=JIT_MODES,
         identity=False,

@@ -12,9 +12,9 @@ import numpy as np
 from keras import ops
 
 from trainer.models import LanguageModel
-from trainer.models.attention import rotary_frequencies
 from trainer.models.custom import CustomModel
 from trainer.models.mingru import PLACES, MinGRU
+from trainer.models.parts.attention import rotary_frequencies
 from trainer.models.recurrent import RecurrentModel
 from trainer.models.transformer import Transformer
 
@@ -77,12 +77,9 @@ def _mingru(model: MinGRU, config: dict[str, Any], tokens: Any) -> Any:
         added = _with_weights(recur, mixed, _gru_weights(*block.project.get_weights()))
         hidden = hidden + _drop(config["dropout"], added)
         added = _with_weights(_norm(f"{name}_mlp_norm"), hidden, block.mlp_norm.get_weights())
-        for layer in (block.expand, block.contract):
+        for layer, activation in ((block.expand, "silu"), (block.contract, None)):
             dense = keras.layers.Dense(
-                layer.units,
-                activation=layer.activation,
-                dtype="float32",
-                name=f"{name}_{layer.name}",
+                layer.units, activation=activation, dtype="float32", name=f"{name}_{layer.name}"
             )
             added = _with_weights(dense, added, layer.get_weights())
         hidden = hidden + _drop(config["dropout"], added)
@@ -169,7 +166,7 @@ def _block(block: Any, config: dict[str, Any], hidden: Any, positions: Any, mask
 
 
 def _rotate(vectors: Any, positions: Any, head_dim: int) -> Any:
-    """See `trainer.models.attention.rotate`."""
+    """See `trainer.models.parts.attention.rotate`."""
     # [batch, places, 1, half]
     frequencies = rotary_frequencies(head_dim).numpy().reshape(1, 1, 1, -1)
     angles = ops.expand_dims(ops.expand_dims(positions, -1), -1) * frequencies

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from trainer.models.language_model import LanguageModel, State
-from trainer.models.random_bits import as_bits, mix
+from trainer.models.parts.random_bits import as_bits, mix
 
 
 class Drawing(NamedTuple):

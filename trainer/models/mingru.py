@@ -16,11 +16,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from trainer.models.cpu_lstm import time_major
-from trainer.models.dropout import ReplicaDropout
 from trainer.models.head import Head, weights_of
 from trainer.models.language_model import Architecture, LanguageModel, State
-from trainer.models.linear_recurrence import linear_recurrence
+from trainer.models.parts.cpu_lstm import time_major
+from trainer.models.parts.dropout import ReplicaDropout
+from trainer.models.parts.fused import fused
+from trainer.models.parts.linear_recurrence import linear_recurrence
+from trainer.models.parts.rms_norm import RMSNorm, normalised
 
 PLACES = 4  # that a convolution reads: its own and those before
 _WIDENING = 2  # of the network inside a block
@@ -43,13 +45,11 @@ class Block(keras.layers.Layer):
         super().__init__(**options)
         self.units = units
         dtype = self.dtype_policy
-        self.norm = keras.layers.RMSNormalization(dtype=dtype, name="input_norm")
+        self.norm = RMSNorm(dtype=dtype, name="input_norm")
         self.project = keras.layers.Dense(2 * units, dtype=dtype, name="project")
         self.dropout = ReplicaDropout(dropout, seed=seeds[0], dtype=dtype, name="dropout")
-        self.mlp_norm = keras.layers.RMSNormalization(dtype=dtype, name="mlp_norm")
-        self.expand = keras.layers.Dense(
-            _WIDENING * units, activation="silu", dtype=dtype, name="expand"
-        )
+        self.mlp_norm = RMSNorm(dtype=dtype, name="mlp_norm")
+        self.expand = keras.layers.Dense(_WIDENING * units, dtype=dtype, name="expand")
         self.contract = keras.layers.Dense(units, dtype=dtype, name="contract")
         self.mlp_dropout = ReplicaDropout(dropout, seed=seeds[1], dtype=dtype, name="mlp_dropout")
 
@@ -60,7 +60,7 @@ class Block(keras.layers.Layer):
             input_shape: `(seq_len, batch, units)`.
         """
         self.taps = self.add_weight(
-            shape=(PLACES, self.units), initializer=_only_the_last, name="taps"
+            shape=(PLACES, self.units), initializer=_only_the_last, autocast=False, name="taps"
         )
         parts = (self.norm, self.project, self.dropout, self.mlp_norm, self.expand)
         for layer in (*parts, self.mlp_dropout):
@@ -71,7 +71,7 @@ class Block(keras.layers.Layer):
     def read(
         self,
         hidden: tf.Tensor,
-        keep: tf.Tensor | None,
+        resets: tf.Tensor | None,
         state: list[tf.Tensor],
         training: bool = False,
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
@@ -79,7 +79,7 @@ class Block(keras.layers.Layer):
 
         Args:
             hidden: `[seq_len, batch, units]`; `seq_len` is static.
-            keep: `[seq_len, batch, 1]`, 0 where a row forgets what came before a place, else 1;
+            resets: `[seq_len, batch]` bool, True where a row forgets what came before a place;
                 None for nowhere.
             state: the state of the recurrence, `[batch, units]` float32, and the last inputs of
                 the convolution, `[batch, PLACES - 1, units]`.
@@ -88,43 +88,86 @@ class Block(keras.layers.Layer):
         Returns:
             `[seq_len, batch, units]`, and the state after the last place.
         """
-        mixed, last_inputs = self._convolve(self.norm(hidden), keep, state[1])
-        gate, candidate = tf.split(tf.cast(self.project(mixed), tf.float32), 2, axis=-1)
-        decay, addend = tf.sigmoid(-gate), tf.sigmoid(gate) * candidate
-        if keep is not None:
-            decay *= tf.cast(keep, tf.float32)
-        states = linear_recurrence(decay, addend, state[0])
-        added = tf.cast(states, self.compute_dtype)
-        hidden += self.dropout(added, training=training)
-        added = self.contract(self.expand(self.mlp_norm(hidden)))
+        scale, taps = (tf.convert_to_tensor(one.value) for one in (self.norm.scale, self.taps))
+        mixed, last_inputs = _mix(hidden, scale, taps, state[1], resets)
+        added, last_state = _recur(self.project(mixed), state[0], resets)
+        added = self.dropout(added, training=training)
+        hidden, normal = self.mlp_norm.of_sum(hidden, added)
+        added = self.contract(_silu(self.expand(normal)))
         hidden += self.mlp_dropout(added, training=training)
-        return hidden, [states[-1], last_inputs]
+        return hidden, [last_state, last_inputs]
 
-    def _convolve(
-        self, inputs: tf.Tensor, keep: tf.Tensor | None, last_inputs: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Sums up each place and those before it, every unit with its own weights.
 
-        A reset between two places hides the earlier from the later one.
-        """
-        seq_len = inputs.shape[0]
-        taps = tf.cast(self.taps, inputs.dtype)
-        known = tf.concat([tf.transpose(last_inputs, [1, 0, 2]), inputs], axis=0)
-        mixed = taps[-1] * inputs
-        if keep is not None:
-            padded = tf.pad(keep, [[PLACES - 1, 0], [0, 0], [0, 0]], constant_values=1)
-        seen: Any = 1  # whether a place reads the one `distance` before it
-        for distance in range(1, PLACES):
-            begin = PLACES - 1 - distance
-            if keep is not None:
-                seen *= padded[begin + 1 : begin + 1 + seq_len]
-            mixed += taps[begin] * known[begin : begin + seq_len] * seen
-        last_inputs = known[seq_len:]
-        if keep is not None:
-            # What the place after the last one reads: nothing from before the last reset.
-            kept = tf.math.cumprod(padded[seq_len:], exclusive=True, reverse=True)
-            last_inputs *= kept
-        return mixed, tf.transpose(last_inputs, [1, 0, 2])
+@fused(by=4)
+def _mix(
+    hidden: tf.Tensor,
+    scale: tf.Tensor,
+    taps: tf.Tensor,
+    last_inputs: tf.Tensor,
+    resets: tf.Tensor | None,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The convolution of normalised places: each and those before it, every unit with its weights.
+
+    A reset between two places hides the earlier from the later one.
+
+    Args:
+        hidden: as of `Block.read`, and so are `last_inputs`, of the state, and `resets`.
+        scale: of the norm, `[units]` float32.
+        taps: `[PLACES, units]` float32.
+        last_inputs: before the first place.
+        resets: or None.
+
+    Returns:
+        `[seq_len, batch, units]` and the last inputs, both of `hidden`'s dtype.
+    """
+    seq_len, dtype = hidden.shape[0], hidden.dtype
+    inputs = normalised(tf.cast(hidden, tf.float32), scale)
+    before = tf.transpose(tf.cast(last_inputs, tf.float32), [1, 0, 2])
+    known = tf.concat([before, inputs], axis=0)
+    mixed = taps[-1] * inputs
+    if resets is not None:
+        keep = tf.cast(~resets, tf.float32)[..., tf.newaxis]
+        keep = tf.pad(keep, [[PLACES - 1, 0], [0, 0], [0, 0]], constant_values=1)
+    seen: Any = 1  # whether a place reads the one `distance` before it
+    for distance in range(1, PLACES):
+        begin = PLACES - 1 - distance
+        if resets is not None:
+            seen *= keep[begin + 1 : begin + 1 + seq_len]
+        mixed += taps[begin] * known[begin : begin + seq_len] * seen
+    last_inputs = known[seq_len:]
+    if resets is not None:
+        # What the place after the last one reads: nothing from before the last reset.
+        last_inputs *= tf.math.cumprod(keep[seq_len:], exclusive=True, reverse=True)
+    last_inputs = tf.transpose(last_inputs, [1, 0, 2])
+    return tf.cast(mixed, dtype), tf.cast(last_inputs, dtype)
+
+
+@fused(by=2, whatever_size=True)
+def _recur(
+    projected: tf.Tensor, state: tf.Tensor, resets: tf.Tensor | None
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The recurrence.
+
+    Args:
+        projected: gates and candidates, `[seq_len, batch, 2 * units]`.
+        state: before the first place, `[batch, units]` float32.
+        resets: as of `Block.read`.
+
+    Returns:
+        The states, `[seq_len, batch, units]` of `projected`'s dtype, and the last one, float32.
+    """
+    gate, candidate = tf.split(tf.cast(projected, tf.float32), 2, axis=-1)
+    decay = tf.sigmoid(-gate)
+    if resets is not None:
+        decay = tf.where(resets[..., tf.newaxis], 0.0, decay)
+    states = linear_recurrence(decay, tf.sigmoid(gate) * candidate, state)
+    return tf.cast(states, projected.dtype), states[-1]
+
+
+@fused(by=1)
+def _silu(inputs: tf.Tensor) -> tf.Tensor:
+    """`x * sigmoid(x)` of any shape, computed in float32."""
+    return tf.cast(tf.nn.silu(tf.cast(inputs, tf.float32)), inputs.dtype)
 
 
 def _only_the_last(shape: Any, dtype: Any = None) -> tf.Tensor:
@@ -160,7 +203,7 @@ class MinGRU(LanguageModel):
             )
             for index in range(architecture.num_layers)
         ]
-        self.norm = keras.layers.RMSNormalization(dtype=dtype, name="norm")
+        self.norm = RMSNorm(dtype=dtype, name="norm")
         # In float32 under any policy: a loss needs the digits.
         self.logits = keras.layers.Dense(
             architecture.vocabulary_size, dtype="float32", name="logits"
@@ -199,8 +242,7 @@ class MinGRU(LanguageModel):
         self, tokens: tf.Tensor, resets: tf.Tensor, state: State, training: bool = False
     ) -> tuple[Head, State]:
         """See `LanguageModel.read`."""
-        keep = tf.cast(~time_major(resets), self.embedding.compute_dtype)[:, :, tf.newaxis]
-        hidden, state = self._read(time_major(tokens), keep, state, training)
+        hidden, state = self._read(time_major(tokens), time_major(resets), state, training)
         return self._head(tf.transpose(hidden, [1, 0, 2])), state
 
     def step(self, tokens: tf.Tensor, state: State) -> tuple[tf.Tensor, State]:
@@ -212,11 +254,11 @@ class MinGRU(LanguageModel):
         return Head(self.norm(hidden), *weights_of(self.logits))
 
     def _read(
-        self, tokens: tf.Tensor, keep: tf.Tensor | None, state: State, training: bool
+        self, tokens: tf.Tensor, resets: tf.Tensor | None, state: State, training: bool
     ) -> tuple[tf.Tensor, State]:
         hidden, new_state = self.embedding(tokens), []
         for block, block_state in zip(self.blocks, state, strict=True):
-            hidden, block_state = block.read(hidden, keep, block_state, training)
+            hidden, block_state = block.read(hidden, resets, block_state, training)
             new_state.append(block_state)
         return hidden, new_state
 

@@ -6,10 +6,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from trainer.models import cpu_lstm
-from trainer.models.dropout import ReplicaDropout
 from trainer.models.head import Head, weights_of
 from trainer.models.language_model import Architecture, LanguageModel, State
+from trainer.models.parts import cpu_lstm
+from trainer.models.parts.devices import on_cpu
+from trainer.models.parts.dropout import ReplicaDropout
 
 _WEIGHT_SEEDS = 2**30  # streams that drop weights begin here, far from those that drop outputs
 _LAYERS = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
@@ -161,7 +162,7 @@ class RecurrentModel(LanguageModel):
     def _is_by_hand(self, training: bool) -> bool:
         """Whether `cpu_lstm` reads: it is fast on CPUs, and takes weights that are dropped."""
         drops_weights = training and bool(self.recurrent_dropouts)
-        return self.architecture.cell == "lstm" and (drops_weights or cpu_lstm.on_cpu())
+        return self.architecture.cell == "lstm" and (drops_weights or on_cpu())
 
     def _read_by_hand(
         self, tokens: tf.Tensor, resets: tf.Tensor | None, state: State, training: bool

@@ -11,10 +11,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from trainer.models.attention import attend, causal_mask, rotate
-from trainer.models.dropout import ReplicaDropout
 from trainer.models.head import Head, weights_of
 from trainer.models.language_model import Architecture, LanguageModel, State
+from trainer.models.parts.attention import attend, causal_mask, rotary_turns, split_and_rotate
+from trainer.models.parts.dropout import ReplicaDropout
+from trainer.models.parts.fused import fused
+from trainer.models.parts.rms_norm import RMSNorm
 
 _DEVIATION = 0.02  # of initial weights, as in GPT-2
 
@@ -58,13 +60,13 @@ class Block(keras.layers.Layer):
         self.heads, self.head_dim, self.context = heads, units // heads, context
         self._recompute = recompute
         dtype = self.dtype_policy
-        self.attention_norm = keras.layers.RMSNormalization(dtype=dtype, name="attention_norm")
+        self.attention_norm = RMSNorm(dtype=dtype, name="attention_norm")
         self.project_in = _dense(3 * units, _DEVIATION, "project_in", dtype)
         self.project_out = _dense(units, deviation, "project_out", dtype)
         self.attention_dropout = ReplicaDropout(
             dropout, seed=seeds[0], dtype=dtype, name="attention_dropout"
         )
-        self.mlp_norm = keras.layers.RMSNormalization(dtype=dtype, name="mlp_norm")
+        self.mlp_norm = RMSNorm(dtype=dtype, name="mlp_norm")
         self.expand = _dense(2 * swiglu_width(units), _DEVIATION, "expand", dtype)
         self.contract = _dense(units, deviation, "contract", dtype)
         self.mlp_dropout = ReplicaDropout(dropout, seed=seeds[1], dtype=dtype, name="mlp_dropout")
@@ -103,8 +105,9 @@ class Block(keras.layers.Layer):
         queries, keys, values = self._project(hidden, tf.range(num_places))
         mask = causal_mask(num_places, self.context)
         added = self._joined(attend(queries, keys, values, mask))
-        hidden += self.attention_dropout.apply(added, attention_seed)
-        return hidden + self.mlp_dropout.apply(self._mlp(hidden), mlp_seed)
+        added = self.attention_dropout.apply(added, attention_seed)
+        hidden, normal = self.mlp_norm.of_sum(hidden, added)
+        return hidden + self.mlp_dropout.apply(self._mlp(normal), mlp_seed)
 
     def step(
         self, hidden: tf.Tensor, cache: list[tf.Tensor], position: tf.Tensor
@@ -130,8 +133,9 @@ class Block(keras.layers.Layer):
         is_own = (slots == position % self.context)[:, tf.newaxis]
         cache = [tf.where(is_own, one, old) for one, old in zip(new, cache, strict=True)]
         mask = (slots <= position)[tf.newaxis]
-        hidden += self._joined(attend(queries, cache[0], cache[1], mask))
-        return hidden + self._mlp(hidden), cache
+        added = self._joined(attend(queries, cache[0], cache[1], mask))
+        hidden, normal = self.mlp_norm.of_sum(hidden, added)
+        return hidden + self._mlp(normal), cache
 
     def _project(
         self, hidden: tf.Tensor, positions: tf.Tensor
@@ -140,10 +144,7 @@ class Block(keras.layers.Layer):
         joined = self.project_in(self.attention_norm(hidden))
         batch, places, _ = keras.ops.shape(hidden)
         joined = tf.reshape(joined, [batch, places, 3, self.heads, self.head_dim])
-        # [3, batch, heads, places, head_dim]
-        joined = tf.transpose(joined, [2, 0, 3, 1, 4])
-        queries, keys = tf.unstack(rotate(joined[:2], positions))
-        return queries, keys, joined[2]
+        return split_and_rotate(joined, *rotary_turns(positions, self.head_dim))
 
     def _joined(self, attended: tf.Tensor) -> tf.Tensor:
         """Maps `[batch, heads, places, head_dim]` of all heads to `[batch, places, units]`."""
@@ -151,9 +152,18 @@ class Block(keras.layers.Layer):
         attended = tf.transpose(attended, [0, 2, 1, 3])
         return self.project_out(tf.reshape(attended, [batch, places, self.heads * self.head_dim]))
 
-    def _mlp(self, hidden: tf.Tensor) -> tf.Tensor:
-        gate, value = tf.split(self.expand(self.mlp_norm(hidden)), 2, axis=-1)
-        return self.contract(tf.nn.silu(gate) * value)
+    def _mlp(self, normal: tf.Tensor) -> tf.Tensor:
+        return self.contract(_gate(self.expand(normal)))
+
+
+@fused(by=1)
+def _gate(expanded: tf.Tensor) -> tf.Tensor:
+    """`[..., 2 * width]`, of SwiGLU's two products -> `[..., width]`."""
+    *sizes, width = keras.ops.shape(expanded)
+    # Not split: the gradient would be a `concat`, which XLA copies before it is converted.
+    pairs = tf.reshape(expanded, [*sizes, 2, width // 2])
+    gate, value = tf.unstack(tf.cast(pairs, tf.float32), axis=-2)
+    return tf.cast(tf.nn.silu(gate) * value, expanded.dtype)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -214,7 +224,7 @@ class Transformer(LanguageModel):
             )
             for index in range(architecture.num_layers)
         ]
-        self.norm = keras.layers.RMSNormalization(dtype=dtype, name="norm")
+        self.norm = RMSNorm(dtype=dtype, name="norm")
 
     def get_config(self) -> dict[str, Any]:
         """Returns what `from_config` builds the model of: a dictionary without a nested one."""

@@ -10,7 +10,7 @@ from trainer.embeddings.freezing import Freeze
 from trainer.hosts.environment import Hosts
 from trainer.hosts.strategy import make_strategy
 from trainer.models import LanguageModel, build_model
-from trainer.models.cpu_lstm import on_cpu
+from trainer.models.parts.devices import on_cpu
 from trainer.steps.averaging import WeightAverage
 from trainer.steps.lanes import LaneState
 from trainer.steps.optimization import LearningRate, Optimizer, make_optimizer

@@ -12,6 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from trainer.models.head import Head
+from trainer.models.parts.fused import compiled
 
 # Logits of a part: 16 MiB. With fewer, the kernel's gradient would be added up more often.
 _PART_LOGITS = 2**22
@@ -66,27 +67,19 @@ def summed_nats(targets: tf.Tensor, head: Head, smoothing: float = 0.0) -> tf.Te
 
         def of_part(features: tf.Tensor, ids: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
             """Gradient by the features; nats and gradients by kernel and bias, to be summed."""
-            logits = features
+            products = features
             if kernel is not None:
                 products = tf.matmul(features, kernel, transpose_b=is_transposed)
-                logits = tf.cast(products, tf.float32)
-            if given.bias is not None:
-                logits += given.bias
-            probabilities = tf.nn.softmax(logits)
-            nats = tf.reduce_sum(_nats(logits, ids, probabilities, smoothing))
-            by_logits = _less_labels(probabilities, ids, smoothing)
+            by_logits, nats, *by_bias = _judge(products, ids, given.bias, smoothing)
             if kernel is None:
                 return by_logits, [nats]
-            low = tf.cast(by_logits, dtype)
             by_kernel = (
-                tf.matmul(low, features, transpose_a=True)
+                tf.matmul(by_logits, features, transpose_a=True)
                 if is_transposed
-                else tf.matmul(features, low, transpose_a=True)
+                else tf.matmul(features, by_logits, transpose_a=True)
             )
-            sums = [nats, tf.cast(by_kernel, tf.float32)]
-            if given.bias is not None:
-                sums.append(tf.reduce_sum(by_logits, axis=0))
-            return tf.matmul(low, kernel, transpose_b=not is_transposed), sums
+            by_features = tf.matmul(by_logits, kernel, transpose_b=not is_transposed)
+            return by_features, [nats, tf.cast(by_kernel, tf.float32), *by_bias]
 
         by_features, (nats, *by_others) = _in_parts(of_part, targets, given)
 
@@ -100,6 +93,32 @@ def summed_nats(targets: tf.Tensor, head: Head, smoothing: float = 0.0) -> tf.Te
         return nats, gradient
 
     return nats_of(*(one for one in (head.features, head.kernel, head.bias) if one is not None))
+
+
+@compiled
+def _judge(
+    products: tf.Tensor, ids: tf.Tensor, bias: tf.Tensor | None, smoothing: float
+) -> list[tf.Tensor]:
+    """What the logits of some rows, products and bias, say about the loss.
+
+    Args:
+        products: `[rows, num_ids]`.
+        ids: the targets, `[rows]` int32.
+        bias: `[num_ids]` float32, or None.
+        smoothing: as of `summed_nats`.
+
+    Returns:
+        The gradient by the logits, of the products' shape and dtype; the sum of the rows' nats, a
+        float32 scalar; where there is a bias, the gradient by it, float32.
+    """
+    logits = tf.cast(products, tf.float32)
+    if bias is not None:
+        logits += bias
+    probabilities = tf.nn.softmax(logits)
+    nats = tf.reduce_sum(_nats(logits, ids, probabilities, smoothing))
+    by_logits = _less_labels(probabilities, ids, smoothing)
+    by_bias = [] if bias is None else [tf.reduce_sum(by_logits, axis=0)]
+    return [tf.cast(by_logits, products.dtype), nats, *by_bias]
 
 
 def _nats(
@@ -119,10 +138,9 @@ def _nats(
 
 def _less_labels(probabilities: tf.Tensor, ids: tf.Tensor, smoothing: float) -> tf.Tensor:
     """Gradient of the cross-entropy by the logits: the probabilities minus the labels."""
-    num_rows, num_ids = tf.unstack(tf.shape(probabilities))
-    places = tf.stack([tf.range(num_rows), ids], axis=1)
-    certain = tf.fill([num_rows], 1 - smoothing)
-    differences = tf.tensor_scatter_nd_sub(probabilities, places, certain)
+    num_ids = tf.shape(probabilities)[1]
+    is_target = tf.range(num_ids) == ids[:, tf.newaxis]
+    differences = tf.where(is_target, probabilities - (1 - smoothing), probabilities)
     return differences - smoothing / tf.cast(num_ids, tf.float32) if smoothing else differences
 
 

@@ -15,8 +15,8 @@ import tensorflow as tf
 
 from trainer.embeddings.freezing import Freeze
 from trainer.models import LanguageModel
-from trainer.models.dropout import seed_generators
 from trainer.models.head import Head
+from trainer.models.parts.dropout import seed_generators
 from trainer.steps.averaging import WeightAverage
 from trainer.steps.cross_entropy import summed_nats, token_nats
 from trainer.steps.lanes import LaneState
@@ -158,10 +158,10 @@ class ReplicaStep:
     def _side_by_side(
         self, inputs: Any, targets: tf.Tensor, state: Any
     ) -> tuple[tf.Tensor, list[tf.Tensor], Any]:
-        """Loss, gradients and state of one replica's rows, from parts that do not wait for another.
+        """Loss, gradients and state of one replica's rows, from two parts of them.
 
-        In a part, a place waits only for the part's place before it. In a whole batch, every
-        place would wait until both cores are done with the place before it.
+        They do not wait for each other. In a part, a place waits only for the part's place before
+        it. In a whole batch, every place would wait until both cores are done with the one before.
         """
         (loss, gradients, state), (other_loss, others, other_state) = [
             self.part(*half, self._draw_seeds()) for half in _halves((inputs, targets, state))

@@ -11,7 +11,7 @@ _VARIABLE = "TF_NUM_INTRAOP_THREADS"
 
 
 def has_halves(config: TrainConfig) -> bool:
-    """Whether a step on one CPU is two halves of its windows, side by side.
+    """Whether a step on one CPU is two halves of its rows, side by side.
 
     Not a matter of how many cores there are: a run's dropout masks would depend on them.
     """
@@ -22,17 +22,11 @@ def has_halves(config: TrainConfig) -> bool:
 
 
 def is_compiled(config: TrainConfig) -> bool:
-    """Whether XLA compiles a step on one CPU: where it was asked to, or is known to help."""
+    """Whether XLA compiles a whole step on one CPU: where it was asked to, or is known to help."""
     if config.jit != "auto":
         return config.jit == "on"
-    if config.model == "mingru":
-        return True
-    if config.precision != "float32":
-        return False  # oneDNN multiplies bfloat16 faster
-    if config.model == "lstm":
-        return has_halves(config)
-    # Whether XLA really computes anew what it is asked to was not measured.
-    return config.model == "transformer" and not config.recompute
+    # Others compile what stands between their products: `trainer.models.parts.fused`.
+    return config.model == "lstm" and config.precision == "float32" and has_halves(config)
 
 
 def operation_threads(config: TrainConfig, num_cores: int | None = None) -> int | None:
@@ -40,7 +34,8 @@ def operation_threads(config: TrainConfig, num_cores: int | None = None) -> int 
 
     One, where operations that do not wait for each other keep few cores busy: those of a step's two
     halves, or what is independent in a GRU's step. Cut up besides, each would wait for a thread
-    that works for another one. Not where XLA compiles: with one thread, its loops take turns.
+    that works for another one. Not where XLA compiles the whole step: with one thread, its loops
+    take turns.
 
     Args:
         config: the run's options.

@@ -32,11 +32,6 @@ import keras
 import tensorflow as tf
 
 
-def on_cpu() -> bool:
-    """Whether TensorFlow computes on processors alone, without a GPU or a TPU."""
-    return all(device.device_type == "CPU" for device in tf.config.list_logical_devices())
-
-
 def time_major(rows: tf.Tensor) -> tf.Tensor:
     """`[batch, seq_len]` -> `[seq_len, batch]`, of integers or booleans.
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.models.linear_recurrence import linear_recurrence
+from trainer.models.parts.linear_recurrence import linear_recurrence
 
 
 def inputs(seq_len: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:

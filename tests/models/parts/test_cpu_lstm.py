@@ -1,4 +1,4 @@
-"""trainer.models.cpu_lstm: the values and the gradients of Keras's LSTM, which is the oracle."""
+"""cpu_lstm: the values and the gradients of Keras's LSTM, which is the oracle."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.models import cpu_lstm
+from trainer.models.parts import cpu_lstm
 
 SEQ_LEN, BATCH, WIDTH, UNITS, IDS = 6, 3, 5, 4, 7
 RANDOM = np.random.default_rng(0)

@@ -15,7 +15,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from trainer.models.cpu_lstm import on_cpu
+from trainer.models.parts.devices import on_cpu
 
 
 def linear_recurrence(

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from trainer.models.cpu_lstm import on_cpu
-from trainer.models.random_bits import as_bits, mix
+from trainer.models.parts.fused import compiled
+from trainer.models.parts.random_bits import as_bits, mix
 
 
 class ReplicaSeedGenerator(keras.random.SeedGenerator):
@@ -91,22 +91,18 @@ def drop(inputs: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:
     Returns:
         The inputs, some of them 0, the others divided by `1 - rate`.
     """
-    function = _compiled_drop if on_cpu() else _drop
 
     @tf.custom_gradient
     def run(inputs: tf.Tensor) -> Any:
-        return function(inputs, rate, seed), lambda upstream: function(upstream, rate, seed)
+        return _drop(inputs, rate, seed), lambda upstream: _drop(upstream, rate, seed)
 
     return run(inputs)
 
 
+@compiled
 def _drop(inputs: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:
     first, second = tf.unstack(as_bits(seed))
     places = tf.reshape(tf.range(tf.size(inputs)), tf.shape(inputs))
     threshold = min(round(rate * 2**32), 2**32 - 1)
     is_kept = mix(mix(as_bits(places) + first) + second) >= tf.constant(threshold, tf.uint32)
     return tf.where(is_kept, inputs / tf.cast(1 - rate, inputs.dtype), tf.zeros([], inputs.dtype))
-
-
-# One pass over the inputs; single operations would make a dozen. On a GPU XLA may be missing.
-_compiled_drop = tf.function(_drop, jit_compile=True, reduce_retracing=True, autograph=False)

@@ -9,7 +9,7 @@ from modelling import TOKENS, every_model, make
 from training import run_child
 
 from trainer.config.model import MODELS
-from trainer.models.dropout import drop, seed_generators
+from trainer.models.parts.dropout import drop, seed_generators
 
 NUM_SEEDS = 30
 SHAPE = (64, 32, 32)
@@ -44,7 +44,7 @@ import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from trainer.hosts.strategy import make_strategy
-from trainer.models.dropout import ReplicaDropout
+from trainer.models.parts.dropout import ReplicaDropout
 from training import tiny
 strategy = make_strategy(tiny("corpus", "run", strategy="mirrored"))
 assert strategy.num_replicas_in_sync == 2
@@ -115,8 +115,7 @@ def test_rates_at_the_ends(rate: float) -> None:
 def test_a_mask_is_the_same_whether_it_is_compiled_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
     inputs, seed = tf.ones([7, 9]), tf.constant([1, 2])
     expected = drop(inputs, 0.5, seed)
-    # As on a GPU, and as a part of more that XLA compiles.
-    monkeypatch.setattr("trainer.models.dropout.on_cpu", lambda: False)
+    monkeypatch.setattr("trainer.models.parts.fused._FEWEST_ELEMENTS", 0)
     np.testing.assert_array_equal(drop(inputs, 0.5, seed), expected)
     compiled = tf.function(lambda: drop(inputs, 0.5, seed), jit_compile=True)
     np.testing.assert_array_equal(compiled(), expected)

@@ -1,0 +1,1 @@
+"""Parts of models: norms, attention, recurrences, dropout, and what compiles them on a CPU."""
