@@ -49,8 +49,9 @@ class LaneState:
         return tf.nest.map_structure(tf.cast, self._own, self._dtypes)
 
     def remember(self, state: Any) -> None:
-        """Keeps the state of a replica's lanes for its next step; runs in a replica's context."""
-        self._assign(tf.nest.flatten(state))
+        """Keeps the state of a replica's lanes, or its flat parts; runs in a replica's context."""
+        for variable, part in zip(tf.nest.flatten(self._own), tf.nest.flatten(state), strict=True):
+            variable.assign(tf.cast(part, tf.float32))
 
     def collect(self) -> None:
         """Puts the rows of all replicas into `saved`; all hosts take part."""
@@ -72,11 +73,7 @@ class LaneState:
         )
 
     def _assign_parts(self, parts: list[Any]) -> None:
-        self._strategy.run(self._assign, args=(parts,))
-
-    def _assign(self, parts: list[tf.Tensor]) -> None:
-        for variable, part in zip(tf.nest.flatten(self._own), parts, strict=True):
-            variable.assign(tf.cast(part, tf.float32))
+        self._strategy.run(self.remember, args=(parts,))
 
 
 def _own_variable(value: tf.Tensor) -> Any:

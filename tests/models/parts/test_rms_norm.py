@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.models.parts import fused
 from trainer.models.parts.rms_norm import RMSNorm
 
-compiled_or_not = pytest.mark.parametrize("fewest", [0, 10**9])
+compiled_or_not = pytest.mark.usefixtures("fused_or_not")
 
 
 def norms() -> tuple[RMSNorm, keras.layers.Layer, tf.Tensor]:
@@ -31,8 +30,7 @@ def with_gradients(function: Any, norm: Any, *inputs: tf.Tensor) -> list[tf.Tens
 
 
 @compiled_or_not
-def test_it_is_keras_own(fewest: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fused, "_FEWEST_ELEMENTS", fewest)
+def test_it_is_keras_own() -> None:
     ours, theirs, hidden = norms()
     results = [with_gradients(norm, norm, hidden) for norm in (ours, theirs)]
     for one, other in zip(*results, strict=True):
@@ -40,8 +38,7 @@ def test_it_is_keras_own(fewest: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @compiled_or_not
-def test_that_of_a_sum_comes_with_the_sum(fewest: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fused, "_FEWEST_ELEMENTS", fewest)
+def test_that_of_a_sum_comes_with_the_sum() -> None:
     ours, theirs, hidden = norms()
 
     def separate(hidden: tf.Tensor, added: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
