@@ -142,7 +142,7 @@ def _mix(
     return tf.cast(mixed, dtype), tf.cast(last_inputs, dtype)
 
 
-@fused(by=2, whatever_size=True)
+@fused(by=2)
 def _recur(
     projected: tf.Tensor, state: tf.Tensor, resets: tf.Tensor | None
 ) -> tuple[tf.Tensor, tf.Tensor]:

@@ -38,7 +38,7 @@ def compiled(function: Function) -> Function:
     return apply  # type: ignore[return-value]
 
 
-def fused(*, by: int, whatever_size: bool = False) -> Callable[[Function], Function]:
+def fused(*, by: int) -> Callable[[Function], Function]:
     """Lets XLA compile a function and its gradient where that is faster, as `compiled` does.
 
     For the gradient all is computed anew from the inputs, compiled or not: nothing is kept but
@@ -47,7 +47,6 @@ def fused(*, by: int, whatever_size: bool = False) -> Callable[[Function], Funct
     Args:
         by: how many of its inputs, the first ones, the gradient is by. Of others, which need not
             be tensors, none is made.
-        whatever_size: compile it of few elements, too: it is a loop.
 
     Returns:
         What turns a function, inputs -> a tensor or a tuple of tensors, into one of the same
@@ -69,7 +68,7 @@ def fused(*, by: int, whatever_size: bool = False) -> Callable[[Function], Funct
         @functools.wraps(function)
         def apply(*inputs: Any) -> Any:
             others = inputs[by:]
-            is_compiled = _is_worth_it(inputs[0], whatever_size=whatever_size)
+            is_compiled = _is_worth_it(inputs[0])
 
             @tf.custom_gradient
             def run(*inputs: tf.Tensor) -> Any:
@@ -87,6 +86,6 @@ def fused(*, by: int, whatever_size: bool = False) -> Callable[[Function], Funct
     return decorate
 
 
-def _is_worth_it(tensor: tf.Tensor, *, whatever_size: bool = False) -> bool:
+def _is_worth_it(tensor: tf.Tensor) -> bool:
     size = None if tensor.shape.rank is None else tensor.shape.num_elements()
-    return on_cpu() and size is not None and (whatever_size or size >= _FEWEST_ELEMENTS)
+    return on_cpu() and size is not None and size >= _FEWEST_ELEMENTS
