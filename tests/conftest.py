@@ -21,6 +21,15 @@ hypothesis.settings.load_profile("any machine")
 SPLITS = {"train": 0.9, "validation": 0.1}
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """A test of binary data is named by the argument, not by the data.
+
+    A gzip header holds the second at which it was written: two processes that collect the tests
+    would give one test two names, and pytest-xdist then runs none.
+    """
+    return argname if isinstance(val, bytes) and not val.isascii() else None
+
+
 @pytest.fixture(scope="session")
 def char_corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     """9,000 characters to train on and 1,000 to evaluate on."""
