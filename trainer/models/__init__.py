@@ -6,10 +6,13 @@ from trainer.config import TrainConfig
 from trainer.models.custom import build_custom_model
 from trainer.models.language_model import Architecture, LanguageModel
 from trainer.models.mingru import MinGRU
+from trainer.models.parts.xla_flags import leave_out_ynnpack
 from trainer.models.recurrent import RecurrentArchitecture, RecurrentModel
 from trainer.models.transformer import Transformer, TransformerArchitecture
 
 __all__ = ["LanguageModel", "build_model"]
+
+leave_out_ynnpack()
 
 
 def build_model(config: TrainConfig, vocabulary_size: int, *, use_cudnn: bool) -> LanguageModel:
