@@ -22,8 +22,17 @@ def lane_start(lane: int, num_lanes: int, num_tokens: int) -> int:
     return lane * num_tokens // num_lanes
 
 
+def lane_lengths(num_lanes: int, num_tokens: int) -> np.ndarray:
+    """The inputs of each lane where lanes read a split once, `[num_lanes]` int64.
+
+    A lane ends where the next one begins. After the split's last token nothing is to be predicted.
+    """
+    starts = [lane_start(lane, num_lanes, num_tokens) for lane in range(num_lanes)]
+    return np.diff(np.array([*starts, num_tokens - 1], np.int64))
+
+
 def lane_block_steps(num_tokens: int, *, num_lanes: int, seq_len: int, itemsize: int) -> int:
-    """The batches of lanes that are read at once.
+    """The batches of lanes that are read at once, at most about one round.
 
     Args:
         num_tokens: of the split.
@@ -32,7 +41,7 @@ def lane_block_steps(num_tokens: int, *, num_lanes: int, seq_len: int, itemsize:
         itemsize: bytes of a stored token.
     """
     lane_tokens = min(_LANE_BYTES, _LANES_BYTES // num_lanes) // itemsize
-    return max(1, min(lane_tokens, num_tokens - 2) // seq_len)
+    return max(1, min(lane_tokens, num_tokens // num_lanes, num_tokens - 2) // seq_len)
 
 
 def check_lanes(num_tokens: int, *, num_lanes: int, seq_len: int) -> None:

@@ -1,5 +1,6 @@
 """splits: which a run can train on and be measured on, and what is said of the others."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from corpora import make, text
 from training import tiny
 
 from pipeline import Corpus, OptionError, UserError
-from trainer.config.splits import without_validation
+from trainer.config.splits import check_measured, check_splits, without_validation
 from trainer.loop import train
 
 
@@ -60,6 +61,28 @@ def test_without_a_validation_split_a_run_goes_on_and_says_so(
     for corpus, options in ((char_corpus, {"eval_every": 1}), (without, {}), (without, named)):
         kept = tiny(corpus.directory, "unused", **options)
         assert without_validation(corpus, kept) == (kept, None)
+
+
+def test_lanes_are_validated_on_a_token_each_at_least(tmp_path: Path) -> None:
+    corpus = make(tmp_path, text(3000), splits={"train": 0.99, "validation": 0.01})
+    num_tokens = corpus.splits["validation"].num_tokens
+    assert 8 < num_tokens < 100
+    options = {"lanes": True, "seq_len": 16, "eval_every": 1}
+    enough = tiny(corpus.directory, "unused", **options, batch_size=num_tokens)
+    assert without_validation(corpus, enough) == (enough, None)
+    many = tiny(corpus.directory, "unused", **options, batch_size=num_tokens + 1)
+    changed, note = without_validation(corpus, many)
+    assert changed.eval_every == 0
+    assert note is not None
+    assert "is shorter than one token a lane, so the run is not evaluated" in note
+    named = dataclasses.replace(many, validation_split="validation")
+    message = f"it has {num_tokens} tokens, {num_tokens + 1} lanes need {num_tokens + 1}; lower --b"
+    for check, remedy in ((check_splits, "atch_size or prepare"), (check_measured, None)):
+        expected = (
+            message + remedy if remedy else message.removesuffix("lower --b") + "name another"
+        )
+        with pytest.raises(UserError, match=expected):
+            check(corpus, named)
 
 
 def test_a_split_that_is_too_short_for_the_lanes(lane_corpus: Corpus, tmp_path: Path) -> None:

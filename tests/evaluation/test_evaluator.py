@@ -5,13 +5,18 @@ import math
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from corpora import tokens_of
+from modelling import forgotten
 from training import tiny
 
 from pipeline import Corpus
+from pipeline.reading.geometry import lane_lengths
 from trainer.config.splits import evaluation_stride
 from trainer.evaluation.evaluator import Evaluation, Evaluator
 from trainer.hosts.strategy import make_strategy
 from trainer.models import build_model
+from trainer.steps.assembly import assemble
 from trainer.steps.optimization import Adam
 from trainer.steps.runner import StepRunner
 from trainer.steps.step import ReplicaStep, StepRecipe
@@ -67,3 +72,52 @@ def test_figures_follow_from_the_loss() -> None:
     assert evaluation.bits_per_byte == pytest.approx(2)
     assert str(evaluation) == "loss 2.0794 nats/token, perplexity 8.00, 2.0000 bits/byte"
     assert Evaluation.from_loss(1e4, num_tokens=1, text_bytes=1).perplexity == math.inf
+
+
+@pytest.mark.parametrize("model", ["lstm", "gru", "mingru"])
+@pytest.mark.parametrize(
+    "options", [{"batch_size": 4}, {"batch_size": 1}, {"batch_size": 500}, {"batch_size": 32}]
+)
+def test_lanes_are_measured_with_state_which_training_does_not_lose(
+    lane_corpus: Corpus, model: str, options: dict[str, int]
+) -> None:
+    """Against `step`, token by token: lanes begin with nothing known, and forget at documents."""
+    config = tiny(lane_corpus.directory, "run", model=model, lanes=True, **options)
+    made = assemble(config, lane_corpus.vocabulary.size)
+    lanes, num_lanes = made.lanes, config.batch_size
+    assert lanes is not None
+    lanes.remember(tf.nest.map_structure(lambda part: part + 0.5, lanes.recall()))
+    evaluator = Evaluator(lane_corpus, config, made.runner)
+    evaluation = evaluator.evaluate()
+    assert evaluator.evaluate() == evaluation
+    for part in tf.nest.flatten(lanes.recall()):
+        np.testing.assert_array_equal(part, tf.zeros_like(part) + 0.5)
+
+    tokens = tokens_of(lane_corpus, "validation").astype(np.int32)
+    lengths = lane_lengths(num_lanes, len(tokens))
+    starts = np.cumsum([0, *lengths[:-1]])
+    state, nats = made.model.initial_state(num_lanes), []
+    step = tf.function(made.model.step)
+    for place in range(lengths.max()):
+        at = np.minimum(starts + place, len(tokens) - 2)
+        resets = tokens[at - 1] == lane_corpus.vocabulary.separator_id
+        logits, state = step(tf.constant(tokens[at]), forgotten(state, resets))
+        found = keras.losses.sparse_categorical_crossentropy(
+            tokens[at + 1], logits, from_logits=True
+        )
+        nats.append(np.where(place < lengths, found, np.nan))
+    assert np.isfinite(nats).sum() == len(tokens) - 1
+    assert evaluation is not None
+    assert evaluation.loss == pytest.approx(np.nanmean(nats), rel=1e-5)
+
+
+def test_a_measurement_that_is_stopped_leaves_the_lanes_as_they_were(lane_corpus: Corpus) -> None:
+    config = tiny(lane_corpus.directory, "run", lanes=True)
+    made = assemble(config, lane_corpus.vocabulary.size)
+    assert made.lanes is not None
+    made.lanes.remember(tf.nest.map_structure(lambda part: part + 0.5, made.lanes.recall()))
+    made.runner.stop()
+    evaluator = Evaluator(lane_corpus, config, made.runner)
+    assert evaluator.evaluate() is None
+    for part in tf.nest.flatten(made.lanes.recall()):
+        np.testing.assert_array_equal(part, tf.zeros_like(part) + 0.5)

@@ -9,6 +9,7 @@ from pipeline.reading.geometry import (
     SPAN_TOKENS,
     Windows,
     check_lanes,
+    lane_lengths,
     lane_start,
     make_order,
     make_record_order,
@@ -107,6 +108,14 @@ def test_lanes_begin_at_equal_distances() -> None:
         assert (starts[0], starts[-1]) == (0, num_tokens)
         lengths = {stop - start for start, stop in itertools.pairwise(starts)}
         assert max(lengths) - min(lengths) <= 1
+
+
+def test_a_round_of_lanes_predicts_every_token_but_the_first() -> None:
+    for num_tokens, num_lanes in itertools.product(range(2, 60), range(1, 20)):
+        lengths = lane_lengths(num_lanes, num_tokens).tolist()
+        assert (len(lengths), sum(lengths)) == (num_lanes, num_tokens - 1)
+        starts = [lane_start(lane, num_lanes, num_tokens) for lane in range(num_lanes)]
+        assert starts == [sum(lengths[:lane]) for lane in range(num_lanes)]
 
 
 def test_lanes_need_as_many_tokens_as_a_batch_holds() -> None:

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import tensorflow as tf
+from corpora import tokens_of
 from training import run_child, tiny
 
 from pipeline import Corpus
@@ -77,7 +78,35 @@ def test_the_split_comes_again_and_again_with_weights_that_end_with_it(char_corp
     *rows, weights = map(np.concatenate, zip(*batches, strict=True))
     num_windows = char_corpus.num_windows("validation", seq_len=16)
     assert 7 * (num_batches - 1) < num_windows < 7 * num_batches
-    np.testing.assert_array_equal(np.split(weights, 2)[0], np.arange(7 * num_batches) < num_windows)
+    counts = np.arange(7 * num_batches) < num_windows
+    np.testing.assert_array_equal(np.split(weights, 2)[0], np.tile(counts[:, np.newaxis], 16))
     for part in (*rows, weights):
         first, second = np.split(part, 2)
         np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 50, 500])
+def test_lanes_hold_each_token_of_the_split_once_and_go_on(
+    lane_corpus: Corpus, batch_size: int
+) -> None:
+    """Whether the split is longer than a batch of lanes, or as short as a token or two a lane."""
+    config = tiny(lane_corpus.directory, "unused", lanes=True, batch_size=batch_size)
+    feed, num_batches = validation_feed(make_strategy(config), lane_corpus, config)
+    tokens = tokens_of(lane_corpus, "validation").astype(np.int32)
+    found = []
+    for _ in range(2):
+        batches = list(itertools.islice(feed, num_batches))
+        inputs, resets, targets, counts = (
+            np.concatenate(parts, axis=1)
+            for parts in zip(*((x, r, y, w) for (x, r), y, w in batches), strict=True)
+        )
+        assert set(np.unique(counts)) <= {0, 1}
+        chosen = counts == 1
+        assert (counts[:, 1:] <= counts[:, :-1]).all()  # a lane ends, and does not begin again
+        np.testing.assert_array_equal(inputs[chosen], tokens[:-1])
+        np.testing.assert_array_equal(targets[chosen], tokens[1:])
+        begins = np.roll(tokens, 1)[:-1] == lane_corpus.vocabulary.separator_id
+        np.testing.assert_array_equal(resets[chosen], begins)
+        found.append(inputs)
+    assert len(batches[-1][2][0]) == min(16, len(tokens) // batch_size)
+    np.testing.assert_array_equal(*found)

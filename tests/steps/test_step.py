@@ -28,6 +28,9 @@ def test_the_loss_is_the_mean_over_tokens_of_minus_log_probability() -> None:
     assert losses_of(runner, 1) == [pytest.approx(-np.log(chosen).mean(), rel=1e-5)]
 
 
+ROW_WEIGHTS = [[1.0] * 5, [0.0] * 5, [1.0] * 5, [1.0] * 5]
+
+
 @pytest.mark.usefixtures("fused_or_not")
 @pytest.mark.parametrize("jit", [False, True])
 def test_halves_side_by_side_are_the_whole_batch(jit: bool) -> None:
@@ -40,7 +43,7 @@ def test_halves_side_by_side_are_the_whole_batch(jit: bool) -> None:
 
 @pytest.mark.parametrize("jit", [False, True])
 def test_halves_are_measured_as_the_whole_batch(jit: bool) -> None:
-    rows = (*map(tf.constant, batches(0)[0]), tf.constant([1.0, 0.0, 1.0, 1.0]))
+    rows = (*map(tf.constant, batches(0)[0]), tf.constant(ROW_WEIGHTS))
     nats, num_tokens = make_runner(halves=True, jit=jit).step.evaluate(*rows)
     expected, num_expected = make_runner().step.evaluate(*rows)
     assert (float(nats), float(num_tokens)) == (
@@ -94,7 +97,7 @@ def test_smoothing_acts_in_training_alone() -> None:
     inputs, targets = map(tf.constant, batches(0)[0])
     for runner in (plain, smooth):  # so that the logits are far from equal
         runner.step.model.logits.kernel.assign(runner.step.model.logits.kernel * 20)
-    weights = tf.ones([4])
+    weights = tf.ones([4, 5])
     assert smooth.step.evaluate(inputs, targets, weights) == plain.step.evaluate(
         inputs, targets, weights
     )
@@ -105,10 +108,13 @@ def test_smoothing_acts_in_training_alone() -> None:
 def test_rows_of_weight_0_count_for_nothing(options: dict[str, bool]) -> None:
     runner = make_runner(**options)
     inputs, targets = map(tf.constant, batches(0)[0])
-    nats, num_tokens = runner.step.evaluate(inputs, targets, tf.constant([1.0, 1.0, 0.0, 0.0]))
-    half, _ = make_runner().step.evaluate(inputs[:2], targets[:2], tf.ones([2]))
-    assert float(num_tokens) == 10
-    assert float(nats) == pytest.approx(float(half), rel=1e-6)
+    nats, num_tokens = runner.step.evaluate(inputs, targets, tf.constant(ROW_WEIGHTS))
+    rows = make_runner().step
+    expected = [
+        rows.evaluate(inputs[row:][:1], targets[row:][:1], tf.ones([1, 5]))[0] for row in (0, 2, 3)
+    ]
+    assert float(num_tokens) == 15
+    assert float(nats) == pytest.approx(float(sum(expected)), rel=1e-6)
 
 
 @pytest.mark.parametrize("options", [{}, {"jit": True}, {"accumulate_steps": 2}])

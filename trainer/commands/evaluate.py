@@ -90,7 +90,10 @@ def _run(arguments: argparse.Namespace) -> None:
         values = _values(arguments, split or config.evaluated_split, checkpoint, evaluation)
         show_json(values)
         return
-    show(f"{count_text(evaluation.num_windows, 'window')}: {evaluation}")
+    if evaluation.num_windows is None:
+        show(f"{evaluation.num_lanes} lanes side by side: {evaluation}")
+    else:
+        show(f"{count_text(evaluation.num_windows, 'window')}: {evaluation}")
     for how, measured in (("", evaluation.stateful), (", learning", evaluation.dynamic)):
         if measured is not None:
             num_tokens = count_text(measured.num_tokens, "token")
@@ -107,6 +110,7 @@ def _values(
         "split": split,
         "checkpoint": checkpoint,
         "num_windows": evaluation.num_windows,
+        "num_lanes": evaluation.num_lanes,
         **_figures(evaluation),
         **{
             name: measured and {"num_tokens": measured.num_tokens, **_figures(measured)}

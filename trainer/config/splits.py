@@ -46,8 +46,9 @@ def without_validation(corpus: Corpus, config: TrainConfig) -> tuple[TrainConfig
     name = config.evaluated_split
     if name not in corpus.splits:
         reason = f"{config.corpus} has no split {name!r}"
-    elif not corpus.num_windows(name, seq_len=config.seq_len, stride=evaluation_stride(config)):
-        reason = f"the split {name!r} of {config.corpus} is shorter than one window"
+    elif _shortage(corpus, config, name):
+        least = "one token a lane" if config.lanes else "one window"
+        reason = f"the split {name!r} of {config.corpus} is shorter than {least}"
     else:
         return config, None
     if config.early_stopping:
@@ -63,11 +64,11 @@ def without_validation(corpus: Corpus, config: TrainConfig) -> tuple[TrainConfig
 
 
 def check_splits(corpus: Corpus, config: TrainConfig) -> None:
-    """Refuses splits that are missing or shorter than one window, before anything is made."""
-    wanted = [("train_split", config.train_split, config.window_stride)]
+    """Refuses splits that are missing or too short, before anything is made."""
+    wanted = [("train_split", config.train_split)]
     if config.eval_every:
-        wanted.append(("validation_split", config.evaluated_split, evaluation_stride(config)))
-    for option, name, stride in wanted:
+        wanted.append(("validation_split", config.evaluated_split))
+    for option, name in wanted:
         remedy = "" if option == "train_split" else ", or turn evaluation off with --eval_every 0"
         if name not in corpus.splits:
             raise UserError(
@@ -79,12 +80,53 @@ def check_splits(corpus: Corpus, config: TrainConfig) -> None:
             num_tokens = corpus.splits[name].num_tokens
             check_lanes(num_tokens, num_lanes=config.batch_size, seq_len=config.seq_len)
             continue
-        if corpus.num_windows(name, seq_len=config.seq_len, stride=stride) < 1:
+        if shortage := _shortage(corpus, config, name):
+            lower = "--batch_size" if config.lanes else "--seq_len"
             raise UserError(
-                f"`{option}`: the split {name!r} of {config.corpus} is too short: it has "
-                f"{count_text(corpus.splits[name].num_tokens, 'token')}, one window needs "
-                f"{config.seq_len + 1} in one shard; lower --seq_len or prepare more text{remedy}"
+                f"`{option}`: the split {name!r} of {config.corpus} is too short: {shortage}; "
+                f"lower {lower} or prepare more text{remedy}"
             )
+
+
+def check_measured(corpus: Corpus, config: TrainConfig) -> None:
+    """Refuses a split on which a run that is there cannot be measured.
+
+    Raises:
+        UserError: it is missing, or too short.
+    """
+    name = config.evaluated_split
+    if name not in corpus.splits:
+        raise UserError(
+            f"no split {name!r} in {config.corpus}; it has {', '.join(corpus.splits)}; name one by "
+            "`--split`"
+        )
+    if shortage := _shortage(corpus, config, name):
+        raise UserError(
+            f"the split {name!r} of {config.corpus} is too short for this run: {shortage}; name "
+            "another by `--split` or prepare more text"
+        )
+
+
+def _shortage(corpus: Corpus, config: TrainConfig, split: str) -> str | None:
+    """What a split has and what it needs to be measured; None where it has it."""
+    num_tokens = corpus.splits[split].num_tokens
+    if config.lanes:
+        if measured_seq_len(config, num_tokens):
+            return None
+        needed = f"{config.batch_size} lanes need {max(config.batch_size, 3)}"
+    else:
+        if corpus.num_windows(split, seq_len=config.seq_len):
+            return None
+        needed = f"one window needs {config.seq_len + 1} in one shard"
+    return f"it has {count_text(num_tokens, 'token')}, {needed}"
+
+
+def measured_seq_len(config: TrainConfig, num_tokens: int) -> int:
+    """Tokens that a lane reads at once where a split is measured; 0 where that cannot be.
+
+    Lanes go on with their state, so it may be less than `seq_len` in a short split.
+    """
+    return max(0, min(config.seq_len, num_tokens // config.batch_size, num_tokens - 2))
 
 
 def evaluation_stride(config: TrainConfig) -> int:

@@ -14,6 +14,7 @@ from pipeline.files import join
 from pipeline.layout.records import read_records
 from pipeline.reading.corpus import Corpus
 from trainer.config import TrainConfig
+from trainer.config.splits import evaluation_stride
 from trainer.evaluation.dynamic import checked_rate
 from trainer.evaluation.evaluator import Evaluation, Evaluator
 from trainer.evaluation.split import open_split
@@ -56,15 +57,17 @@ class StatefulEvaluation(SplitEvaluation):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunEvaluation(SplitEvaluation):
-    """The quality of a run on the windows of a split.
+    """The quality of a run on a split, measured as in training: in windows or in lanes.
 
     Attributes:
-        num_windows: windows measured, each once.
+        num_windows: windows measured, each once; None for a run of lanes.
+        num_lanes: lanes that read the split side by side, with state; None for windows.
         stateful: the quality with the text before, where it was asked for.
         dynamic: the same of a model that learns from that text, where it was asked for.
     """
 
-    num_windows: int
+    num_windows: int | None
+    num_lanes: int | None
     stateful: StatefulEvaluation | None = None
     dynamic: StatefulEvaluation | None = None
 
@@ -81,7 +84,7 @@ def evaluate(
     dynamic_learning_rate: float | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
 ) -> RunEvaluation:
-    """Measures a checkpoint of a run on every window of a split, each once.
+    """Measures a checkpoint of a run on a split as its training did, each window or token once.
 
     Args:
         run: the directory that `textreel train` wrote.
@@ -101,7 +104,7 @@ def evaluate(
             `"last"`; or see `trainer.evaluation.dynamic.checked_rate`.
         UserError: the directory is no run, has no checkpoint, or has a model of its own (without
             `allow_code`); its files do not belong together; or the corpus has another
-            vocabulary, no such split or no window in it. Or `dynamic_learning_rate` is so large
+            vocabulary, no such split or too short a one. Or `dynamic_learning_rate` is so large
             that the loss is not finite.
     """
     learning_rate = checked_rate(dynamic, dynamic_learning_rate)
@@ -130,10 +133,16 @@ def evaluate(
     return RunEvaluation(
         evaluation=evaluation,
         bits_per_character=evaluation.loss / math.log(2) * tokens_per_character,
-        num_windows=measured.num_windows,
+        num_windows=None if config.lanes else _num_windows(opened, config),
+        num_lanes=config.batch_size if config.lanes else None,
         stateful=in_order.measure(None) if stateful else None,
         dynamic=None if learning_rate is None else in_order.measure(learning_rate),
     )
+
+
+def _num_windows(corpus: Corpus, config: TrainConfig) -> int:
+    stride = evaluation_stride(config)
+    return corpus.num_windows(config.evaluated_split, seq_len=config.seq_len, stride=stride)
 
 
 @dataclasses.dataclass(frozen=True)

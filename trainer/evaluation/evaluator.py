@@ -1,5 +1,6 @@
 """Evaluator of a model in training: loss, perplexity and bits per byte of the validation split."""
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Iterator
@@ -52,7 +53,10 @@ class Evaluation:
 
 
 class Evaluator:
-    """Evaluates a run's model on the whole validation split, every window exactly once.
+    """Evaluates a run's model on the whole validation split, every token exactly once.
+
+    Windows are measured each by itself. A run of lanes is measured as it is trained: as many lanes
+    read the split side by side, with state.
 
     What the first evaluation starts, its input pipeline and compiled steps, serves them all.
 
@@ -77,9 +81,11 @@ class Evaluator:
             strategy = self._runner.step.strategy
             feed, self._num_batches = validation_feed(strategy, self._corpus, self._config)
             self._batches = iter(feed)
-        nats, num_tokens, is_whole = self._runner.run_evaluation(
-            self._batches, tf.constant(self._num_batches)
-        )
+        lanes = self._runner.step.lanes
+        with contextlib.nullcontext() if lanes is None else lanes.set_aside():
+            nats, num_tokens, is_whole = self._runner.run_evaluation(
+                self._batches, tf.constant(self._num_batches)
+            )
         if not is_whole:
             self._batches = None  # the next one begins at the beginning
             return None

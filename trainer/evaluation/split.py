@@ -5,11 +5,10 @@ import os
 
 from pipeline.errors import UserError
 from pipeline.reading.corpus import Corpus
-from pipeline.reading.geometry import Windows
 from pipeline.reading.opening import open_corpus
 from pipeline.vocabulary.base import Vocabulary
 from trainer.config import TrainConfig
-from trainer.config.splits import evaluation_stride
+from trainer.config.splits import check_measured
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -19,12 +18,10 @@ class MeasuredSplit:
     Attributes:
         config: the run's options, with this corpus and split, on this machine.
         corpus: has the split, `config.evaluated_split`.
-        num_windows: windows of it.
     """
 
     config: TrainConfig
     corpus: Corpus
-    num_windows: int
 
 
 def open_split(
@@ -47,7 +44,7 @@ def open_split(
         cache_dir: see `open_corpus`.
 
     Raises:
-        UserError: the corpus has another vocabulary, no such split or no window in it.
+        UserError: the corpus has another vocabulary, no such split or too short a one.
     """
     config = dataclasses.replace(
         config,
@@ -65,11 +62,5 @@ def open_split(
             f"{opened.vocabulary.fingerprint[:16]}, the run's is {expected[:16]}; give a corpus "
             "with the run's vocabulary"
         )
-    if config.evaluated_split not in opened.splits:
-        raise UserError(
-            f"no split {config.evaluated_split!r} in {config.corpus}; it has "
-            f"{', '.join(opened.splits)}; name one by `--split`"
-        )
-    windows = Windows(seq_len=config.seq_len, stride=evaluation_stride(config))
-    num_windows = opened.checked_num_windows(config.evaluated_split, windows)
-    return MeasuredSplit(config=config, corpus=opened, num_windows=num_windows)
+    check_measured(opened, config)
+    return MeasuredSplit(config=config, corpus=opened)

@@ -6,11 +6,13 @@ any step and the number of hosts and replicas changes nothing but who gets which
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from pipeline.reading.corpus import Corpus
+from pipeline.reading.geometry import lane_lengths
 from trainer.config import TrainConfig
-from trainer.config.splits import evaluation_stride
+from trainer.config.splits import evaluation_stride, measured_seq_len
 
 
 def training_feed(
@@ -56,48 +58,102 @@ def training_feed(
 def validation_feed(
     strategy: tf.distribute.Strategy, corpus: Corpus, config: TrainConfig
 ) -> tuple[tf.distribute.DistributedDataset, int]:
-    """Every window of the validation split exactly once, in text order, again and again.
-
-    Rows beyond the split weigh 0. For example with 5 windows and batches of 2: weights
-    `[1 1] [1 1] [1 0] [1 1] …`.
+    """The validation split exactly once, again and again: its windows in text order, or lanes.
 
     Args:
         strategy: whose hosts and replicas share each batch.
-        corpus: where the windows come from.
+        corpus: where the text comes from.
         config: the run's options.
 
     Returns:
-        A distributed dataset of `(inputs, targets, weights)`, `weights` being `[rows]`
-        float32, without end, and the number of batches that hold the split once.
+        A distributed dataset of `(inputs, targets, weights)`, without end, and the number of
+        batches that hold the split once. Inputs and targets are as of `training_feed`, but lanes
+        may have fewer than `seq_len` tokens (see `measured_seq_len`). `weights` are of the
+        targets' shape, float32: 1 for each target of the split, once, and 0 for the others.
     """
-    stride = evaluation_stride(config)
-    num_windows = corpus.num_windows(config.evaluated_split, seq_len=config.seq_len, stride=stride)
-    num_batches = -(-num_windows // config.batch_size)
+    weighted = _weighted_lanes if config.lanes else _weighted_windows
+    num_batches = _num_validation_batches(corpus, config)
 
     def host_dataset(context: tf.distribute.InputContext) -> tf.data.Dataset:
-        rows = config.batch_size // context.num_input_pipelines
-        row_index = tf.range(rows, dtype=tf.int64) + context.input_pipeline_id * rows
-
-        def add_weights(
-            batch_index: tf.Tensor, batch: tuple[tf.Tensor, tf.Tensor]
-        ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-            positions = batch_index * config.batch_size + row_index
-            return (*batch, tf.cast(positions < num_windows, tf.float32))
-
-        dataset = corpus.windows(
-            config.evaluated_split,
-            seq_len=config.seq_len,
-            batch_size=config.batch_size,
-            stride=stride,
-            seed=None,
-            host_index=context.input_pipeline_id,
-            host_count=context.num_input_pipelines,
-            targets=config.targets,
-        )
-        dataset = dataset.enumerate().map(add_weights).take(num_batches).repeat()
+        dataset = weighted(corpus, config, context.input_pipeline_id, context.num_input_pipelines)
+        dataset = dataset.take(num_batches).repeat()
         return _rows_for_replicas(dataset, context, config.batch_size)
 
     return strategy.distribute_datasets_from_function(host_dataset), num_batches
+
+
+def _num_validation_batches(corpus: Corpus, config: TrainConfig) -> int:
+    split = config.evaluated_split
+    if config.lanes:
+        num_tokens = corpus.splits[split].num_tokens
+        longest = int(lane_lengths(config.batch_size, num_tokens).max())
+        return -(-longest // measured_seq_len(config, num_tokens))
+    stride = evaluation_stride(config)
+    return -(-corpus.num_windows(split, seq_len=config.seq_len, stride=stride) // config.batch_size)
+
+
+def _weighted_windows(
+    corpus: Corpus, config: TrainConfig, host_index: int, host_count: int
+) -> tf.data.Dataset:
+    """A host's rows of batches of windows, endless, with their weights.
+
+    Rows beyond the split weigh 0. For example with 5 windows and batches of 2: `[1 1] [1 1] [1 0]`.
+    """
+    split, stride = config.evaluated_split, evaluation_stride(config)
+    num_windows = corpus.num_windows(split, seq_len=config.seq_len, stride=stride)
+    rows = _rows_of_host(config, host_index, host_count)
+
+    def add_weights(batch_index: tf.Tensor, batch: tuple[tf.Tensor, tf.Tensor]) -> Any:
+        inputs, targets = batch
+        counts = tf.cast(batch_index * config.batch_size + rows < num_windows, tf.float32)
+        # As many axes as the targets have.
+        counts = tf.reshape(counts, [-1, 1] if targets.shape.rank == 2 else [-1])
+        return inputs, targets, tf.broadcast_to(counts, targets.shape)
+
+    dataset = corpus.windows(
+        split,
+        seq_len=config.seq_len,
+        batch_size=config.batch_size,
+        stride=stride,
+        seed=None,
+        host_index=host_index,
+        host_count=host_count,
+        targets=config.targets,
+    )
+    return dataset.enumerate().map(add_weights)
+
+
+def _weighted_lanes(
+    corpus: Corpus, config: TrainConfig, host_index: int, host_count: int
+) -> tf.data.Dataset:
+    """A host's rows of batches of lanes, endless, with their weights.
+
+    Where the next lane begins, a lane's targets weigh 0: with a split of 12 tokens, 3 lanes and
+    `seq_len=3`, the weights are `[1 1 1] [1 0 0]` of the first two, `[1 1 1] [0 0 0]` of the last.
+    """
+    num_tokens = corpus.splits[config.evaluated_split].num_tokens
+    seq_len = measured_seq_len(config, num_tokens)
+    rows = _rows_of_host(config, host_index, host_count)
+    lengths = lane_lengths(config.batch_size, num_tokens)[rows, np.newaxis]
+
+    def add_weights(batch_index: tf.Tensor, batch: tuple[Any, tf.Tensor]) -> Any:
+        places = batch_index * seq_len + tf.range(seq_len, dtype=tf.int64)
+        return *batch, tf.cast(places < lengths, tf.float32)
+
+    dataset = corpus.lanes(
+        config.evaluated_split,
+        seq_len=seq_len,
+        batch_size=config.batch_size,
+        host_index=host_index,
+        host_count=host_count,
+    )
+    return dataset.enumerate().map(add_weights)
+
+
+def _rows_of_host(config: TrainConfig, host_index: int, host_count: int) -> np.ndarray:
+    """The rows of the global batch that a host has, `[rows]` int64."""
+    num_rows = config.batch_size // host_count
+    return np.arange(host_index * num_rows, (host_index + 1) * num_rows)
 
 
 def _rows_for_replicas(

@@ -1,5 +1,7 @@
 """State of the lanes: what each remembers from step to step, on its replica and in checkpoints."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -43,6 +45,7 @@ class LaneState:
         # Compiled: run eagerly, the strategy of several hosts warns.
         self._parts = tf.function(self._read_parts)
         self._set_parts = tf.function(self._assign_parts)
+        self._forget = tf.function(self._forget_all)
 
     def recall(self) -> Any:
         """Returns the state of a replica's lanes, `[rows, …]`; runs in a replica's context."""
@@ -52,6 +55,16 @@ class LaneState:
         """Keeps the state of a replica's lanes, or its flat parts; runs in a replica's context."""
         for variable, part in zip(tf.nest.flatten(self._own), tf.nest.flatten(state), strict=True):
             variable.assign(tf.cast(part, tf.float32))
+
+    @contextlib.contextmanager
+    def set_aside(self) -> Iterator[None]:
+        """Inside, the lanes begin anew, with another text; then they are as they were."""
+        kept = self._parts()
+        self._forget()
+        try:
+            yield
+        finally:
+            self._set_parts(kept)
 
     def collect(self) -> None:
         """Puts the rows of all replicas into `saved`; all hosts take part."""
@@ -74,6 +87,9 @@ class LaneState:
 
     def _assign_parts(self, parts: list[Any]) -> None:
         self._strategy.run(self.remember, args=(parts,))
+
+    def _forget_all(self) -> None:
+        self._strategy.run(lambda: self.remember(self._model.initial_state(self._rows)))
 
 
 def _own_variable(value: tf.Tensor) -> Any:

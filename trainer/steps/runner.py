@@ -245,7 +245,7 @@ class StepRunner:
         return total[0], total[1], index == num_steps
 
     def _evaluate_and_sum(
-        self, inputs: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor, stop: tf.Tensor
+        self, inputs: Any, targets: tf.Tensor, weights: tf.Tensor, stop: tf.Tensor
     ) -> tf.Tensor:
         """Measures a replica's rows; runs in a replica's context.
 

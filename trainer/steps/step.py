@@ -60,7 +60,7 @@ class ReplicaStep:
         optimizer: of `trainer.steps.optimization`, without clipping of its own.
         recipe: how a step is computed.
         freeze: keeps a weight as it is for the first steps; None lets all move.
-        lanes: reads on in training, with inputs `(tokens, resets)`; None for windows.
+        lanes: read on, with inputs `(tokens, resets)`; None for windows.
         average: takes in the weights after every update; None for no average.
 
     Attributes:
@@ -166,8 +166,8 @@ class ReplicaStep:
         (loss, gradients, state), (other_loss, others, other_state) = [
             self.part(*half, self._draw_seeds()) for half in _halves((inputs, targets, state))
         ]
-        both = tf.nest.map_structure(lambda *rows: tf.concat(rows, axis=0), state, other_state)
-        return loss + other_loss, [a + b for a, b in zip(gradients, others, strict=True)], both
+        added = [one + other for one, other in zip(gradients, others, strict=True)]
+        return loss + other_loss, added, _together([state, other_state])
 
     def _draw_seeds(self) -> list[tf.Tensor]:
         """Seeds of a part's dropout, drawn outside: else the parts would wait for each other."""
@@ -185,7 +185,7 @@ class ReplicaStep:
             if seeds is not None:
                 for generator, seed in zip(self.generators, seeds, strict=True):
                     given.enter_context(generator.giving(seed))
-            head, state = self._head(inputs, state)
+            head, state = self._head(inputs, state, training=True)
             nats = summed_nats(targets, head, self.recipe.label_smoothing)
             loss = nats / self._tokens_per_batch
             scale = self.optimizer.loss_scale
@@ -210,15 +210,15 @@ class ReplicaStep:
             tf.add_n(penalties) * tf.cast(tf.shape(targets)[0], tf.float32) / self.recipe.batch_size
         )
 
-    def _head(self, inputs: Any, state: Any) -> tuple[Head, Any]:
+    def _head(self, inputs: Any, state: Any, *, training: bool) -> tuple[Head, Any]:
         """Logits of these rows, not computed yet, and their lanes' state after them.
 
         No gradient goes back beyond these tokens: back-propagation is truncated to them.
         """
         if self.lanes is None:
-            return self.model.head(inputs, training=True), state
+            return self.model.head(inputs, training=training), state
         tokens, resets = inputs
-        return self.model.read(tokens, resets, state, training=True)
+        return self.model.read(tokens, resets, state, training=training)
 
     def _update(self, gradients: list[tf.Tensor]) -> tf.Tensor:
         """Changes the weights by summed gradients; returns the norm of these."""
@@ -243,33 +243,39 @@ class ReplicaStep:
 
     @tf.autograph.experimental.do_not_convert
     def evaluate(
-        self, inputs: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor
+        self, inputs: Any, targets: tf.Tensor, weights: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Measures one replica's rows; runs in a replica's context.
 
         Args:
-            inputs: `[rows, seq_len]` int32.
-            targets: `[rows, seq_len]` or `[rows]` int32.
-            weights: `[rows]` float32, 1 for a row that counts and 0 for one that does not.
+            inputs: as of `train`; `targets` too. Lanes may have fewer than `seq_len` tokens.
+            targets: see there.
+            weights: of the targets' shape, float32: 1 for one that counts and 0 for another.
 
         Returns:
-            The sum of nats and the number of tokens over the rows that count, float32.
+            The sum of nats and the number of the targets that count, float32.
         """
-        if not self.recipe.halves:
-            return self._nats_and_tokens(inputs, targets, weights)
-        (nats, num_tokens), (others, num_others) = [
-            self.measured_part(*half) for half in _halves((inputs, targets, weights))
-        ]
-        return nats + others, num_tokens + num_others
+        state = () if self.lanes is None else self.lanes.recall()
+        rows = inputs, targets, weights, state
+        parts = _halves(rows) if self.recipe.halves else [rows]
+        measured = [self.measured_part(*part) for part in parts]
+        nats, num_tokens = (tf.add_n(list(sums)) for sums in list(zip(*measured, strict=True))[:2])
+        if self.lanes is not None:
+            self.lanes.remember(_together([state for *_, state in measured]))
+        return nats, num_tokens
 
     def _nats_and_tokens(
-        self, inputs: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """What `evaluate` returns, of these rows."""
-        nats = token_nats(targets, self.model.head(inputs, training=False))
-        row_nats = tf.reduce_sum(tf.reshape(nats, [-1, self.recipe.tokens_per_row]), axis=1)
-        num_tokens = tf.reduce_sum(weights) * self.recipe.tokens_per_row
-        return tf.reduce_sum(row_nats * weights), num_tokens
+        self, inputs: Any, targets: tf.Tensor, weights: tf.Tensor, state: Any
+    ) -> tuple[tf.Tensor, tf.Tensor, Any]:
+        """What `evaluate` returns, of these rows, and their lanes' state after them."""
+        head, state = self._head(inputs, state, training=False)
+        nats = token_nats(targets, head)
+        return tf.reduce_sum(nats * weights), tf.reduce_sum(weights), state
+
+
+def _together(states: list[Any]) -> Any:
+    """Puts the rows of parts together, in order."""
+    return tf.nest.map_structure(lambda *rows: tf.concat(rows, axis=0), *states)
 
 
 def _halves(rows: Any) -> list[Any]:
