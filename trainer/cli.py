@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _COMMANDS = {  # in `trainer.commands`
     "train": "train a model on a corpus, or resume a run",
-    "evaluate": "measure a trained model on a split, every window once",
+    "evaluate": "measure a trained model on a split",
     "generate": "generate text with a trained model",
     "export": "write a trained model as a SavedModel and a .keras file that need no textreel",
     "curves": "draw the training and validation losses of runs into one PNG",

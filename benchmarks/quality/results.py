@@ -15,8 +15,8 @@ def table_text(found: list[dict], rows: list[Row]) -> str:
         f"`python benchmarks/quality`, {' and '.join(processors)}. Texts are split by position:",
         "Tiny Shakespeare 0.9 / 0.1, War and Peace 0.8 / 0.1 / 0.1. Medians over the seeds",
         "(lowest-highest) of the lowest validation. *Windows*: every window once, nothing known",
-        "before it. *With state*: every character predicted from those before it",
-        "(`textreel evaluate --stateful`).",
+        "before it; of rows of lanes, as many lanes. *With state*: every character predicted from",
+        "those before it (`textreel evaluate --stateful`).",
         "",
         "| row | goal | windows | with state | test, with state | training, s | whole process, s | "
         "memory, MB | steps | seeds |",

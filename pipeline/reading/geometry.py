@@ -31,17 +31,21 @@ def lane_lengths(num_lanes: int, num_tokens: int) -> np.ndarray:
     return np.diff(np.array([*starts, num_tokens - 1], np.int64))
 
 
-def lane_block_steps(num_tokens: int, *, num_lanes: int, seq_len: int, itemsize: int) -> int:
-    """The batches of lanes that are read at once, at most about one round.
+def lane_block_steps(
+    num_tokens: int, *, num_lanes: int, host_count: int, seq_len: int, itemsize: int
+) -> int:
+    """The batches of lanes that a host reads at once: at most those that hold the split once.
 
     Args:
         num_tokens: of the split.
-        num_lanes: that one host reads.
+        num_lanes: of all hosts.
+        host_count: hosts that share them.
         seq_len: tokens of a lane in a batch.
         itemsize: bytes of a stored token.
     """
-    lane_tokens = min(_LANE_BYTES, _LANES_BYTES // num_lanes) // itemsize
-    return max(1, min(lane_tokens, num_tokens // num_lanes, num_tokens - 2) // seq_len)
+    lane_tokens = min(_LANE_BYTES, _LANES_BYTES * host_count // num_lanes) // itemsize
+    once = -(-num_tokens // (num_lanes * seq_len))
+    return max(1, min(lane_tokens // seq_len, (num_tokens - 2) // seq_len, once))
 
 
 def check_lanes(num_tokens: int, *, num_lanes: int, seq_len: int) -> None:

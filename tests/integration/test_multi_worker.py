@@ -89,8 +89,9 @@ def test_two_workers_train_what_one_does_each_on_its_rows(
             own = Batches(seq_len=16, batch_size=8, host_index=host, host_count=2).places
             np.testing.assert_array_equal(rows[name], [batch[index][own] for batch in batches])
     num_windows = char_corpus.num_windows("validation", seq_len=16)
-    weights_of_rows = np.concatenate([rows["weights"] for rows in fed], axis=1).ravel()
-    np.testing.assert_array_equal(weights_of_rows, np.arange(len(weights_of_rows)) < num_windows)
+    weights_of_rows = np.concatenate([rows["weights"] for rows in fed], axis=1).reshape(-1, 16)
+    counts = np.arange(len(weights_of_rows)) < num_windows
+    np.testing.assert_array_equal(weights_of_rows, np.tile(counts[:, np.newaxis], 16))
     measured = np.concatenate([rows["validation"] for rows in fed], axis=1)
     windows = char_corpus.windows("validation", seq_len=16, batch_size=1, seed=None)
     rows = [inputs[0] for inputs, _ in windows.take(num_windows).as_numpy_iterator()]
@@ -170,8 +171,9 @@ def test_a_signal_to_one_ends_the_compiled_steps_of_both(
 
 def test_two_hosts_carry_lanes_on_as_one_does(lane_corpus: Corpus, tmp_path: Path) -> None:
     """One process makes the first 8 steps, two the rest; each host gives its rows to a save."""
-    run, flags = tmp_path / "both", ["--lanes", "--eval_every=0", "--precision=bfloat16"]
+    run, flags = tmp_path / "both", ["--lanes", "--eval_every=4", "--precision=bfloat16"]
     options: dict[str, Any] = {"lanes": True, "precision": "bfloat16", "log_every": 8}
+    options["eval_every"] = 4  # in the midst of what the hosts train as well
     train(single(lane_corpus, run, steps=8, **options), quiet=True)
     for code, _, err in Pair(lane_corpus, run, *flags, "--steps=16").end():
         assert code == 0, err
@@ -182,6 +184,9 @@ def test_two_hosts_carry_lanes_on_as_one_does(lane_corpus: Corpus, tmp_path: Pat
     for name in states:
         np.testing.assert_allclose(second[name], first[name], atol=2e-2, err_msg=name)
         assert np.abs(first[name]).max() > 0.05
+    measured, expected = (read_events(path)["validation/loss"] for path in (run, tmp_path / "one"))
+    assert list(measured) == list(expected) == [4, 8, 12, 16]
+    assert list(measured.values()) == pytest.approx(list(expected.values()), rel=1e-2)
 
 
 def test_workers_that_differ_or_do_not_come_are_named(char_corpus: Corpus, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pipeline.reading.geometry import (
     SPAN_TOKENS,
     Windows,
     check_lanes,
+    lane_block_steps,
     lane_lengths,
     lane_start,
     make_order,
@@ -116,6 +117,18 @@ def test_a_round_of_lanes_predicts_every_token_but_the_first() -> None:
         assert (len(lengths), sum(lengths)) == (num_lanes, num_tokens - 1)
         starts = [lane_start(lane, num_lanes, num_tokens) for lane in range(num_lanes)]
         assert starts == [sum(lengths[:lane]) for lane in range(num_lanes)]
+
+
+def test_a_host_reads_a_round_of_lanes_at_once_where_it_has_the_memory() -> None:
+    sizes = {"num_lanes": 64, "host_count": 1, "seq_len": 64, "itemsize": 1}
+    assert lane_block_steps(20_000, **sizes) == 5  # of 4,096 tokens
+    assert lane_block_steps(20_480, **sizes) == 5
+    assert lane_block_steps(20_481, **sizes) == 6
+    assert lane_block_steps(20_000, **{**sizes, "host_count": 4}) == 5
+    assert lane_block_steps(10**9, **sizes) == 2**17 // 64
+    assert lane_block_steps(10**9, **{**sizes, "num_lanes": 1024, "itemsize": 2}) == 2**13 // 64
+    assert lane_block_steps(10**9, **{**sizes, "num_lanes": 1024, "host_count": 4}) == 2**16 // 64
+    assert lane_block_steps(70, **{**sizes, "num_lanes": 1}) == 1
 
 
 def test_lanes_need_as_many_tokens_as_a_batch_holds() -> None:

@@ -15,6 +15,7 @@ from trainer.evaluation.evaluate import evaluate
 from trainer.generation.sampler import generate
 from trainer.loop import train
 from trainer.models import LanguageModel
+from trainer.reports.metrics import read_metrics
 from trainer.steps.assembly import Assembly, assemble
 from trainer.steps.compiling import compiling
 from trainer.steps.feed import training_feed
@@ -132,7 +133,7 @@ def test_a_run_learns_evaluates_and_generates(lane_corpus: Corpus, tmp_path: Pat
 
 
 def test_lanes_change_what_is_trained_and_jit_does_not(lane_corpus: Corpus, tmp_path: Path) -> None:
-    options: dict[str, Any] = {"dropout": 0.0, "layers": 1}
+    options: dict[str, Any] = {"dropout": 0.0, "layers": 1, "eval_every": 12, "sample_tokens": 0}
     lanes, compiled, windows, half = (
         train(tiny(lane_corpus.directory, tmp_path / name, **options, **changes), quiet=True)
         for name, changes in [
@@ -146,6 +147,8 @@ def test_lanes_change_what_is_trained_and_jit_does_not(lane_corpus: Corpus, tmp_
     assert any(not np.array_equal(weights[name], others[name]) for name in weights)
     assert lanes.loss == pytest.approx(half.loss, rel=2e-2)
     assert lanes.loss == pytest.approx(compiled.loss, rel=1e-4)
+    assert lanes.evaluation.loss == pytest.approx(compiled.evaluation.loss, rel=1e-4)
+    assert lanes.evaluation.loss != pytest.approx(windows.evaluation.loss, rel=1e-3)
     assert lanes.loss != pytest.approx(windows.loss, rel=1e-4)
 
 
@@ -157,15 +160,16 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 from training import tiny
 from trainer.loop import train
 train(tiny(*sys.argv[1:], steps=8, lanes=True, strategy="mirrored", dropout=0.0,
-           layers=1), quiet=True)
+           layers=1, eval_every=2, sample_tokens=0), quiet=True)
 """
 
 
 def test_two_replicas_carry_on_what_one_does_and_the_other_way(
     lane_corpus: Corpus, tmp_path: Path
 ) -> None:
-    """One replica makes the first 3 steps, two the next 5, one the last 4."""
+    """One replica makes the first 3 steps, two the next 5, one the last 4; with evaluations."""
     options: dict[str, Any] = {"lanes": True, "dropout": 0.0, "layers": 1}
+    options |= {"eval_every": 2, "sample_tokens": 0}
     train(tiny(lane_corpus.directory, tmp_path / "both", steps=3, **options), quiet=True)
     run_child(TWO_REPLICAS, lane_corpus.directory, str(tmp_path / "both"))
     both = train(tiny(lane_corpus.directory, tmp_path / "both", **options), quiet=True)
@@ -176,3 +180,10 @@ def test_two_replicas_carry_on_what_one_does_and_the_other_way(
     for name in first:
         if name.startswith("lanes/"):
             np.testing.assert_allclose(second[name], first[name], atol=1e-3, err_msg=name)
+    measured, expected = (
+        {row["step"]: row["loss"] for row in read_metrics(run) if row["kind"] == "validation"}
+        for run in (both.run, one.run)
+    )
+    assert expected.keys() >= {2, 4, 6, 8, 10, 12}
+    for step, loss in expected.items():
+        assert measured[step] == pytest.approx(loss, rel=1e-5), step

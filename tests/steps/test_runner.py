@@ -66,7 +66,7 @@ def test_a_stop_ends_the_steps(runs_ahead: bool) -> None:
     # Batch 5 is asked for before step 5, or beside step 4: nothing in the graph orders the two.
     # What runs ahead goes on for a step with the batch that it has.
     assert 4 <= int(metrics.num_steps) <= (7 if runs_ahead else 6)
-    measured = tf.data.Dataset.from_tensors((*data[0], np.ones(4, np.float32))).repeat()
+    measured = tf.data.Dataset.from_tensors((*data[0], np.ones([4, 5], np.float32))).repeat()
     _, num_tokens, is_whole = runner.run_evaluation(iter(measured), tf.constant(10**6))
     assert (float(num_tokens), bool(is_whole)) == (20, False)
 

@@ -90,10 +90,11 @@ def _run(arguments: argparse.Namespace) -> None:
         values = _values(arguments, split or config.evaluated_split, checkpoint, evaluation)
         show_json(values)
         return
-    if evaluation.num_windows is None:
-        show(f"{evaluation.num_lanes} lanes side by side: {evaluation}")
+    if evaluation.num_windows is not None:
+        read = count_text(evaluation.num_windows, "window")
     else:
-        show(f"{count_text(evaluation.num_windows, 'window')}: {evaluation}")
+        read = f"{count_text(evaluation.num_lanes or 0, 'lane')} side by side"
+    show(f"{read}: {evaluation}")
     for how, measured in (("", evaluation.stateful), (", learning", evaluation.dynamic)):
         if measured is not None:
             num_tokens = count_text(measured.num_tokens, "token")

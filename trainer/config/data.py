@@ -52,7 +52,7 @@ class DataOptions:
     )
     lanes: bool = option(
         "read the text in order, a row going on where it was at the step before with the "
-        "state it had there, instead of shuffled windows; for recurrent models",
+        "state it had there, instead of shuffled windows, and validate so; for recurrent models",
         default=False,
     )
     batch_size: int = option(

@@ -32,6 +32,13 @@ def num_training_windows(corpus: Corpus, config: TrainConfig) -> int:
     )
 
 
+def num_measured_windows(corpus: Corpus, config: TrainConfig) -> int:
+    """Windows of the validation split."""
+    return corpus.num_windows(
+        config.evaluated_split, seq_len=config.seq_len, stride=evaluation_stride(config)
+    )
+
+
 def without_validation(corpus: Corpus, config: TrainConfig) -> tuple[TrainConfig, str | None]:
     """Turns evaluation off where no split is named for it and the corpus has none that would do.
 
@@ -108,7 +115,7 @@ def check_measured(corpus: Corpus, config: TrainConfig) -> None:
 
 
 def _shortage(corpus: Corpus, config: TrainConfig, split: str) -> str | None:
-    """What a split has and what it needs to be measured; None where it has it."""
+    """What a split has and what it needs to be read; None where it has it."""
     num_tokens = corpus.splits[split].num_tokens
     if config.lanes:
         if measured_seq_len(config, num_tokens):

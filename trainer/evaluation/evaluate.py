@@ -14,7 +14,7 @@ from pipeline.files import join
 from pipeline.layout.records import read_records
 from pipeline.reading.corpus import Corpus
 from trainer.config import TrainConfig
-from trainer.config.splits import evaluation_stride
+from trainer.config.splits import num_measured_windows
 from trainer.evaluation.dynamic import checked_rate
 from trainer.evaluation.evaluator import Evaluation, Evaluator
 from trainer.evaluation.split import open_split
@@ -133,16 +133,11 @@ def evaluate(
     return RunEvaluation(
         evaluation=evaluation,
         bits_per_character=evaluation.loss / math.log(2) * tokens_per_character,
-        num_windows=None if config.lanes else _num_windows(opened, config),
+        num_windows=None if config.lanes else num_measured_windows(opened, config),
         num_lanes=config.batch_size if config.lanes else None,
         stateful=in_order.measure(None) if stateful else None,
         dynamic=None if learning_rate is None else in_order.measure(learning_rate),
     )
-
-
-def _num_windows(corpus: Corpus, config: TrainConfig) -> int:
-    stride = evaluation_stride(config)
-    return corpus.num_windows(config.evaluated_split, seq_len=config.seq_len, stride=stride)
 
 
 @dataclasses.dataclass(frozen=True)

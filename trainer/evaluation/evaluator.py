@@ -53,10 +53,10 @@ class Evaluation:
 
 
 class Evaluator:
-    """Evaluates a run's model on the whole validation split, every token exactly once.
+    """Evaluates a run's model on the whole validation split, every window exactly once.
 
-    Windows are measured each by itself. A run of lanes is measured as it is trained: as many lanes
-    read the split side by side, with state.
+    A run of lanes is measured as it is trained: as many lanes read the split side by side, with
+    state, and predict every token but the first exactly once.
 
     What the first evaluation starts, its input pipeline and compiled steps, serves them all.
 
@@ -82,7 +82,7 @@ class Evaluator:
             feed, self._num_batches = validation_feed(strategy, self._corpus, self._config)
             self._batches = iter(feed)
         lanes = self._runner.step.lanes
-        with contextlib.nullcontext() if lanes is None else lanes.set_aside():
+        with contextlib.nullcontext() if lanes is None else lanes.beginning_anew():
             nats, num_tokens, is_whole = self._runner.run_evaluation(
                 self._batches, tf.constant(self._num_batches)
             )

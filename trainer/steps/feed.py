@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from pipeline.reading.batches import Batching
 from pipeline.reading.corpus import Corpus
 from pipeline.reading.geometry import lane_lengths
 from trainer.config import TrainConfig
-from trainer.config.splits import evaluation_stride, measured_seq_len
+from trainer.config.splits import evaluation_stride, measured_seq_len, num_measured_windows
 
 
 def training_feed(
@@ -83,13 +84,11 @@ def validation_feed(
 
 
 def _num_validation_batches(corpus: Corpus, config: TrainConfig) -> int:
-    split = config.evaluated_split
     if config.lanes:
-        num_tokens = corpus.splits[split].num_tokens
+        num_tokens = corpus.splits[config.evaluated_split].num_tokens
         longest = int(lane_lengths(config.batch_size, num_tokens).max())
         return -(-longest // measured_seq_len(config, num_tokens))
-    stride = evaluation_stride(config)
-    return -(-corpus.num_windows(split, seq_len=config.seq_len, stride=stride) // config.batch_size)
+    return -(-num_measured_windows(corpus, config) // config.batch_size)
 
 
 def _weighted_windows(
@@ -99,8 +98,7 @@ def _weighted_windows(
 
     Rows beyond the split weigh 0. For example with 5 windows and batches of 2: `[1 1] [1 1] [1 0]`.
     """
-    split, stride = config.evaluated_split, evaluation_stride(config)
-    num_windows = corpus.num_windows(split, seq_len=config.seq_len, stride=stride)
+    num_windows = num_measured_windows(corpus, config)
     rows = _rows_of_host(config, host_index, host_count)
 
     def add_weights(batch_index: tf.Tensor, batch: tuple[tf.Tensor, tf.Tensor]) -> Any:
@@ -111,10 +109,10 @@ def _weighted_windows(
         return inputs, targets, tf.broadcast_to(counts, targets.shape)
 
     dataset = corpus.windows(
-        split,
+        config.evaluated_split,
         seq_len=config.seq_len,
         batch_size=config.batch_size,
-        stride=stride,
+        stride=evaluation_stride(config),
         seed=None,
         host_index=host_index,
         host_count=host_count,
@@ -152,8 +150,10 @@ def _weighted_lanes(
 
 def _rows_of_host(config: TrainConfig, host_index: int, host_count: int) -> np.ndarray:
     """The rows of the global batch that a host has, `[rows]` int64."""
-    num_rows = config.batch_size // host_count
-    return np.arange(host_index * num_rows, (host_index + 1) * num_rows)
+    batching = Batching(
+        batch_size=config.batch_size, seed=None, host_index=host_index, host_count=host_count
+    )
+    return batching.places
 
 
 def _rows_for_replicas(

@@ -57,7 +57,7 @@ class LaneState:
             variable.assign(tf.cast(part, tf.float32))
 
     @contextlib.contextmanager
-    def set_aside(self) -> Iterator[None]:
+    def beginning_anew(self) -> Iterator[None]:
         """Inside, the lanes begin anew, with another text; then they are as they were."""
         kept = self._parts()
         self._forget()

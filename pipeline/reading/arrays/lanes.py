@@ -31,7 +31,11 @@ def make_lanes(
     starts = [lane_start(lane, batches.batch_size, num_tokens) for lane in batches.places.tolist()]
     own_starts = np.array(starts, np.int64)
     steps = lane_block_steps(
-        num_tokens, num_lanes=rows, seq_len=seq_len, itemsize=reader.dtype.itemsize
+        num_tokens,
+        num_lanes=batches.batch_size,
+        host_count=batches.host_count,
+        seq_len=seq_len,
+        itemsize=reader.dtype.itemsize,
     )
 
     def load(block: int) -> np.ndarray:

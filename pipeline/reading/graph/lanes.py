@@ -42,7 +42,11 @@ def make_lanes(
         [lane_start(lane, rows.batch_size, num_tokens) for lane in rows.places.tolist()], np.int64
     )
     steps = lane_block_steps(
-        num_tokens, num_lanes=rows.count, seq_len=seq_len, itemsize=files.dtype.itemsize
+        num_tokens,
+        num_lanes=rows.batch_size,
+        host_count=batches.host_count,
+        seq_len=seq_len,
+        itemsize=files.dtype.itemsize,
     )
 
     @tf.autograph.experimental.do_not_convert
