@@ -167,7 +167,7 @@ class ReplicaStep:
             self.part(*half, self._draw_seeds()) for half in _halves((inputs, targets, state))
         ]
         added = [one + other for one, other in zip(gradients, others, strict=True)]
-        return loss + other_loss, added, _together([state, other_state])
+        return loss + other_loss, added, _together(state, other_state)
 
     def _draw_seeds(self) -> list[tf.Tensor]:
         """Seeds of a part's dropout, drawn outside: else the parts would wait for each other."""
@@ -259,10 +259,10 @@ class ReplicaStep:
         rows = inputs, targets, weights, state
         parts = _halves(rows) if self.recipe.halves else [rows]
         measured = [self.measured_part(*part) for part in parts]
-        nats, num_tokens = (tf.add_n(list(sums)) for sums in list(zip(*measured, strict=True))[:2])
+        nats, num_tokens, states = zip(*measured, strict=True)
         if self.lanes is not None:
-            self.lanes.remember(_together([state for *_, state in measured]))
-        return nats, num_tokens
+            self.lanes.remember(_together(*states))
+        return tf.add_n(nats), tf.add_n(num_tokens)
 
     def _nats_and_tokens(
         self, inputs: Any, targets: tf.Tensor, weights: tf.Tensor, state: Any
@@ -273,9 +273,9 @@ class ReplicaStep:
         return tf.reduce_sum(nats * weights), tf.reduce_sum(weights), state
 
 
-def _together(states: list[Any]) -> Any:
-    """Puts the rows of parts together, in order."""
-    return tf.nest.map_structure(lambda *rows: tf.concat(rows, axis=0), *states)
+def _together(*parts: Any) -> Any:
+    """Puts the rows of parts together, in order: what `_halves` has cut."""
+    return tf.nest.map_structure(lambda *rows: tf.concat(rows, axis=0), *parts)
 
 
 def _halves(rows: Any) -> list[Any]:
