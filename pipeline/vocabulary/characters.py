@@ -83,11 +83,14 @@ class CharVocabulary(Vocabulary):
 
     @functools.cached_property
     def ids_of_code_points(self) -> np.ndarray:
-        """`[0x110000]` int32: the id of every code point, -1 where there is none."""
-        table = np.full(NUM_CODE_POINTS, -1, np.int32)
+        """`[0x110000]`: the id of every code point, `size` where there is none.
+
+        A table as narrow as the ids stays in the cache, and what it gives needs no copy.
+        """
+        table = np.full(NUM_CODE_POINTS, self.size, np.min_scalar_type(self.size))
         table[self._code_points] = np.arange(self.size)
         if self.unknown == "replace":
-            table[table < 0] = table[REPLACEMENT]
+            table[table == self.size] = table[REPLACEMENT]
         return table
 
     def to_json(self) -> str:
@@ -145,20 +148,19 @@ class _ByteEncoder:
 
 class _CharEncoder:
     def __init__(self, vocabulary: CharVocabulary):
-        ids = vocabulary.ids_of_code_points
         self._dtype = vocabulary.dtype
         self._code_points = CodePoints()
-        # A table as narrow as the ids stays in the cache, and what it gives needs no copy.
         self._missing = vocabulary.size
-        self._ids = np.where(ids < 0, self._missing, ids).astype(np.min_scalar_type(self._missing))
-        self._ascii_table = None  # `bytes.translate` is several times faster than a gather
-        if self._dtype.itemsize == 1 and (ids[:128] >= 0).all():
-            self._ascii_table = ids[:256].astype(np.uint8).tobytes()
+        self._ids = vocabulary.ids_of_code_points
+        # `bytes.translate` is several times faster than a gather.
+        self._ascii_table = self._ids[:256].tobytes() if self._ids.itemsize == 1 else None
 
     def encode(self, block: bytes, *, final: bool = False) -> np.ndarray:
         code_points = self._code_points.decode(block, final=final)
         if self._ascii_table and code_points.dtype == np.uint8:
-            return np.frombuffer(block.translate(self._ascii_table), np.uint8)
+            translated = block.translate(self._ascii_table)
+            if self._missing not in translated:
+                return np.frombuffer(translated, np.uint8)
         ids = self._ids.take(code_points, mode="clip")  # no code point is outside: it checks none
         if len(ids) and ids.max() == self._missing:
             missing = np.unique(code_points[ids == self._missing])

@@ -57,8 +57,15 @@ def test_all_of_ascii_and_more_than_a_byte_of_ids() -> None:
     vocabulary = char_vocabulary(text)
     assert (vocabulary.size, vocabulary.dtype) == (400, np.uint16)
     assert vocabulary.encode(text).tolist() == list(range(1, 400))
-    ascii_only = char_vocabulary(text[:127])  # the path through bytes.translate
-    assert ascii_only.encode(text[:127]).tolist() == list(range(1, 128))
+
+
+@pytest.mark.parametrize("size", [4, 128, 255, 256, 257])
+def test_ascii_has_the_ids_of_a_vocabulary_of_any_size(size: int) -> None:
+    """Whether a byte holds its ids, and one more for what is missing, or not."""
+    vocabulary = char_vocabulary("ABC" + "".join(map(chr, range(0x4E00, 0x4E00 + size - 4))))
+    assert (vocabulary.size, vocabulary.encode("CABBA").tolist()) == (size, [3, 1, 2, 2, 1])
+    with pytest.raises(UserError, match=r"lacks: 'x' \(U\+0078\), 'y' \(U\+0079\);"):
+        vocabulary.encode("AyBx")
 
 
 def test_missing_characters_are_named() -> None:
