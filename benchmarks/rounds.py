@@ -5,6 +5,7 @@ is there. Ctrl-C, or the signal of a time limit, ends the rounds, and what was m
 """
 
 import argparse
+import compileall
 import dataclasses
 import signal
 import sys
@@ -17,7 +18,9 @@ from tqdm import tqdm
 
 Name = TypeVar("Name", bound=Hashable)
 Result = TypeVar("Result")
-RESULTS = Path(__file__).resolve().parent / "results"
+HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "results"
+PACKAGES = ("pipeline", "textreel", "trainer")
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -58,6 +61,9 @@ def measure_in_rounds(
         rounds: how often.
         show: a result -> what is printed of it.
     """
+    for package in PACKAGES:
+        # As pip does with what it installs, the peers too: Python may be told to write no bytecode.
+        compileall.compile_dir(HERE.parent / package, quiet=2)
     results: dict[Name, list[Result]] = {}
     failed: dict[Name, str] = {}
     turns = [(number, name) for number in range(1, rounds + 1) for name in commands]
