@@ -12,7 +12,7 @@ from pipeline.errors import OptionError
 from pipeline.layout.manifest import Shard
 from pipeline.reading.batches import Batches, Batching
 from pipeline.reading.corpus import Corpus
-from pipeline.reading.geometry import SHUFFLE_BYTES, SPAN_TOKENS, lane_start
+from pipeline.reading.geometry import SHUFFLE_BYTES, SPAN_TOKENS, lane_starts
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -167,9 +167,10 @@ def trace_lanes(
     batches = Batches(seq_len=seq_len, batch_size=batch_size, start_step=step)
     rows = checked_rows(batches, rows)
     num_tokens = corpus.split(split).num_tokens
+    starts = lane_starts(batches.batch_size, num_tokens) + batches.start_step * seq_len
     traced = []
     for row in rows:
-        start = lane_start(row, batches.batch_size, num_tokens) + batches.start_step * seq_len
+        start = int(starts[row])
         tokens: list[np.ndarray] = []
         passages: list[Passage] = []
         for shard, first, last in _pieces(corpus.split(split).shards, start, seq_len + 1):

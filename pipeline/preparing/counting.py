@@ -58,8 +58,12 @@ def count_code_points(pieces: Pieces, advance: Advance) -> tuple[np.ndarray, np.
     counts = np.zeros(NUM_CODE_POINTS, np.int64)
     with unsaid():
         for points in _code_points(pieces, advance):
-            found, times = np.unique(points, return_counts=True)
-            counts[found] += times
+            if points.itemsize <= 2:  # up to twenty times faster than sorting them
+                times = np.bincount(points)
+                counts[: len(times)] += times
+            else:
+                found, times = np.unique(points, return_counts=True)
+                counts[found] += times
     points = np.flatnonzero(counts)
     return points.astype(np.uint32), counts[points]
 

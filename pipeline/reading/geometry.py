@@ -17,18 +17,9 @@ _LANES_BYTES = 16 * 2**20  # of all lanes of a host, in memory about three times
 _COPIES = 4  # of a group in memory: in use, ready, and being read as pieces and as a whole
 
 
-def lane_start(lane: int, num_lanes: int, num_tokens: int) -> int:
-    """Where a lane begins in a split of `num_tokens` tokens."""
-    return lane * num_tokens // num_lanes
-
-
-def lane_lengths(num_lanes: int, num_tokens: int) -> np.ndarray:
-    """The inputs of each lane where lanes read a split once, `[num_lanes]` int64.
-
-    A lane ends where the next one begins. After the split's last token nothing is to be predicted.
-    """
-    starts = [lane_start(lane, num_lanes, num_tokens) for lane in range(num_lanes)]
-    return np.diff(np.array([*starts, num_tokens - 1], np.int64))
+def lane_starts(num_lanes: int, num_tokens: int) -> np.ndarray:
+    """Where each lane begins in a split of `num_tokens` tokens, `[num_lanes]` int64."""
+    return np.arange(num_lanes, dtype=np.int64) * num_tokens // num_lanes
 
 
 def lane_block_steps(

@@ -1,7 +1,9 @@
 """evaluator: every validation window exactly once, whatever the batch size."""
 
 import math
+from pathlib import Path
 
+import corpora
 import keras
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from modelling import forgotten
 from training import tiny
 
 from pipeline import Corpus
-from pipeline.reading.geometry import lane_lengths
+from pipeline.reading.geometry import lane_starts
 from trainer.config.splits import evaluation_stride
 from trainer.evaluation.evaluator import Evaluation, Evaluator
 from trainer.hosts.strategy import make_strategy
@@ -81,7 +83,7 @@ def test_figures_follow_from_the_loss() -> None:
 def test_lanes_are_measured_with_state_which_training_does_not_lose(
     lane_corpus: Corpus, model: str, options: dict[str, int]
 ) -> None:
-    """Against `step`, token by token: lanes begin with nothing known, and forget at documents."""
+    """Against `step`, token by token: lanes warm up, read on, and forget at documents."""
     config = tiny(lane_corpus.directory, "run", model=model, lanes=True, **options)
     made = assemble(config, lane_corpus.vocabulary.size)
     lanes, num_lanes = made.lanes, config.batch_size
@@ -94,21 +96,45 @@ def test_lanes_are_measured_with_state_which_training_does_not_lose(
         np.testing.assert_array_equal(part, tf.zeros_like(part) + 0.5)
 
     tokens = tokens_of(lane_corpus, "validation").astype(np.int32)
-    lengths = lane_lengths(num_lanes, len(tokens))
-    starts = np.cumsum([0, *lengths[:-1]])
+    num_tokens = len(tokens)
+    starts = lane_starts(num_lanes, num_tokens)
+    ends = np.append(starts[1:], num_tokens)
+    seq_len = min(config.seq_len, num_tokens // num_lanes)
+    num_batches = -(-(ends - starts).max() // seq_len)
+    warm_up = min(-(-512 // seq_len), num_batches) * seq_len
     state, nats = made.model.initial_state(num_lanes), []
     step = tf.function(made.model.step)
-    for place in range(lengths.max()):
-        at = np.minimum(starts + place, len(tokens) - 2)
+    for place in range(warm_up + (ends - starts).max()):
+        at = (starts + place) % num_tokens
         resets = tokens[at - 1] == lane_corpus.vocabulary.separator_id
         logits, state = step(tf.constant(tokens[at]), forgotten(state, resets))
         found = keras.losses.sparse_categorical_crossentropy(
-            tokens[at + 1], logits, from_logits=True
+            np.roll(tokens, -1)[at], logits, from_logits=True
         )
-        nats.append(np.where(place < lengths, found, np.nan))
-    assert np.isfinite(nats).sum() == len(tokens) - 1
+        is_measured = (warm_up <= place) & (starts + place < ends + warm_up)
+        nats.append(np.where(is_measured & (at < num_tokens - 1), found, np.nan))
+    assert np.isfinite(nats).sum() == num_tokens - 1
     assert evaluation is not None
     assert evaluation.loss == pytest.approx(np.nanmean(nats), rel=1e-5)
+
+
+@pytest.mark.parametrize("model", ["lstm", "gru", "mingru"])
+def test_lanes_measure_what_one_reader_does(tmp_path: Path, model: str) -> None:
+    """Of one document, where a lane that knows nothing begins as training never does."""
+    corpus = corpora.make(
+        tmp_path, corpora.text(20_000), vocabulary="char", splits={"train": 0.8, "validation": 0.2}
+    )
+    weights: list[np.ndarray] = []
+    losses = []
+    for batch_size in (1, 4):
+        config = tiny(corpus.directory, "run", model=model, lanes=True, batch_size=batch_size)
+        made = assemble(config, corpus.vocabulary.size)
+        weights = weights or made.model.get_weights()
+        made.model.set_weights(weights)
+        evaluation = Evaluator(corpus, config, made.runner).evaluate()
+        assert evaluation is not None
+        losses.append(evaluation.loss)
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
 
 
 def test_a_measurement_that_is_stopped_leaves_the_lanes_as_they_were(lane_corpus: Corpus) -> None:

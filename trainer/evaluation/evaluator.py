@@ -56,7 +56,8 @@ class Evaluator:
     """Evaluates a run's model on the whole validation split, every window exactly once.
 
     A run of lanes is measured as it is trained: as many lanes read the split side by side, with
-    state, and predict every token but the first exactly once.
+    state, and predict every token but the first exactly once. No lane is measured where it begins,
+    in the midst of the text (see `trainer.steps.feed`).
 
     What the first evaluation starts, its input pipeline and compiled steps, serves them all.
 

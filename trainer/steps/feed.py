@@ -11,9 +11,11 @@ import tensorflow as tf
 
 from pipeline.reading.batches import Batching
 from pipeline.reading.corpus import Corpus
-from pipeline.reading.geometry import lane_lengths
+from pipeline.reading.geometry import lane_starts
 from trainer.config import TrainConfig
 from trainer.config.splits import evaluation_stride, measured_seq_len, num_measured_windows
+
+_WARM_UP_TOKENS = 512  # that a lane reads before it is measured
 
 
 def training_feed(
@@ -85,10 +87,17 @@ def validation_feed(
 
 def _num_validation_batches(corpus: Corpus, config: TrainConfig) -> int:
     if config.lanes:
-        num_tokens = corpus.splits[config.evaluated_split].num_tokens
-        longest = int(lane_lengths(config.batch_size, num_tokens).max())
-        return -(-longest // measured_seq_len(config, num_tokens))
+        return sum(_lane_batches(corpus, config))
     return -(-num_measured_windows(corpus, config) // config.batch_size)
+
+
+def _lane_batches(corpus: Corpus, config: TrainConfig) -> tuple[int, int]:
+    """The batches in which lanes warm up, and those in which they then read the split once."""
+    num_tokens = corpus.splits[config.evaluated_split].num_tokens
+    seq_len = measured_seq_len(config, num_tokens)
+    longest = -(-num_tokens // config.batch_size)
+    num_measured = -(-longest // seq_len)
+    return min(-(-_WARM_UP_TOKENS // seq_len), num_measured), num_measured
 
 
 def _weighted_windows(
@@ -126,17 +135,24 @@ def _weighted_lanes(
 ) -> tf.data.Dataset:
     """A host's rows of batches of lanes, endless, with their weights.
 
-    Where the next lane begins, a lane's targets weigh 0: with a split of 12 tokens, 3 lanes and
-    `seq_len=3`, the weights are `[1 1 1] [1 0 0]` of the first two, `[1 1 1] [0 0 0]` of the last.
+    A lane knows nothing where it begins, in the midst of the text. So its first batches weigh 0,
+    and it reads as far into the next lane's text, where it predicts what that one did not. With
+    a split of 12 tokens, 3 lanes, `seq_len=2` and one such batch, the weights of the first two
+    are `[0 0] [1 1] [1 1]`, of the last `[0 0] [1 0] [1 1]`: nothing follows the last token.
     """
     num_tokens = corpus.splits[config.evaluated_split].num_tokens
     seq_len = measured_seq_len(config, num_tokens)
+    skipped = _lane_batches(corpus, config)[0] * seq_len
     rows = _rows_of_host(config, host_index, host_count)
-    lengths = lane_lengths(config.batch_size, num_tokens)[rows, np.newaxis]
+    starts = lane_starts(config.batch_size, num_tokens)
+    lengths = np.diff(starts, append=num_tokens)[rows, np.newaxis]
+    starts = starts[rows, np.newaxis]
 
     def add_weights(batch_index: tf.Tensor, batch: tuple[Any, tf.Tensor]) -> Any:
         places = batch_index * seq_len + tf.range(seq_len, dtype=tf.int64)
-        return *batch, tf.cast(places < lengths, tf.float32)
+        is_measured = (skipped <= places) & (places < skipped + lengths)
+        is_last = (starts + places) % num_tokens == num_tokens - 1
+        return *batch, tf.cast(is_measured & ~is_last, tf.float32)
 
     dataset = corpus.lanes(
         config.evaluated_split,

@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline.reading.arrays.spans import ShardReader
 from pipeline.reading.batches import Batches
-from pipeline.reading.geometry import lane_block_steps, lane_start
+from pipeline.reading.geometry import lane_block_steps, lane_starts
 
 Lanes = tuple[tuple[np.ndarray, np.ndarray], np.ndarray]
 
@@ -28,8 +28,7 @@ def make_lanes(
         `((inputs, resets), targets)`: `[rows, seq_len]` int32, bool and int32.
     """
     rows, seq_len = batches.host_rows, batches.seq_len
-    starts = [lane_start(lane, batches.batch_size, num_tokens) for lane in batches.places.tolist()]
-    own_starts = np.array(starts, np.int64)
+    own_starts = lane_starts(batches.batch_size, num_tokens)[batches.places]
     steps = lane_block_steps(
         num_tokens,
         num_lanes=batches.batch_size,

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.reading.batches import Batches
-from pipeline.reading.geometry import check_lanes, lane_block_steps, lane_start
+from pipeline.reading.geometry import check_lanes, lane_block_steps, lane_starts
 from pipeline.reading.graph.groups import Rows
 from pipeline.reading.graph.spans import ShardFiles, cut_spans, read_pieces
 
@@ -38,9 +38,7 @@ def make_lanes(
     """
     rows, seq_len, start_step = Rows(batches), batches.seq_len, batches.start_step
     check_lanes(num_tokens, num_lanes=rows.batch_size, seq_len=seq_len)
-    own_starts = np.array(
-        [lane_start(lane, rows.batch_size, num_tokens) for lane in rows.places.tolist()], np.int64
-    )
+    own_starts = lane_starts(rows.batch_size, num_tokens)[rows.places]
     steps = lane_block_steps(
         num_tokens,
         num_lanes=rows.batch_size,
