@@ -85,6 +85,34 @@ def test_the_split_comes_again_and_again_with_weights_that_end_with_it(char_corp
         np.testing.assert_array_equal(first, second)
 
 
+def test_some_lanes_begin_a_batch_with_nothing_known(lane_corpus: Corpus) -> None:
+    """About one in a hundred, by the seed and the step alone; all else is as the corpus has it."""
+
+    def forgotten(seed: int, start_step: int, stop_step: int) -> np.ndarray:
+        """`[steps, lanes]` bool: which ones forget where the text itself does not say so."""
+        config = tiny(lane_corpus.directory, "unused", lanes=True, batch_size=64, seed=seed)
+        feed = training_feed(make_strategy(config), lane_corpus, config, start_step=start_step)
+        options = {"seq_len": config.seq_len, "batch_size": 64, "start_step": start_step}
+        expected = lane_corpus.lanes("train", **options)
+        found = []
+        for ours, theirs in itertools.islice(
+            zip(feed, expected, strict=False), stop_step - start_step
+        ):
+            ((tokens, resets), targets), ((its_tokens, its_resets), its_targets) = ours, theirs
+            np.testing.assert_array_equal(tokens, its_tokens)
+            np.testing.assert_array_equal(targets, its_targets)
+            np.testing.assert_array_equal(resets[:, 1:], its_resets[:, 1:])
+            assert not (its_resets & ~resets).numpy().any()
+            found.append((resets & ~its_resets).numpy()[:, 0])
+        return np.array(found)
+
+    found = forgotten(0, 0, 300)
+    assert 100 < found.sum() < 300  # of 19,200; a document begins at 2 or 3 of 100 places
+    assert len(np.unique(found, axis=0)) > 50
+    np.testing.assert_array_equal(forgotten(0, 120, 300), found[120:])
+    assert (forgotten(1, 0, 300) != found).any()
+
+
 @pytest.mark.parametrize("batch_size", [1, 2, 7, 50, 500])
 def test_lanes_hold_each_token_of_the_split_once_and_go_on(
     lane_corpus: Corpus, batch_size: int

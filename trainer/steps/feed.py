@@ -16,6 +16,7 @@ from trainer.config import TrainConfig
 from trainer.config.splits import evaluation_stride, measured_seq_len, num_measured_windows
 
 _WARM_UP_TOKENS = 512  # that a lane reads before it is measured
+_FORGETTING = 0.01  # the part of lanes that begin a batch with nothing known
 
 
 def training_feed(
@@ -45,6 +46,8 @@ def training_feed(
         }
         if config.lanes:
             dataset = corpus.lanes(config.train_split, **batches)
+            rows = _rows_of_host(config, context.input_pipeline_id, context.num_input_pipelines)
+            dataset = _some_forget(dataset, config, rows, start_step=start_step)
         else:
             dataset = corpus.windows(
                 config.train_split,
@@ -56,6 +59,26 @@ def training_feed(
         return _rows_for_replicas(dataset, context, config.batch_size)
 
     return strategy.distribute_datasets_from_function(host_dataset)
+
+
+def _some_forget(
+    dataset: tf.data.Dataset, config: TrainConfig, rows: np.ndarray, *, start_step: int
+) -> tf.data.Dataset:
+    """Lets some lanes begin a batch with nothing known, as every text that is generated begins.
+
+    Of a single document they would never again after step 0, and a model may fail from there for
+    ever: one cell that every lane has had switched on since then is enough. As in Melis et al.
+    2018, https://arxiv.org/abs/1707.05589. Which ones is a function of the seed and the step.
+    """
+
+    def reset(step: tf.Tensor, batch: tuple[tuple[tf.Tensor, tf.Tensor], tf.Tensor]) -> Any:
+        (tokens, resets), targets = batch
+        chances = tf.random.stateless_uniform([config.batch_size], [config.seed, step])
+        forget = tf.gather(chances, rows) < _FORGETTING
+        first = tf.range(config.seq_len) == 0
+        return (tokens, resets | (forget[:, tf.newaxis] & first)), targets
+
+    return dataset.enumerate(start_step).map(reset)
 
 
 def validation_feed(
