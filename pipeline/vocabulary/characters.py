@@ -85,7 +85,8 @@ class CharVocabulary(Vocabulary):
     def ids_of_code_points(self) -> np.ndarray:
         """`[0x110000]`: the id of every code point, `size` where there is none.
 
-        A table as narrow as the ids stays in the cache, and what it gives needs no copy.
+        A narrow table stays in the cache, and mostly has the type of the ids, which are then not
+        copied.
         """
         table = np.full(NUM_CODE_POINTS, self.size, np.min_scalar_type(self.size))
         table[self._code_points] = np.arange(self.size)

@@ -120,7 +120,7 @@ def test_lanes_are_measured_with_state_which_training_does_not_lose(
 
 @pytest.mark.parametrize("model", ["lstm", "gru", "mingru"])
 def test_lanes_measure_what_one_reader_does(tmp_path: Path, model: str) -> None:
-    """Of one document, where a lane that knows nothing begins as training never does."""
+    """Of one document: where a lane has begun makes no difference once it has warmed up."""
     corpus = corpora.make(
         tmp_path, corpora.text(20_000), vocabulary="char", splits={"train": 0.8, "validation": 0.2}
     )

@@ -1,6 +1,7 @@
 """feed: static shapes, every validation window once, splits that cannot work."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from corpora import tokens_of
 from training import run_child, tiny
 
 from pipeline import Corpus
+from pipeline.reading.batches import Batching
 from trainer.hosts.strategy import make_strategy
 from trainer.models import build_model
 from trainer.steps.feed import training_feed, validation_feed
@@ -60,6 +62,43 @@ corpus = open_corpus(config.corpus)
 print(training_feed(strategy, corpus, config, start_step=0).cardinality)
 print(validation_feed(strategy, corpus, config)[0].cardinality)
 """
+
+
+class Host:
+    """One of several hosts of a replica each, as a strategy asks it for its dataset."""
+
+    def __init__(self, index: int, count: int) -> None:
+        self._context = tf.distribute.InputContext(count, index, num_replicas_in_sync=count)
+
+    def distribute_datasets_from_function(self, make: Any) -> tf.data.Dataset:
+        return make(self._context)
+
+
+@pytest.mark.parametrize("lanes", [False, True])
+def test_no_feed_of_a_host_has_an_end(lane_corpus: Corpus, lanes: bool) -> None:
+    config = tiny(lane_corpus.directory, "unused", lanes=lanes)
+    host: Any = Host(0, 2)
+    feeds = [
+        training_feed(host, lane_corpus, config, start_step=3),
+        validation_feed(host, lane_corpus, config)[0],
+    ]
+    assert [int(feed.cardinality()) for feed in feeds] == [tf.data.INFINITE_CARDINALITY] * 2
+
+
+def test_hosts_together_forget_what_one_host_does(lane_corpus: Corpus) -> None:
+    config = tiny(lane_corpus.directory, "unused", lanes=True, batch_size=64)
+
+    def resets(host: Any) -> np.ndarray:
+        feed = training_feed(host, lane_corpus, config, start_step=3)
+        return np.stack([found for (_, found), _ in feed.take(20).as_numpy_iterator()])
+
+    hosts = [resets(Host(index, 2)) for index in range(2)]
+    together = resets(Host(0, 1))
+    options: Any = {"batch_size": 64, "seed": None, "host_count": 2}
+    rows = [Batching(host_index=index, **options).places for index in range(2)]
+    for own, places in zip(hosts, rows, strict=True):
+        np.testing.assert_array_equal(own, together[:, places])
+    assert (hosts[0] != hosts[1]).any()
 
 
 def test_no_feed_has_an_end_on_which_hosts_would_have_to_agree(char_corpus: Corpus) -> None:

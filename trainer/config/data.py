@@ -52,7 +52,8 @@ class DataOptions:
     )
     lanes: bool = option(
         "read the text in order, a row going on where it was at the step before with the "
-        "state it had there, instead of shuffled windows, and validate so; for recurrent models",
+        "state it had there (one in a hundred forgets it), instead of shuffled windows, and "
+        "validate so; for recurrent models",
         default=False,
     )
     batch_size: int = option(
@@ -65,7 +66,11 @@ class DataOptions:
         default="sequence",
         choices=TARGETS,
     )
-    seed: int = option("seed of the weights, the dropout and the text order", default=0, parse=int)
+    seed: int = option(
+        "seed of the weights, the dropout, the text order and of which lanes forget",
+        default=0,
+        parse=int,
+    )
 
     def check_data(self) -> None:
         """Refuses what breaks a rule.

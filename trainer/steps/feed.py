@@ -33,7 +33,8 @@ def training_feed(
     Returns:
         A distributed dataset of `(inputs, targets)`: a replica gets `[rows, seq_len]` int32
         and `[rows, seq_len]` or `[rows]` int32, with static shapes. With lanes the inputs are
-        `(tokens, resets)`, `resets` being `[rows, seq_len]` bool.
+        `(tokens, resets)`, `resets` being `[rows, seq_len]` bool: where a document begins, and
+        where one in a hundred rows does.
     """
 
     def host_dataset(context: tf.distribute.InputContext) -> tf.data.Dataset:
@@ -84,7 +85,7 @@ def _some_forget(
 def validation_feed(
     strategy: tf.distribute.Strategy, corpus: Corpus, config: TrainConfig
 ) -> tuple[tf.distribute.DistributedDataset, int]:
-    """The validation split exactly once, again and again: its windows in text order, or lanes.
+    """Each target of the validation split once, again and again: windows in text order, or lanes.
 
     Args:
         strategy: whose hosts and replicas share each batch.
@@ -93,7 +94,7 @@ def validation_feed(
 
     Returns:
         A distributed dataset of `(inputs, targets, weights)`, without end, and the number of
-        batches that hold the split once. Inputs and targets are as of `training_feed`, but lanes
+        batches of one measurement. Inputs and targets are as of `training_feed`, but lanes
         may have fewer than `seq_len` tokens (see `measured_seq_len`). `weights` are of the
         targets' shape, float32: 1 for each target of the split, once, and 0 for the others.
     """
@@ -160,8 +161,9 @@ def _weighted_lanes(
 
     A lane knows nothing where it begins, in the midst of the text. So its first batches weigh 0,
     and it reads as far into the next lane's text, where it predicts what that one did not. With
-    a split of 12 tokens, 3 lanes, `seq_len=2` and one such batch, the weights of the first two
-    are `[0 0] [1 1] [1 1]`, of the last `[0 0] [1 0] [1 1]`: nothing follows the last token.
+    a split of 12 tokens, 3 lanes and `seq_len=2`, were one such batch enough, the weights of the
+    first two would be `[0 0] [1 1] [1 1]`, of the last `[0 0] [1 0] [1 1]`: nothing follows the
+    last token.
     """
     num_tokens = corpus.splits[config.evaluated_split].num_tokens
     seq_len = measured_seq_len(config, num_tokens)
