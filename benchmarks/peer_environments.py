@@ -10,6 +10,7 @@ PACKAGES = {
     None: ["tensorflow", "keras", "numpy", "tensorflow-datasets", "tokenizers", "gigatoken"],
     "datasets": ["datasets", "tiktoken"],
     "jax": ["jax", "optax"],
+    "keras-hub": ["keras-hub", "tensorflow", "tensorflow-text", "keras", "numpy"],
     "megatron-core": ["megatron-core", "torch", "numpy", "packaging", "tokenizers"],
     "grain": ["grain", "array_record"],
     "mosaicml-streaming": ["mosaicml-streaming", "torchvision"],

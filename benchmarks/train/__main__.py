@@ -72,6 +72,7 @@ CONTENDERS = {  # (name, precision) -> (script, its arguments, environment)
         for name, script, dashes, packages in (
             ("textreel train, Transformer", "textreel_train.py", "--precision=", None),
             ("nanoGPT's Transformer", "torch_transformer.py", "", "torch"),
+            ("KerasHub's Transformer, fit", "keras_fit.py", "", "keras-hub"),
         )
         for precision in ("float32", "bfloat16")
     },
@@ -211,7 +212,7 @@ def _rows(results: dict, failed: dict) -> list[str]:
                 cells += [f"does not run here: {error}" if error else "-", "-"]
                 continue
             rates = [run["tokens_per_second"] / 1000 for run in runs]
-            cells.append(f"{statistics.median(rates):.0f} ({min(rates):.0f}-{max(rates):.0f})")
+            cells.append(f"{statistics.median(rates):.3g} ({min(rates):.3g}-{max(rates):.3g})")
             others = [
                 run["tokens_per_second"] / 1000 for run in results.get((reference, precision), [])
             ]

@@ -15,12 +15,7 @@ OPTIONS: tuple[dict[str, Any], ...] = (
     {"tied": True, "embedding_dim": 12},
     {"layer_norm": True},
 )
-EVERY = [
-    (model, options)
-    for model in ("lstm", "gru")
-    for options in OPTIONS
-    if model == "lstm" or "recurrent_dropout" not in options
-]
+EVERY = [(model, options) for model in ("lstm", "gru") for options in OPTIONS]
 every_option = pytest.mark.parametrize(("model", "options"), EVERY)
 
 
@@ -54,9 +49,10 @@ def test_the_fast_reading_on_cpus_is_that_of_keras_layers(
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3)
 
 
-def test_dropped_weights_between_states_are_the_same_at_all_places() -> None:
+@pytest.mark.parametrize("model", ["lstm", "gru"])
+def test_dropped_weights_between_states_are_the_same_at_all_places(model: str) -> None:
     """A training step is that of a model whose recurrent kernels have the mask's zeros."""
-    made = make("lstm", layers=1, dropout=0.0, recurrent_dropout=0.5)
+    made = make(model, layers=1, dropout=0.0, recurrent_dropout=0.5)
     drop, cell = made.recurrent_dropouts[0], made.recurrent[0].cell
     kernel = cell.recurrent_kernel.numpy()
     state = drop.seed_generator.state.numpy()
@@ -91,8 +87,6 @@ def test_ties_save_the_weights_of_the_logits() -> None:
 @pytest.mark.parametrize("option", ["recurrent_dropout", "embedding_dropout", "tied", "layer_norm"])
 def test_what_has_no_effect_is_refused(option: str) -> None:
     value: Any = True if option in ("tied", "layer_norm") else 0.1
-    with pytest.raises(OptionError, match=f"`{option}` must not be given with `model`"):
-        make("transformer", **{option: value})
-    if option == "recurrent_dropout":
-        with pytest.raises(OptionError, match=r"leave --recurrent_dropout out or use --model lstm"):
-            make("gru", recurrent_dropout=0.1)
+    for model in ("transformer", "mingru"):
+        with pytest.raises(OptionError, match=f"`{option}` must not be given with `model`"):
+            make(model, **{option: value})

@@ -20,13 +20,14 @@ from trainer.steps.assembly import assemble, step_recipe
         ({"jit": "off"}, True),
         ({"batch_size": 33}, False),
         ({"batch_size": 30}, False),
-        ({"model": "gru"}, False),
+        ({"model": "gru", "batch_size": 8}, True),
         ({"model": "mingru", "batch_size": 16}, True),
         ({"model": "transformer", "batch_size": 12}, True),
         ({"model": "transformer", "batch_size": 11}, False),
         ({"accumulate_steps": 2}, False),
         ({"lanes": True}, True),
-        ({"lanes": True, "model": "gru"}, False),
+        ({"lanes": True, "model": "gru"}, True),
+        ({"batch_size": 31, "model": "gru"}, False),
     ],
 )
 def test_a_steps_windows_are_cut_in_halves_on_a_cpu(

@@ -24,6 +24,7 @@ HALVED: dict[str, Any] = {"batch_size": 32}
         ({"precision": "bfloat16", "strategy": "mirrored"}, None),
         ({"model": "gru"}, 1),
         ({"model": "gru", "lanes": True}, 1),
+        ({"model": "gru", "batch_size": 15}, None),
         ({"model": "gru", "jit": "on"}, None),
         ({"model": "mingru"}, 1),
         ({"model": "mingru", "jit": "on"}, None),

@@ -59,7 +59,7 @@ class ModelOptions:
         parse=float,
     )
     recurrent_dropout: float = option(
-        "share of the weights from state to state that a training step of an LSTM drops",
+        "share of the weights from state to state that a training step of an LSTM or GRU drops",
         default=0.0,
         parse=float,
     )
@@ -96,9 +96,8 @@ class ModelOptions:
         check_int(self, 1, "embedding_dim", "heads", or_none=True)
         for name in ("dropout", "embedding_dropout", "recurrent_dropout"):
             check_number(self, name, "at least 0 and below 1", lambda rate: 0 <= rate < 1)
-        for name in ("embedding_dropout", "tied", "layer_norm"):
-            self._check_is_of(name, "lstm", "gru")
-        self._check_is_of("recurrent_dropout", "lstm")
+        for name in ("embedding_dropout", "recurrent_dropout", "tied", "layer_norm"):
+            self._check_is_of_recurrent(name)
         if self.model == "transformer":
             self._check_heads()
         elif self.heads is not None and not self.is_custom_model:
@@ -113,12 +112,12 @@ class ModelOptions:
                 f"{self.embedding_dim}; leave --embedding_dim out"
             )
 
-    def _check_is_of(self, name: str, *models: str) -> None:
-        """Refuses an option that has no effect but with some models; a user's own gets all."""
-        if getattr(self, name) and self.model not in models and not self.is_custom_model:
+    def _check_is_of_recurrent(self, name: str) -> None:
+        """Refuses an option that has no effect but with an LSTM or GRU; a user's own gets all."""
+        if getattr(self, name) and self.model not in ("lstm", "gru") and not self.is_custom_model:
             raise OptionError(
                 f"`{name}` must not be given with `model` {self.model!r} (it has no effect), got "
-                f"{getattr(self, name)}; leave --{name} out or use --model {' or '.join(models)}"
+                f"{getattr(self, name)}; leave --{name} out or use --model lstm or gru"
             )
 
     def _check_heads(self) -> None:

@@ -18,11 +18,11 @@ import tensorflow as tf
 
 from trainer.models.head import Head, weights_of
 from trainer.models.language_model import Architecture, LanguageModel, State
-from trainer.models.parts.cpu_lstm import time_major
 from trainer.models.parts.dropout import ReplicaDropout
 from trainer.models.parts.fused import fused
 from trainer.models.parts.linear_recurrence import linear_recurrence
 from trainer.models.parts.rms_norm import RMSNorm, normalised
+from trainer.models.parts.sequences import time_major
 
 PLACES = 4  # that a convolution reads: its own and those before
 _WIDENING = 2  # of the network inside a block

@@ -8,12 +8,14 @@ import tensorflow as tf
 
 from trainer.models.head import Head, weights_of
 from trainer.models.language_model import Architecture, LanguageModel, State
-from trainer.models.parts import cpu_lstm
+from trainer.models.parts import cpu_gru, cpu_lstm
 from trainer.models.parts.devices import on_cpu
 from trainer.models.parts.dropout import ReplicaDropout
+from trainer.models.parts.sequences import project, project_ids, time_major
 
 _WEIGHT_SEEDS = 2**30  # streams that drop weights begin here, far from those that drop outputs
 _LAYERS = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
+_SCANS = {"lstm": cpu_lstm.scan, "gru": cpu_gru.scan}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -160,27 +162,27 @@ class RecurrentModel(LanguageModel):
         return self._head(hidden), new_state
 
     def _is_by_hand(self, training: bool) -> bool:
-        """Whether `cpu_lstm` reads: it is fast on CPUs, and takes weights that are dropped."""
-        drops_weights = training and bool(self.recurrent_dropouts)
-        return self.architecture.cell == "lstm" and (drops_weights or on_cpu())
+        """Whether our own loop reads: it is fast on CPUs, and takes weights that are dropped."""
+        return (training and bool(self.recurrent_dropouts)) or on_cpu()
 
     def _read_by_hand(
         self, tokens: tf.Tensor, resets: tf.Tensor | None, state: State, training: bool
     ) -> tuple[Head, State]:
-        """`read` by `cpu_lstm`, time-major up to the last layer's outputs; None: no resets."""
-        resets = None if resets is None else cpu_lstm.time_major(resets)
-        hidden = cpu_lstm.time_major(tokens)
+        """`read` by our own loops, time-major up to the last layer's outputs; None: no resets."""
+        scan = _SCANS[self.architecture.cell]
+        resets = None if resets is None else time_major(resets)
+        hidden = time_major(tokens)
         new_state = []
         for index, layer in enumerate(self.recurrent):
             cell, kernel = layer.cell, None
             if index:
-                projected = cpu_lstm.project(cell, hidden)
+                projected = project(cell, hidden)
             else:
-                projected = cpu_lstm.project_ids(cell, self._embeddings(training), hidden)
+                projected = project_ids(cell, self._embeddings(training), hidden)
             if self.recurrent_dropouts:
                 drop = self.recurrent_dropouts[index]
                 kernel = drop(tf.convert_to_tensor(cell.recurrent_kernel), training=training)
-            hidden, cell_state = cpu_lstm.scan(
+            hidden, cell_state = scan(
                 cell, projected, state[index], resets, recurrent_kernel=kernel
             )
             new_state.append(cell_state)

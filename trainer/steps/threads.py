@@ -15,7 +15,7 @@ def has_halves(config: TrainConfig) -> bool:
 
     Not a matter of how many cores there are: a run's dropout masks would depend on them.
     """
-    is_cut = config.model in ("mingru", "transformer") or (
+    is_cut = config.model in ("gru", "mingru", "transformer") or (
         config.model == "lstm" and config.batch_size >= _HALVED_ROWS
     )
     return is_cut and config.accumulate_steps == 1 and config.batch_size % 2 == 0
@@ -32,10 +32,9 @@ def is_compiled(config: TrainConfig) -> bool:
 def operation_threads(config: TrainConfig, num_cores: int | None = None) -> int | None:
     """Returns how many threads of a CPU one operation may use; None leaves it to TensorFlow.
 
-    One, where operations that do not wait for each other keep few cores busy: those of a step's two
-    halves, or what is independent in a GRU's step. Cut up besides, each would wait for a thread
-    that works for another one. Not where XLA compiles the whole step: with one thread, its loops
-    take turns.
+    One, where a step's two halves keep few cores busy: cut up besides, each operation would wait
+    for a thread that works for the other half. Not where XLA compiles the whole step: with one
+    thread, its loops take turns.
 
     Args:
         config: the run's options.
@@ -47,4 +46,4 @@ def operation_threads(config: TrainConfig, num_cores: int | None = None) -> int 
         return None
     if config.strategy not in ("auto", "one_device") or is_compiled(config):
         return None
-    return 1 if config.model == "gru" or has_halves(config) else None
+    return 1 if has_halves(config) else None

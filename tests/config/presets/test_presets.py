@@ -12,7 +12,11 @@ from trainer.config.presets import PRESETS, preset
 from trainer.task import build_parser
 
 ROWS = Path(__file__).parents[3] / "benchmarks" / "quality" / "rows.py"
-MEASURED = {"small": "shakespeare-3min/mingru128x2", "medium": "shakespeare-30min/mingru256x3"}
+MEASURED = {
+    "small": "shakespeare-3min/mingru128x2",
+    "medium": "shakespeare-30min/mingru256x3",
+    "large": "warpeace/lstm512x2-lanes",
+}
 
 
 @pytest.mark.parametrize("name", PRESETS)

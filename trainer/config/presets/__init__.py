@@ -5,7 +5,7 @@ from typing import Any
 
 from trainer.config.train_config import settings_of
 
-PRESETS = ("small", "medium")
+PRESETS = ("small", "medium", "large")
 
 
 def preset(name: str) -> dict[str, Any]:

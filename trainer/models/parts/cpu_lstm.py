@@ -21,72 +21,15 @@ Where the time goes, and what is done about it:
 - All that is not a product is one function a place, forwards and backwards, compiled by XLA:
   TensorFlow would start a dozen kernels. The products stay outside, where oneDNN multiplies
   bfloat16 with the processor's own instructions; XLA's CPU compiler converts to float32.
-- Where ids are few, `embedding times kernel plus bias` is a table of `p` by id.
 
 Arrays are time-major: `[seq_len, batch, ...]`.
 """
 
 from typing import Any
 
-import keras
 import tensorflow as tf
 
-
-def time_major(rows: tf.Tensor) -> tf.Tensor:
-    """`[batch, seq_len]` -> `[seq_len, batch]`, of integers or booleans.
-
-    A gather: oneDNN transposes these on some processors only, and complains aloud on others.
-    """
-    batch, seq_len = keras.ops.shape(rows)
-    indices = tf.range(seq_len)[:, tf.newaxis] + tf.range(batch) * seq_len
-    return tf.gather(tf.reshape(rows, [-1]), indices)
-
-
-def project(cell: Any, inputs: tf.Tensor) -> tf.Tensor:
-    """Inputs times the kernel, plus the bias, for all places at once.
-
-    Args:
-        cell: a built `keras.layers.LSTMCell`.
-        inputs: `[seq_len, batch, width]`.
-
-    Returns:
-        `[seq_len, batch, 4 * units]` of the cell's compute dtype.
-    """
-    dtype = cell.compute_dtype
-    kernel = tf.cast(cell.kernel, dtype)
-    # One product of two matrices: its gradient to the kernel is one too.
-    rows = tf.matmul(tf.reshape(inputs, [-1, kernel.shape[0]]), kernel)
-    rows = tf.nn.bias_add(rows, tf.cast(cell.bias, dtype))
-    return tf.reshape(rows, [*_sizes(inputs)[:2], kernel.shape[1]])
-
-
-def project_ids(cell: Any, embeddings: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
-    """`project` of the embeddings of ids, by a table where that is the smaller product.
-
-    Args:
-        cell: a built `keras.layers.LSTMCell`.
-        embeddings: a vector for each id, `[num_ids, width]` float32.
-        ids: `[seq_len, batch]` int32.
-
-    Returns:
-        `[seq_len, batch, 4 * units]` of the cell's compute dtype. The table and its gradient,
-        a sum over all places with the same id, are float32.
-    """
-    num_places, num_ids = ids.shape.num_elements(), embeddings.shape[0]
-    dtype = cell.compute_dtype
-    vectors = tf.cast(embeddings, dtype)
-    if num_places is not None and num_ids > num_places:
-        return project(cell, tf.gather(vectors, ids))
-    table = tf.cast(tf.matmul(vectors, tf.cast(cell.kernel, dtype)), tf.float32)
-
-    @tf.custom_gradient
-    def look_up(table: tf.Tensor) -> Any:
-        def gradient(rows: tf.Tensor) -> tf.Tensor:
-            return _sum_by_id(rows, ids, num_ids)
-
-        return tf.gather(tf.cast(table, dtype), ids), gradient
-
-    return look_up(table + tf.cast(cell.bias, tf.float32))
+from trainer.models.parts.sequences import rows, side_by_side, sizes
 
 
 def scan(
@@ -126,10 +69,10 @@ def scan(
             )
             if keep is not None:
                 before *= tf.cast(keep, dtype)
-            to_kernel = tf.matmul(_rows(before), _rows(to_projected), transpose_a=True)
+            to_kernel = tf.matmul(rows(before), rows(to_projected), transpose_a=True)
             return tf.cast(to_projected, projected.dtype), to_kernel, *to_state
 
-        return (outputs, carries.read(_sizes(projected)[0])), gradient
+        return (outputs, carries.read(sizes(projected)[0])), gradient
 
     hidden, carry = state
     outputs, last = run(
@@ -149,7 +92,7 @@ def _forward(
     keep: tf.Tensor | None,
 ) -> tuple[tf.Tensor, tf.TensorArray, tf.TensorArray]:
     """Returns the outputs, the `seq_len + 1` cell states (the first one given), the gates."""
-    seq_len, _, width = _sizes(projected)
+    seq_len, _, width = sizes(projected)
     units = width // 4
 
     def array(size: Any, width: int, dtype: tf.DType) -> tf.TensorArray:
@@ -193,7 +136,7 @@ def _backward(
     carry_gradient: tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Returns the gradients to `projected`, of the kernel's dtype, and to the first state."""
-    last = _sizes(output_gradients)[0] - 1
+    last = sizes(output_gradients)[0] - 1
     transposed = tf.transpose(kernel)  # once: oneDNN multiplies by a transposed one more slowly
 
     def retreat(
@@ -264,7 +207,7 @@ def _differentiate(
     squashed = tf.tanh(carry)
     to_hidden = tf.cast(to_hidden, tf.float32) + tf.cast(output_gradient, tf.float32)
     to_carry = to_carry + to_hidden * o * (1 - squashed * squashed)
-    to_gates = _side_by_side(
+    to_gates = side_by_side(
         to_carry * g * i * (1 - i),
         to_carry * carry_before * f * (1 - f),
         to_carry * i * (1 - g * g),
@@ -272,29 +215,3 @@ def _differentiate(
         dtype=gates.dtype,
     )
     return to_gates, to_carry * f
-
-
-@tf.function(jit_compile=True, reduce_retracing=True, autograph=False)
-def _sum_by_id(rows: tf.Tensor, ids: tf.Tensor, num_ids: int) -> tf.Tensor:
-    """Returns `[num_ids, width]` float32: the sums of the rows `[..., width]` of each id."""
-    return tf.math.unsorted_segment_sum(tf.cast(rows, tf.float32), ids, num_ids)
-
-
-def _side_by_side(*parts: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
-    # Four of [batch, units] -> [batch, 4 * units]. XLA copies a `concat` that is converted row
-    # by row; one that is not becomes part of what reads it.
-    if dtype == tf.float32:
-        return tf.concat(parts, axis=-1)
-    stacked = tf.cast(tf.stack(parts, axis=1), dtype)
-    return tf.reshape(stacked, [-1, len(parts) * tf.shape(parts[0])[-1]])
-
-
-def _rows(sequence: tf.Tensor) -> tf.Tensor:
-    # [seq_len, batch, width] -> [seq_len * batch, width]
-    return tf.reshape(sequence, [-1, sequence.shape[-1]])
-
-
-def _sizes(tensor: tf.Tensor) -> list[Any]:
-    """The shape, a number where it is known and else a tensor."""
-    dynamic = tf.shape(tensor)
-    return [dynamic[axis] if size is None else size for axis, size in enumerate(tensor.shape)]
