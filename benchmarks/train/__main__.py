@@ -4,11 +4,11 @@
         [--only NAME...] [--precision float32|bfloat16...] [--as_avx2]
 
 Every contender is a process that trains the same model (Embedding 64 -> LSTM 256 -> Dense, a
-target at every place) on the same characters, in batches of 64 windows of 64, with Adam; or a
-Transformer of one of nanoGPT's sizes, on characters or on subwords. The rate counts trained tokens
-after a warm-up. The rounds go through all contenders in turn. Peers run in virtual environments of
-their own, which are made in DIR from PyPI if they are not there. Writes a table and a chart to
-`benchmarks/results`; a part, or when stopped, `train.partial.md`.
+target at every place) on the same characters, in batches of 64 windows of 64, with Adam; or a GRU
+in its place; or a Transformer of one of nanoGPT's sizes, on characters or on subwords. The rate
+counts trained tokens after a warm-up. The rounds go through all contenders in turn. Peers run in
+virtual environments of their own, which are made in DIR from PyPI if they are not there. Writes a
+table and a chart to `benchmarks/results`; a part, or when stopped, `train.partial.md`.
 
 With `--as_avx2` libraries are told that the processor has AVX2 and no more: an imitation of such a
 one, into `train_as_avx2.md`. LSTMs in float32 alone, and textreel with `--jit off`: XLA's products
@@ -50,6 +50,7 @@ TRANSFORMERS = {
     "6 x 384, 8 x 256": _transformer("6 384 6 8 256"),
     "4 x 256, 64 x 64, 8,192 ids": _transformer("4 256 4 64 64"),
 }
+_GRU = "--model=gru"
 CONTENDERS = {  # (name, precision) -> (script, its arguments, environment)
     ("textreel train", "float32"): ("textreel_train.py", [], None),
     ("textreel train", "bfloat16"): ("textreel_train.py", ["--precision=bfloat16"], None),
@@ -57,11 +58,19 @@ CONTENDERS = {  # (name, precision) -> (script, its arguments, environment)
     ("Keras fit, steps_per_execution 32", "bfloat16"): ("keras_fit.py", ["bfloat16"], None),
     ("Keras fit, jit_compile", "float32"): ("keras_fit.py", ["jit"], None),
     ("Keras fit, jit_compile", "bfloat16"): ("keras_fit.py", ["jit", "bfloat16"], None),
-    ("PyTorch nn.LSTM", "float32"): ("torch_lstm.py", [], "torch"),
-    ("PyTorch nn.LSTM", "bfloat16"): ("torch_lstm.py", ["bfloat16"], "torch"),
-    ("PyTorch nn.LSTM, compile", "float32"): ("torch_lstm.py", ["compile"], "torch"),
+    ("PyTorch nn.LSTM", "float32"): ("torch_recurrent.py", [], "torch"),
+    ("PyTorch nn.LSTM", "bfloat16"): ("torch_recurrent.py", ["bfloat16"], "torch"),
+    ("PyTorch nn.LSTM, compile", "float32"): ("torch_recurrent.py", ["compile"], "torch"),
     ("JAX scan, optax", "float32"): ("jax_scan.py", [], "jax"),
     ("JAX scan, optax", "bfloat16"): ("jax_scan.py", ["bfloat16"], "jax"),
+    ("textreel train, GRU", "float32"): ("textreel_train.py", [_GRU], None),
+    ("textreel train, GRU", "bfloat16"): (
+        "textreel_train.py",
+        [_GRU, "--precision=bfloat16"],
+        None,
+    ),
+    ("PyTorch nn.GRU", "float32"): ("torch_recurrent.py", [_GRU], "torch"),
+    ("PyTorch nn.GRU", "bfloat16"): ("torch_recurrent.py", [_GRU, "bfloat16"], "torch"),
     **{
         (f"{name}, {size}", precision): (
             script,
@@ -85,6 +94,7 @@ CONTENDERS = {  # (name, precision) -> (script, its arguments, environment)
     ("limit: the matrix products", "bfloat16"): ("limit_products.py", ["bfloat16"], None),
 }
 REFERENCE = "PyTorch nn.LSTM"
+GRU_REFERENCE = "PyTorch nn.GRU"
 TRANSFORMER_REFERENCE = "nanoGPT's Transformer"
 SUBWORDS = "8,192 ids"
 AS_AVX2 = {  # oneDNN's, MKL's, PyTorch's and XLA's own variables
@@ -177,8 +187,9 @@ def main() -> None:
         f"{corpora[False][1]} characters, batches of",
         f"64 windows of 64, Adam without clipping; {measured.rounds_text} "
         "(slowest-fastest), in thousands. The ratio is the",
-        f"median over the rounds of the rate beside that of {REFERENCE}, of a Transformer "
-        f"(layers x units, windows x places) beside {TRANSFORMER_REFERENCE} of the same size,",
+        f"median over the rounds of the rate beside that of {REFERENCE}, of a GRU beside "
+        f"{GRU_REFERENCE}, of a Transformer (layers x units, windows x places) beside "
+        f"{TRANSFORMER_REFERENCE} of the same size,",
         "in the same precision and round. Memory: the largest resident set, float32 / bfloat16.",
         f"{versions_text(arguments.environments, environments)}.",
         "",
@@ -201,7 +212,7 @@ def _rows(results: dict, failed: dict) -> list[str]:
     lines = []
     for name in dict.fromkeys(name for name, _ in [*results, *failed]):
         cells, waits, memory = [], [], []
-        reference = REFERENCE
+        reference = GRU_REFERENCE if "GRU" in name else REFERENCE
         if "Transformer" in name:
             size = next(size for size in TRANSFORMERS if name.endswith(size))
             reference = f"{TRANSFORMER_REFERENCE}, {size}"

@@ -1,18 +1,23 @@
-"""PyTorch: nn.LSTM (oneDNN's fused kernel on CPUs); "bfloat16": autocast, "compile": inductor."""
+"""PyTorch: nn.LSTM (oneDNN's fused kernel on CPUs); "bfloat16": autocast, "compile": inductor.
+
+With `--model=gru` nn.GRU.
+"""
 
 import torch
-from timing import EMBEDDING, LEARNING_RATE, UNITS, batch, options, report, vocabulary_size
+from timing import EMBEDDING, LEARNING_RATE, UNITS, batch, flags, options, report, vocabulary_size
+
+LAYER = torch.nn.GRU if flags.get("model") == "gru" else torch.nn.LSTM
 
 
 class Model(torch.nn.Module):
     def __init__(self):
         super().__init__()
         self.embedding = torch.nn.Embedding(vocabulary_size, EMBEDDING)
-        self.lstm = torch.nn.LSTM(EMBEDDING, UNITS, batch_first=True)
+        self.recurrent = LAYER(EMBEDDING, UNITS, batch_first=True)
         self.logits = torch.nn.Linear(UNITS, vocabulary_size)
 
     def forward(self, tokens):
-        return self.logits(self.lstm(self.embedding(tokens))[0])
+        return self.logits(self.recurrent(self.embedding(tokens))[0])
 
 
 model = Model()
