@@ -30,6 +30,8 @@ def make(model: str, **changes: Any) -> LanguageModel:
             weight.assign(np.random.default_rng(2).normal(size=weight.shape))
             continue
         weight.assign(weight * (1.5 if weight.name in ("scale", "gamma") else 3))
+        if weight.name == "bias":
+            weight.assign_add(np.random.default_rng(3).normal(size=weight.shape, scale=0.3))
     return built
 
 

@@ -181,7 +181,7 @@ def main() -> None:
     results = measured.results
     environments = [environment for _, _, environment in contenders.values()]
     lines = [
-        "# Tokens a second in training: Embedding 64, LSTM 256, Dense, on a CPU",
+        "# Tokens a second in training on a CPU: Embedding 64, LSTM 256, Dense, and others",
         "",
         f"`python benchmarks/train`, {processor}, {arguments.megabytes:g} MB of text, "
         f"{corpora[False][1]} characters, batches of",
@@ -245,7 +245,7 @@ def draw(results: dict, path: Path) -> None:
     from matplotlib import pyplot
 
     names = list(dict.fromkeys(name for name, _ in results))[::-1]
-    figure, axes = pyplot.subplots(figsize=(9, 7))
+    figure, axes = pyplot.subplots(figsize=(9, 1 + 0.35 * len(names)))
     for offset, precision, color in ((0.2, "float32", "tab:gray"), (-0.2, "bfloat16", "tab:blue")):
         rates = [
             statistics.median(run["tokens_per_second"] / 1000 for run in runs) if runs else 0

@@ -81,9 +81,18 @@ def test_what_is_put_together_fits_together() -> None:
     assert float(assembly.learning_rate(0)) == pytest.approx(config.learning_rate)
 
 
+@pytest.mark.parametrize("model", ["lstm", "gru", "mingru"])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_halves_resume_bit_for_bit(char_corpus: Corpus, tmp_path: Path, precision: str) -> None:
-    options = {"batch_size": 32, "layers": 1, "precision": precision, "save_every": 3}
+def test_halves_resume_bit_for_bit(
+    char_corpus: Corpus, tmp_path: Path, model: str, precision: str
+) -> None:
+    options: dict[str, Any] = {
+        "model": model,
+        "batch_size": 32,
+        "layers": 1,
+        "precision": precision,
+        "save_every": 3,
+    }
     corpus = char_corpus.directory
     train(tiny(corpus, tmp_path / "stopped", steps=3, **options), quiet=True)
     resumed = train(tiny(corpus, tmp_path / "stopped", steps=6, **options), quiet=True)

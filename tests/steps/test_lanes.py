@@ -90,7 +90,7 @@ def test_stopped_and_resumed_is_straight_bit_for_bit(
 
 @pytest.mark.usefixtures("fused_or_not")
 @pytest.mark.parametrize("jit", ["on", "off"])
-@pytest.mark.parametrize("model", ["lstm", "mingru"])
+@recurrent
 def test_lanes_in_halves_are_those_of_the_whole_batch(
     lane_corpus: Corpus, model: str, jit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -174,14 +174,14 @@ class RecurrentModel(LanguageModel):
         hidden = time_major(tokens)
         new_state = []
         for index, layer in enumerate(self.recurrent):
-            cell, kernel = layer.cell, None
+            cell = layer.cell
             if index:
                 projected = project(cell, hidden)
             else:
                 projected = project_ids(cell, self._embeddings(training), hidden)
+            kernel = tf.convert_to_tensor(cell.recurrent_kernel)
             if self.recurrent_dropouts:
-                drop = self.recurrent_dropouts[index]
-                kernel = drop(tf.convert_to_tensor(cell.recurrent_kernel), training=training)
+                kernel = self.recurrent_dropouts[index](kernel, training=training)
             hidden, cell_state = scan(
                 cell, projected, state[index], resets, recurrent_kernel=kernel
             )

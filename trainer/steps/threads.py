@@ -25,7 +25,7 @@ def is_compiled(config: TrainConfig) -> bool:
     """Whether XLA compiles a whole step on one CPU: where it was asked to, or is known to help."""
     if config.jit != "auto":
         return config.jit == "on"
-    # Others compile what stands between their products: `trainer.models.parts.fused`.
+    # Others compile what stands between their products by itself.
     return config.model == "lstm" and config.precision == "float32" and has_halves(config)
 
 

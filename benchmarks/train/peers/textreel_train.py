@@ -14,7 +14,7 @@ from pathlib import Path
 
 from timing import BATCH, SEQ_LEN, WARM_UP_STEPS, flags, options, peak_gigabytes, seconds
 
-REPORT_STEPS = 10 if "model" in flags else 50
+REPORT_STEPS = 10 if flags.get("model") == "transformer" else 50
 
 
 def train(run, steps):

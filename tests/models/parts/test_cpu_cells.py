@@ -27,6 +27,10 @@ LAYERS = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
 SCANS = {"lstm": cpu_lstm.scan, "gru": cpu_gru.scan}
 
 cells = pytest.mark.parametrize("cell", ["lstm", "gru"])
+every_way = pytest.mark.parametrize("how", ["eager", "graph", "compiled"])
+every_dtype = pytest.mark.parametrize(
+    ("dtype", "tolerance"), [("float32", 1e-6), ("mixed_bfloat16", 0.06)]
+)
 
 
 def make_layer(cell: str, dtype: str = "float32") -> Any:
@@ -52,51 +56,60 @@ def by_cells(layer: Any, inputs: tf.Tensor, state: list[tf.Tensor], resets: np.n
 
 
 def by_scan(layer: Any, inputs: tf.Tensor, state: list[tf.Tensor], resets: Any = None) -> Any:
-    return SCANS[layer.name](layer.cell, project(layer.cell, inputs), state, resets)
+    cell, projected = layer.cell, project(layer.cell, inputs)
+    kernel = tf.convert_to_tensor(cell.recurrent_kernel)
+    return SCANS[layer.name](cell, projected, state, resets, recurrent_kernel=kernel)
 
 
 def everything(
-    run: Any, layer: Any, *options: Any, inputs: np.ndarray = INPUTS, graph: bool = False
+    run: Any, layer: Any, *options: Any, seq_len: int = SEQ_LEN, how: str = "eager"
 ) -> list[np.ndarray]:
     """Outputs, last state, and the gradients to the inputs, the first state and the weights."""
 
     def compute() -> list[tf.Tensor]:
-        given = tf.cast(inputs, layer.compute_dtype)
+        given = tf.cast(INPUTS[:seq_len], layer.compute_dtype)
         state = [tf.cast(part, layer.compute_dtype) for part in STATES[layer.name]]
         weights = [weight.value for weight in layer.trainable_variables]
         with tf.GradientTape() as tape:
             tape.watch([given, *state])
             outputs, last = run(layer, given, state, *options)
-            loss = tf.reduce_sum(tf.cast(outputs, tf.float32) * WEIGHTS)
+            loss = tf.reduce_sum(tf.cast(outputs, tf.float32) * WEIGHTS[:seq_len])
             for part, weight in zip(last, STATE_WEIGHTS, strict=False):
                 loss += tf.reduce_sum(tf.cast(part, tf.float32) * weight)
         return [outputs, *last, *tape.gradient(loss, [given, *state, *weights])]
 
-    found = tf.function(compute)() if graph else compute()
+    if how != "eager":
+        compute = tf.function(compute, jit_compile=how == "compiled")
+    found = compute()
     return [tf.cast(value, tf.float32).numpy() for value in found]
 
 
 @cells
-@pytest.mark.parametrize("graph", [False, True])
-@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-6), ("mixed_bfloat16", 0.06)])
+@every_way
+@every_dtype
+@pytest.mark.parametrize("seq_len", [SEQ_LEN, 1])
 def test_values_and_gradients_are_those_of_keras(
-    cell: str, dtype: str, tolerance: float, graph: bool
+    cell: str, dtype: str, tolerance: float, how: str, seq_len: int
 ) -> None:
     layer = make_layer(cell, dtype)
-    expected = everything(by_keras, layer)
+    expected = everything(by_keras, layer, seq_len=seq_len)
     assert len(expected) == 5 + 2 * len(STATES[cell])
-    for found, value in zip(everything(by_scan, layer, graph=graph), expected, strict=True):
-        np.testing.assert_allclose(found, value, atol=tolerance * np.abs(value).max())
+    found = everything(by_scan, layer, seq_len=seq_len, how=how)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=tolerance * np.abs(other).max())
 
 
 @cells
-@pytest.mark.parametrize("graph", [False, True])
-def test_a_reset_forgets_the_state_before_a_place(cell: str, graph: bool) -> None:
-    layer = make_layer(cell)
+@every_way
+@every_dtype
+def test_a_reset_forgets_the_state_before_a_place(
+    cell: str, dtype: str, tolerance: float, how: str
+) -> None:
+    layer = make_layer(cell, dtype)
     expected = everything(by_cells, layer, RESETS)
-    found = everything(by_scan, layer, tf.constant(RESETS), graph=graph)
+    found = everything(by_scan, layer, tf.constant(RESETS), how=how)
     for one, other in zip(found, expected, strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-5)
+        np.testing.assert_allclose(one, other, atol=tolerance * np.abs(other).max())
     assert not np.allclose(found[0], everything(by_scan, layer)[0], atol=1e-2)
 
 

@@ -22,18 +22,18 @@ from typing import Any
 
 import tensorflow as tf
 
-from trainer.models.parts.sequences import rows, side_by_side, sizes
+from trainer.models.parts.sequences import array, rows, side_by_side, sizes
 
 
 def scan(
     cell: Any,
     projected: tf.Tensor,
     state: list[tf.Tensor],
-    resets: tf.Tensor | None = None,
+    resets: tf.Tensor | None,
     *,
-    recurrent_kernel: tf.Tensor | None = None,
+    recurrent_kernel: tf.Tensor,
 ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-    """Runs a GRU's cell over a sequence.
+    """Runs a GRU's cell over a sequence. Eagerly, its gradient may be taken once.
 
     Args:
         cell: a built `keras.layers.GRUCell` with Keras's default activations and `reset_after`,
@@ -42,7 +42,7 @@ def scan(
         state: `[hidden]` before the first place, `[batch, units]`.
         resets: `[seq_len, batch]` bool, true where the state is zeroed before a place; None
             for nowhere.
-        recurrent_kernel: takes the place of the cell's own; None for that.
+        recurrent_kernel: the cell's own, or what takes its place.
 
     Returns:
         The outputs, `[seq_len, batch, units]` of the cell's compute dtype, and the state after
@@ -53,10 +53,11 @@ def scan(
 
     @tf.custom_gradient
     def run(projected: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, hidden: tf.Tensor) -> Any:
-        outputs, hiddens, gates, inners = _forward(projected, kernel, bias, hidden, keep)
+        hiddens, gates, inners = _forward(projected, kernel, bias, hidden, keep)
+        states = hiddens.stack()
 
         def gradient(output_gradients: tf.Tensor, last_gradient: tf.Tensor) -> Any:
-            before = tf.concat([tf.cast(hidden, dtype)[tf.newaxis], outputs[:-1]], axis=0)
+            before = tf.cast(states[:-1], dtype)
             if keep is not None:
                 before *= tf.cast(keep, dtype)
             to_recurrent, to_candidate, to_state = _backward(
@@ -68,12 +69,12 @@ def scan(
             to_bias = _sum_rows(rows(to_recurrent))
             return tf.cast(to_projected, projected.dtype), to_kernel, to_bias, to_state
 
-        return (outputs, hiddens.read(sizes(projected)[0])), gradient
+        return (tf.cast(states[1:], dtype), states[-1]), gradient
 
     (hidden,) = state
     outputs, last = run(
         projected,
-        tf.cast(cell.recurrent_kernel if recurrent_kernel is None else recurrent_kernel, dtype),
+        tf.cast(recurrent_kernel, dtype),
         tf.convert_to_tensor(cell.bias)[1],
         tf.cast(hidden, tf.float32),
     )
@@ -86,20 +87,15 @@ def _forward(
     bias: tf.Tensor,
     hidden: tf.Tensor,
     keep: tf.Tensor | None,
-) -> tuple[tf.Tensor, tf.TensorArray, tf.TensorArray, tf.TensorArray]:
-    """Returns the outputs, the `seq_len + 1` states (the first one given), gates, `q`'s third."""
+) -> tuple[tf.TensorArray, tf.TensorArray, tf.TensorArray]:
+    """Returns the `seq_len + 1` states (the first one given), gates, and `q`'s third part."""
     seq_len, _, width = sizes(projected)
     units = width // 3
-
-    def array(size: Any, width: int, dtype: tf.DType) -> tf.TensorArray:
-        shape = [projected.shape[1], width]
-        return tf.TensorArray(dtype, size, element_shape=shape, clear_after_read=False)
 
     def advance(
         place: tf.Tensor,
         hidden: tf.Tensor,
         output: tf.Tensor,
-        outputs: tf.TensorArray,
         hiddens: tf.TensorArray,
         gates: tf.TensorArray,
         inners: tf.TensorArray,
@@ -109,22 +105,21 @@ def _forward(
             output = output * tf.cast(keep[place], output.dtype)
         recurrent = tf.matmul(output, kernel)
         hidden, output, gate, inner = _activate(gates.read(place), recurrent, bias, hidden)
-        outputs, hiddens = outputs.write(place, output), hiddens.write(place + 1, hidden)
-        gates, inners = gates.write(place, gate), inners.write(place, inner)
-        return place + 1, hidden, output, outputs, hiddens, gates, inners
+        hiddens, gates = hiddens.write(place + 1, hidden), gates.write(place, gate)
+        return place + 1, hidden, output, hiddens, gates, inners.write(place, inner)
 
-    outputs = array(seq_len, units, kernel.dtype)
-    hiddens = array(seq_len + 1, units, tf.float32).write(0, hidden)
+    batch = projected.shape[1]
+    hiddens = array(seq_len + 1, [batch, units], tf.float32).write(0, hidden)
     # A place's gates take the place of its projection: XLA needs no second array, nor zeros in it.
-    gates = array(seq_len, width, kernel.dtype).unstack(projected)
-    inners = array(seq_len, units, kernel.dtype)
-    *_, outputs, hiddens, gates, inners = tf.while_loop(
+    gates = array(seq_len, [batch, width], kernel.dtype).unstack(projected)
+    inners = array(seq_len, [batch, units], kernel.dtype)
+    *_, hiddens, gates, inners = tf.while_loop(
         lambda place, *_: place < seq_len,
         advance,
-        (tf.constant(0), hidden, tf.cast(hidden, kernel.dtype), outputs, hiddens, gates, inners),
+        (tf.constant(0), hidden, tf.cast(hidden, kernel.dtype), hiddens, gates, inners),
         maximum_iterations=seq_len,  # XLA must know
     )
-    return outputs.stack(), hiddens, gates, inners
+    return hiddens, gates, inners
 
 
 def _backward(

@@ -29,18 +29,18 @@ from typing import Any
 
 import tensorflow as tf
 
-from trainer.models.parts.sequences import rows, side_by_side, sizes
+from trainer.models.parts.sequences import array, rows, side_by_side, sizes
 
 
 def scan(
     cell: Any,
     projected: tf.Tensor,
     state: list[tf.Tensor],
-    resets: tf.Tensor | None = None,
+    resets: tf.Tensor | None,
     *,
-    recurrent_kernel: tf.Tensor | None = None,
+    recurrent_kernel: tf.Tensor,
 ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-    """Runs an LSTM's cell over a sequence.
+    """Runs an LSTM's cell over a sequence. Eagerly, its gradient may be taken once.
 
     Args:
         cell: a built `keras.layers.LSTMCell` with Keras's default activations, without dropout
@@ -49,7 +49,7 @@ def scan(
         state: `[hidden, cell state]` before the first place, each `[batch, units]`.
         resets: `[seq_len, batch]` bool, true where the state is zeroed before a place; None
             for nowhere.
-        recurrent_kernel: takes the place of the cell's own; None for that.
+        recurrent_kernel: the cell's own, or what takes its place.
 
     Returns:
         The outputs, `[seq_len, batch, units]` of the cell's compute dtype, and the state after
@@ -77,7 +77,7 @@ def scan(
     hidden, carry = state
     outputs, last = run(
         projected,
-        tf.cast(cell.recurrent_kernel if recurrent_kernel is None else recurrent_kernel, dtype),
+        tf.cast(recurrent_kernel, dtype),
         tf.cast(hidden, dtype),
         tf.cast(carry, tf.float32),
     )
@@ -95,10 +95,6 @@ def _forward(
     seq_len, _, width = sizes(projected)
     units = width // 4
 
-    def array(size: Any, width: int, dtype: tf.DType) -> tf.TensorArray:
-        shape = [projected.shape[1], width]
-        return tf.TensorArray(dtype, size, element_shape=shape, clear_after_read=False)
-
     def advance(
         place: tf.Tensor,
         hidden: tf.Tensor,
@@ -114,10 +110,11 @@ def _forward(
         outputs, gates = outputs.write(place, hidden), gates.write(place, gate)
         return place + 1, hidden, carry, outputs, carries.write(place + 1, carry), gates
 
-    outputs = array(seq_len, units, kernel.dtype)
-    carries = array(seq_len + 1, units, tf.float32).write(0, carry)
+    batch = projected.shape[1]
+    outputs = array(seq_len, [batch, units], kernel.dtype)
+    carries = array(seq_len + 1, [batch, units], tf.float32).write(0, carry)
     # A place's gates take the place of its projection: XLA needs no second array, nor zeros in it.
-    gates = array(seq_len, width, kernel.dtype).unstack(projected)
+    gates = array(seq_len, [batch, width], kernel.dtype).unstack(projected)
     *_, outputs, carries, gates = tf.while_loop(
         lambda place, *_: place < seq_len,
         advance,

@@ -1,4 +1,4 @@
-"""What a recurrent layer gets and gives on a CPU, all places at once: `cpu_lstm` and `cpu_gru`.
+"""Sequences that recurrent models read on a CPU: what `cpu_lstm`, `cpu_gru` and MinGRU share.
 
 The cells are Keras's, built. Arrays are time-major, `[seq_len, batch, ...]`. Where ids are few,
 `embedding times kernel plus bias` is a table by id.
@@ -75,6 +75,11 @@ def sizes(tensor: tf.Tensor) -> list[Any]:
     """The shape, a number where it is known and else a tensor."""
     dynamic = tf.shape(tensor)
     return [dynamic[axis] if size is None else size for axis, size in enumerate(tensor.shape)]
+
+
+def array(size: Any, shape: list[Any], dtype: tf.DType) -> tf.TensorArray:
+    """An array of tensors of one shape, each of which may be read more than once."""
+    return tf.TensorArray(dtype, size, element_shape=shape, clear_after_read=False)
 
 
 def rows(sequence: tf.Tensor) -> tf.Tensor:
