@@ -158,7 +158,7 @@ ROWS = [
     _ours(
         "warpeace/lstm512x2-lanes",
         WAR_AND_PEACE,
-        3600,
+        2700,
         *_lstm(512, "3e-3", "--layers=2", "--dropout=0.3", "--seq_len=64", "--ema=0.998"),
         "--lanes",
         "--precision=bfloat16",
