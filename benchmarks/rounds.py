@@ -46,6 +46,15 @@ class Measured(Generic[Name, Result]):
         return f"{text} (stopped before the last)" if self.stopped else text
 
 
+def compile_textreel() -> None:
+    """Makes textreel's bytecode, as pip does with what it installs, the peers too.
+
+    Python may be told to write none: then every process would compile all of its modules.
+    """
+    for package in PACKAGES:
+        compileall.compile_dir(HERE.parent / package, quiet=2)
+
+
 def measure_in_rounds(
     commands: dict[Name, list[str]],
     measure: Callable[[list[str]], Result],
@@ -61,9 +70,7 @@ def measure_in_rounds(
         rounds: how often.
         show: a result -> what is printed of it.
     """
-    for package in PACKAGES:
-        # As pip does with what it installs, the peers too: Python may be told to write no bytecode.
-        compileall.compile_dir(HERE.parent / package, quiet=2)
+    compile_textreel()
     results: dict[Name, list[Result]] = {}
     failed: dict[Name, str] = {}
     turns = [(number, name) for number in range(1, rounds + 1) for name in commands]

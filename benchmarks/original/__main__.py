@@ -30,7 +30,7 @@ from memory import SIZES, Memory, measure_memory  # noqa: E402
 from peer_environments import versions_text  # noqa: E402
 from processor import describe  # noqa: E402
 from race import EVAL_STEPS, UPDATES, Race, measure_race  # noqa: E402
-from rounds import RESULTS, ended_by_signals, write_table  # noqa: E402
+from rounds import RESULTS, compile_textreel, ended_by_signals, write_table  # noqa: E402
 
 PARTS = ("loss", "memory", "time")
 
@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("--loss_steps", type=int, default=1000)
     parser.add_argument("--sizes", type=float, nargs="+", default=SIZES, help="MB, of memory")
     arguments = parser.parse_args()
+    compile_textreel()
     sections = [
         "# The original's task: lstm_text_generation.py beside textreel",
         f"{describe()}. {versions_text(HERE, [])}.",

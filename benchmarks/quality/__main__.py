@@ -28,6 +28,7 @@ from measure import prepared, run_peer, run_textreel  # noqa: E402
 from peer_environments import interpreter  # noqa: E402
 from processor import describe  # noqa: E402
 from results import draw, table_text  # noqa: E402
+from rounds import compile_textreel  # noqa: E402
 from rows import ROWS  # noqa: E402
 
 RESULTS = HERE.parent / "results" / "quality.jsonl"
@@ -63,6 +64,7 @@ def main() -> None:
 
 
 def _measure(rows: list, arguments: argparse.Namespace) -> None:
+    compile_textreel()
     processor = describe()
     done = {(one["row"], one["seed"], one["processor"], one["options"]) for one in _found()}
     with tempfile.TemporaryDirectory() as folder:

@@ -90,5 +90,8 @@ def test_ties_save_the_weights_of_the_logits() -> None:
 def test_what_has_no_effect_is_refused(option: str) -> None:
     value: Any = True if option in ("tied", "layer_norm") else 0.1
     for model in ("transformer", "mingru"):
-        with pytest.raises(OptionError, match=f"`{option}` must not be given with `model`"):
+        with pytest.raises(
+            OptionError, match=f"`{option}` must not be given with `model`"
+        ) as error:
             make(model, **{option: value})
+        assert str(error.value).endswith(f"leave --{option} out or use --model lstm or gru")

@@ -57,6 +57,8 @@ def test_all_of_ascii_and_more_than_a_byte_of_ids() -> None:
     vocabulary = char_vocabulary(text)
     assert (vocabulary.size, vocabulary.dtype) == (400, np.uint16)
     assert vocabulary.encode(text).tolist() == list(range(1, 400))
+    ascii_only = char_vocabulary(text[:127])  # the path through bytes.translate
+    assert ascii_only.encode(text[:127]).tolist() == list(range(1, 128))
 
 
 @pytest.mark.parametrize("size", [4, 128, 255, 256, 257])
